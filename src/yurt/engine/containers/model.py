@@ -1,0 +1,278 @@
+"""Values of containers: what was asked (ContainerConfig, HostConfig), and what is (State, Container)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from yurt.engine.networks.model import Endpoint, EndpointRequest, PortBinding
+
+
+class Status(StrEnum):
+    """The word in `docker ps`."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """How a container's health is asked. *test* is Docker's list: NONE | CMD args… | CMD-SHELL text; seconds elsewhere."""
+
+    test: tuple[str, ...]
+    interval: float = 30.0
+    timeout: float = 30.0
+    retries: int = 3
+    start_period: float = 0.0
+    start_interval: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthResult:
+    """One answer of a health check."""
+
+    start_ns: int
+    end_ns: int
+    exit_code: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """*status* is starting, healthy or unhealthy; *log* holds the last five results."""
+
+    status: str = "starting"
+    failing_streak: int = 0
+    log: tuple[HealthResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """*name* is no, on-failure, always or unless-stopped; *maximum* counts only for on-failure, 0: without end."""
+
+    name: str = "no"
+    maximum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MountRequest:
+    """One thing to mount. *kind* is bind, volume or tmpfs.
+
+    *source*: host path (bind), volume name (volume; empty: anonymous), empty (tmpfs).
+    """
+
+    kind: str
+    target: str
+    source: str = ""
+    read_only: bool = False
+    propagation: str = "rprivate"
+    no_copy: bool = False  # volume: do not take the image's content
+    create_source: bool = False  # bind: make a missing host folder (the -v form)
+    tmpfs_size: int | None = None  # bytes
+    tmpfs_mode: int | None = None
+    tmpfs_options: str = ""
+    driver: str = "local"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    subpath: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Limits; None or 0 means: none. Bytes, nanocpus and counts as in Docker's HostConfig."""
+
+    memory: int = 0
+    memory_swap: int = 0
+    memory_reservation: int = 0
+    nano_cpus: int = 0
+    cpu_shares: int = 0
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    pids_limit: int = 0
+    blkio_weight: int = 0
+    oom_kill_disable: bool = False
+    ulimits: tuple[tuple[str, int, int], ...] = ()  # name, soft, hard
+    devices: tuple[tuple[str, str, str], ...] = ()  # host path, container path, permissions
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """What runs: the portable half, defaults from the image already merged in."""
+
+    image: str  # as the user named it
+    hostname: str = ""
+    domainname: str = ""
+    user: str = ""
+    env: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    working_dir: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exposed_ports: tuple[str, ...] = ()  # "8000/tcp"
+    volumes: tuple[str, ...] = ()  # targets that the image declares
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    healthcheck: Healthcheck | None = None
+    shell: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """What runs: the half that belongs to this host."""
+
+    mounts: tuple[MountRequest, ...] = ()
+    binds: tuple[str, ...] = ()  # as asked with -v, kept for inspect
+    network_mode: str = "bridge"
+    ports: tuple[PortBinding, ...] = ()
+    publish_all: bool = False
+    restart: RestartPolicy = RestartPolicy()
+    auto_remove: bool = False
+    resources: Resources = Resources()
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
+    read_only: bool = False
+    shm_size: int = 64 * 1024 * 1024
+    init: bool = False
+    group_add: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    ipc_mode: str = ""
+    pid_mode: str = ""
+    uts_mode: str = ""
+    userns_mode: str = ""
+    cgroupns_mode: str = ""
+    volumes_from: tuple[str, ...] = ()
+    log_driver: str = "json-file"
+    log_options: Mapping[str, str] = field(default_factory=dict)
+    oom_score_adj: int = 0
+    runtime: str = ""
+    masked_paths: tuple[str, ...] | None = None
+    readonly_paths: tuple[str, ...] | None = None
+    container_id_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """All that `ContainerService.create` is told. Config fields left empty are taken from the image."""
+
+    name: str | None
+    config: ContainerConfig
+    host: HostConfig = HostConfig()
+    endpoints: tuple[EndpointRequest, ...] = ()
+    hidden: bool = False  # a build step: not listed, removed when the engine restarts
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a container is in its life. Times are nanoseconds since the epoch, 0: never."""
+
+    status: Status = Status.CREATED
+    pid: int = 0
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started_ns: int = 0
+    finished_ns: int = 0
+    health: Health | None = None
+    restart_count: int = 0
+    stopped_by_user: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """A mount as it is: what `inspect` shows under Mounts. *name* and *driver* for volumes only."""
+
+    kind: str
+    source: str
+    target: str
+    read_only: bool
+    name: str = ""
+    driver: str = ""
+    propagation: str = ""
+    options: str = ""  # data of a tmpfs mount
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container. Change it by `dataclasses.replace`; only the service stores it."""
+
+    id: str
+    name: str  # without the leading slash
+    created_ns: int
+    image_id: str  # "sha256:…"
+    config: ContainerConfig
+    host: HostConfig
+    endpoints: tuple[EndpointRequest, ...]
+    path: str  # the executable, entrypoint and command joined
+    args: tuple[str, ...]
+    state: State = State()
+    mounts: tuple[MountPoint, ...] = ()
+    networks: tuple[Endpoint, ...] = ()  # while it runs
+    ports: tuple[PortBinding, ...] = ()  # while it runs, host ports resolved
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """What `docker exec` asks."""
+
+    cmd: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    tty: bool = False
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    privileged: bool = False
+    detach_keys: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """An exec as it is. *exit_code* None: still running or never started."""
+
+    id: str
+    container_id: str
+    request: ExecRequest
+    running: bool = False
+    exit_code: int | None = None
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of output: *stream* is 1 (stdout) or 2 (stderr); *data* ends with a newline unless the output did not."""
+
+    stream: int
+    time_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which lines `logs` returns. *tail* None: all."""
+
+    stdout: bool = True
+    stderr: bool = True
+    follow: bool = False
+    since_ns: int = 0
+    until_ns: int = 0
+    tail: int | None = None

@@ -1,0 +1,111 @@
+"""Values of networks: what a network is, what a container asks of it, what it got."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yurt.errors import InvalidArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network. *driver* is ``bridge``, ``host`` or ``none``; *subnet* and *gateway* are IPv4 text for bridges."""
+
+    id: str
+    name: str
+    driver: str
+    created_ns: int
+    subnet: str | None = None  # "172.20.0.0/16"
+    gateway: str | None = None  # "172.20.0.1"
+    bridge: str | None = None  # the interface's name on the host
+    internal: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    predefined: bool = False  # bridge, host, none: cannot be removed
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRequest:
+    """What a container asks of one network. *network* is a name or id."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ipv4: str | None = None
+    mac: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a container got on one network."""
+
+    id: str
+    network_id: str
+    network_name: str
+    aliases: tuple[str, ...] = ()
+    ipv4: str | None = None  # "172.20.0.2"
+    prefix_length: int = 0
+    gateway: str | None = None
+    mac: str | None = None
+    interface: str | None = None  # name inside the container: eth0, eth1, …
+    host_interface: str | None = None  # the veth's other end
+    dns_names: tuple[str, ...] = ()  # every name that resolves to it on this network
+
+
+@dataclass(frozen=True, slots=True)
+class PortBinding:
+    """One published port. Host port 0 means: any free one.
+
+    Textual form, as in ``docker run -p``: ``[host_ip:][host_port]:container_port[/protocol]``.
+    """
+
+    container_port: int
+    protocol: str = "tcp"  # tcp | udp
+    host_ip: str = "0.0.0.0"  # noqa: S104 - Docker's default: published ports answer on every address
+    host_port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.host_ip}:{self.host_port}:{self.container_port}/{self.protocol}"
+
+    def validated(self) -> "PortBinding":
+        """Return self; raise InvalidArgument when a number or the protocol is out of range."""
+        if self.protocol not in {"tcp", "udp"}:
+            raise InvalidArgument(f"cannot publish {self}: protocol {self.protocol!r} is not tcp or udp")
+        if not (0 < self.container_port < 65536 and 0 <= self.host_port < 65536):
+            raise InvalidArgument(f"cannot publish {self}: ports go from 1 to 65535")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRequest:
+    """All that a container needs of networking when it starts.
+
+    *mode* is ``none``, ``host``, ``bridge`` (the default network), ``container:<id>``, or a network's name
+    (then *endpoints* holds at least that one).
+    """
+
+    container_id: str
+    name: str
+    hostname: str
+    mode: str
+    endpoints: tuple[EndpointRequest, ...] = ()
+    ports: tuple[PortBinding, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()  # "name:ip"; ip may be host-gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A started container's share of the network.
+
+    *netns* is the path of its mounted network namespace (None: the host's). *hosts* and *resolv_conf* are
+    the texts of the two files in /etc.
+    """
+
+    container_id: str
+    netns: Path | None
+    endpoints: tuple[Endpoint, ...]
+    ports: tuple[PortBinding, ...]  # host ports resolved
+    hosts: str
+    resolv_conf: str

@@ -1,0 +1,38 @@
+"""What every test may ask for."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+class Needs:
+    """Prerequisites: a missing one skips the test on a developer's machine and fails it in CI."""
+
+    def _missing(self, what: str) -> None:
+        if IN_CI:
+            pytest.fail(f"missing prerequisite: {what}")
+        pytest.skip(f"needs {what}")
+
+    def root(self) -> None:
+        if os.geteuid() != 0:
+            self._missing("root")
+
+    def program(self, name: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            self._missing(name)
+        return found or ""
+
+    def file(self, path: str) -> Path:
+        if not Path(path).exists():
+            self._missing(path)
+        return Path(path)
+
+
+@pytest.fixture(scope="session")
+def needs() -> Needs:
+    return Needs()
