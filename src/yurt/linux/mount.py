@@ -1,0 +1,128 @@
+"""Mounts as values: each says what it will do (`describe`) and does it (`execute`); and how to undo them.
+
+Overlay mounts have their own module.
+"""
+
+import errno
+import logging
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from yurt.linux import syscall
+
+log = logging.getLogger(__name__)
+
+_PROPAGATION = {
+    "private": syscall.MS_PRIVATE,
+    "rprivate": syscall.MS_PRIVATE | syscall.MS_REC,
+    "slave": syscall.MS_SLAVE,
+    "rslave": syscall.MS_SLAVE | syscall.MS_REC,
+    "shared": syscall.MS_SHARED,
+    "rshared": syscall.MS_SHARED | syscall.MS_REC,
+    "unbindable": syscall.MS_UNBINDABLE,
+    "runbindable": syscall.MS_UNBINDABLE | syscall.MS_REC,
+}
+
+
+class Mount(Protocol):
+    """Something to mount. The target must exist; afterwards it shows what was mounted."""
+
+    @property
+    def target(self) -> Path: ...
+    def describe(self) -> str:
+        """Return the mount(8) command that does the same, ready to paste."""
+
+    def execute(self) -> None:
+        """Mount; raise OSError when the kernel refuses, leaving nothing mounted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindMount:
+    """Shows *source*, a folder or a file, at *target* as well."""
+
+    source: Path
+    target: Path
+    read_only: bool = False
+    recursive: bool = True
+
+    def describe(self) -> str:
+        options = ("rbind" if self.recursive else "bind") + (",ro" if self.read_only else "")
+        return f"mount -o {options} {shlex.quote(str(self.source))} {shlex.quote(str(self.target))}"
+
+    def execute(self) -> None:
+        log.debug("%s", self.describe())
+        syscall.mount(
+            self.source,
+            self.target,
+            flags=syscall.MS_BIND | (syscall.MS_REC if self.recursive else 0),
+        )
+        if self.read_only:
+            # The kernel ignores MS_RDONLY while binding: it needs a second call (mount(2), "Creating a bind mount").
+            try:
+                syscall.mount(
+                    "none", self.target, flags=syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY
+                )
+            except OSError:
+                unmount(self.target, lazy=True)
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsMount:
+    """A fresh, empty file system in memory. *size* is in bytes, None: half of the memory."""
+
+    target: Path
+    size: int | None = None
+    mode: int = 0o755
+    flags: int = syscall.MS_NOSUID | syscall.MS_NODEV
+
+    def _data(self) -> str:
+        return f"mode={self.mode:o}" + (f",size={self.size}" if self.size is not None else "")
+
+    def describe(self) -> str:
+        return f"mount -t tmpfs -o nosuid,nodev,{self._data()} tmpfs {shlex.quote(str(self.target))}"
+
+    def execute(self) -> None:
+        log.debug("%s", self.describe())
+        syscall.mount("tmpfs", self.target, "tmpfs", self.flags, self._data())
+
+
+def set_propagation(target: Path, propagation: str) -> None:
+    """Change how mounts below *target* travel to other namespaces: Docker's word, ``rprivate`` and the like."""
+    syscall.mount("none", target, flags=_PROPAGATION[propagation])
+
+
+def unmount(target: Path, *, lazy: bool = False) -> None:
+    """Unmount *target*; afterwards its topmost mount is gone. Nothing mounted there, or no such path: no error.
+
+    Lazy: it disappears at once, and is released when the last user of it is gone. A synchronous unmount of an
+    overlay writes its upper file system to the disk first, unless the overlay is volatile.
+    """
+    try:
+        syscall.umount2(target, syscall.UMOUNT_NOFOLLOW | (syscall.MNT_DETACH if lazy else 0))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+
+
+def mounted_below(folder: Path) -> tuple[Path, ...]:
+    """Return the mount points at or below *folder*, innermost first: the order in which to unmount them."""
+    prefix = str(folder)
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            point = _unescaped(line.split(" ", 5)[4])
+            if point == prefix or point.startswith(prefix.rstrip("/") + "/"):
+                found.append(Path(point))
+    return tuple(sorted(found, key=lambda path: len(path.parts), reverse=True))
+
+
+def _unescaped(field: str) -> str:
+    """Undo the octal escapes of /proc/self/mountinfo: space, tab, newline and backslash."""
+    if "\\" not in field:
+        return field
+    for octal, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(octal, character)
+    return field
