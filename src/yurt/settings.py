@@ -1,36 +1,20 @@
 """Frozen settings. Only entry points (`yurt.cli.main`, `yurt.daemon.__main__`) fill them from the environment."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from yurt import places
 from yurt.errors import InvalidArgument
+from yurt.places import chosen_host, default_host
 
-SYSTEM_ROOT = Path("/var/lib/yurt")
-SYSTEM_SOCKET = "unix:///run/yurt/yurt.sock"
+__all__ = ["EngineSettings", "chosen_host", "default_host", "default_root", "socket_path"]
 
 
 def default_root(environ: Mapping[str, str]) -> Path:
-    """Return where state lives: the system folder for root, the XDG data folder otherwise."""
-    if chosen := environ.get("YURT_ROOT"):
-        return Path(chosen)
-    if os.geteuid() == 0:
-        return SYSTEM_ROOT
-    return Path(environ.get("XDG_DATA_HOME") or Path(environ.get("HOME", "/")) / ".local/share") / "yurt"
-
-
-def default_host(environ: Mapping[str, str]) -> str:
-    """Return the engine's address when no one chose another: Yurt's own socket."""
-    if os.geteuid() == 0:
-        return SYSTEM_SOCKET
-    return f"unix://{environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.geteuid()}'}/yurt/yurt.sock"
-
-
-def chosen_host(environ: Mapping[str, str]) -> str:
-    """Return the engine a client talks to: ``YURT_HOST``, else ``DOCKER_HOST``, else the default socket."""
-    return environ.get("YURT_HOST") or environ.get("DOCKER_HOST") or default_host(environ)
+    """Return where state lives, as `yurt.places` has it."""
+    return Path(places.default_root(environ))
 
 
 def socket_path(host: str) -> Path:
