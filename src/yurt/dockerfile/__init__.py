@@ -1,0 +1,1 @@
+"""Dockerfiles as values: lexer, parser, variables, stages, .dockerignore. Pure: text in, values out, no I/O."""

@@ -1,0 +1,21 @@
+"""Where something stands in a Dockerfile, so that every complaint names file and line."""
+
+from dataclasses import dataclass
+
+from yurt.errors import InvalidArgument
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """Lines *first* to *last* of *file*, counted from 1."""
+
+    file: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.first}"
+
+    def error(self, message: str, *, hint: str | None = None) -> InvalidArgument:
+        """Return (not raise) the error that says *message* about these lines."""
+        return InvalidArgument(f"{self}: {message}", hint=hint)
