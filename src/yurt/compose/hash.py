@@ -1,0 +1,33 @@
+"""The hash of a service's configuration: equal hashes mean that its container need not be made anew. Pure.
+
+It covers exactly what is sent to the engine, so whatever changes nothing there (the order of files, a comment,
+the number of replicas, how the image is built) recreates nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from yurt.compose import payload
+from yurt.compose.model import Network, Project, Service, Volume
+
+
+def service_hash(project: Project, service: Service) -> str:
+    """Return the config hash of *service*, 64 hexadecimal digits."""
+    return _hash(payload.specification(project, service))
+
+
+def network_hash(project: Project, network: Network) -> str:
+    """Return the config hash of *network*."""
+    return _hash({**payload.network(project, network, ""), "Labels": dict(network.labels)})
+
+
+def volume_hash(project: Project, volume: Volume) -> str:
+    """Return the config hash of *volume*."""
+    return _hash({**payload.volume(project, volume, ""), "Labels": dict(volume.labels)})
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,316 @@
+"""What a Compose project asks for, as values: no file, no engine, no variable is left to look at.
+
+Names follow the specification. Sizes are bytes, durations nanoseconds, paths absolute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from yurt.compose.nodes import Position
+from yurt.errors import InvalidArgument, NotFound
+
+
+class Condition(StrEnum):
+    """What a dependency must have reached before the dependant starts."""
+
+    STARTED = "service_started"
+    HEALTHY = "service_healthy"
+    COMPLETED = "service_completed_successfully"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A published port; ``published`` is empty (any), a port or a range, ``host_ip`` empty for all addresses."""
+
+    target: int
+    published: str = ""
+    host_ip: str = ""
+    protocol: str = "tcp"
+
+    def __str__(self) -> str:
+        host = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
+        left = f"{host}:{self.published}:" if host else f"{self.published}:" if self.published else ""
+        return f"{left}{self.target}/{self.protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount: ``source`` is an absolute host path, a volume's key, or empty (anonymous volume, tmpfs)."""
+
+    type: str  # "bind", "volume" or "tmpfs"
+    target: str
+    source: str = ""
+    read_only: bool = False
+    propagation: str = ""
+    selinux: str = ""
+    create_host_path: bool = True
+    nocopy: bool = False
+    subpath: str = ""
+    size: int | None = None
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """An edge of ``depends_on``."""
+
+    service: str
+    condition: Condition = Condition.STARTED
+    restart: bool = False
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """How the engine probes; an empty ``test`` keeps the image's, ``disable`` turns it off."""
+
+    test: tuple[str, ...] = ()
+    interval: int | None = None
+    timeout: int | None = None
+    start_period: int | None = None
+    start_interval: int | None = None
+    retries: int | None = None
+    disable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How to make the image; ``dockerfile`` is relative to ``context`` or absolute."""
+
+    context: str
+    dockerfile: str = "Dockerfile"
+    dockerfile_inline: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    network: str = ""
+    platform: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    shm_size: int | None = None
+    cache_from: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    no_cache: bool = False
+    pull: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A service's place in one network, named by the network's key."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ipv4_address: str = ""
+    ipv6_address: str = ""
+    link_local_ips: tuple[str, ...] = ()
+    mac_address: str = ""
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Limits, from ``deploy.resources`` and the older fields beside it."""
+
+    nano_cpus: int | None = None
+    memory: int | None = None
+    memory_reservation: int | None = None
+    memory_swap: int | None = None
+    memory_swappiness: int | None = None
+    pids: int | None = None
+    cpu_shares: int | None = None
+    cpu_period: int | None = None
+    cpu_quota: int | None = None
+    cpuset: str = ""
+    oom_kill_disable: bool | None = None
+    oom_score_adj: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ulimit:
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service."""
+
+    name: str
+    image: str
+    build: Build | None = None
+    command: tuple[str, ...] | None = None  # None: the image's; (): none at all
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[Port, ...] = ()
+    expose: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+    networks: tuple[Attachment, ...] = ()
+    network_mode: str = ""
+    depends_on: tuple[Dependency, ...] = ()
+    healthcheck: Healthcheck | None = None
+    restart: str = ""
+    profiles: tuple[str, ...] = ()
+    replicas: int = 1
+    resources: Resources = Resources()
+    container_name: str = ""
+    hostname: str = ""
+    domainname: str = ""
+    user: str = ""
+    working_dir: str = ""
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    privileged: bool = False
+    read_only: bool = False
+    init: bool | None = None
+    stdin_open: bool = False
+    tty: bool = False
+    stop_signal: str = ""
+    stop_grace_period: int | None = None
+    shm_size: int | None = None
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    extra_hosts: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opt: tuple[str, ...] = ()
+    logging_driver: str = ""
+    logging_options: Mapping[str, str] = field(default_factory=dict)
+    security_opt: tuple[str, ...] = ()
+    group_add: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    device_cgroup_rules: tuple[str, ...] = ()
+    cgroup: str = ""
+    cgroup_parent: str = ""
+    ipc: str = ""
+    pid: str = ""
+    uts: str = ""
+    userns_mode: str = ""
+    runtime: str = ""
+    isolation: str = ""
+    mac_address: str = ""
+    platform: str = ""
+    pull_policy: str = ""
+    at: Position = Position("compose.yaml", 1, 1)
+
+    def dependency(self, service: str) -> Dependency | None:
+        return next((edge for edge in self.depends_on if edge.service == service), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network under its key; ``name`` is what the engine calls it."""
+
+    key: str
+    name: str
+    external: bool = False
+    driver: str = ""
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    internal: bool = False
+    attachable: bool = False
+    enable_ipv6: bool | None = None
+    ipam_driver: str = ""
+    ipam: tuple[Mapping[str, str], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A named volume under its key; ``name`` is what the engine calls it."""
+
+    key: str
+    name: str
+    external: bool = False
+    driver: str = ""
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A whole project; ``services`` are those whose profiles are on, ``disabled`` the others."""
+
+    name: str
+    directory: str
+    files: tuple[str, ...]
+    services: Mapping[str, Service]
+    disabled: Mapping[str, Service] = field(default_factory=dict)
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    environment_files: tuple[str, ...] = ()
+
+    def service(self, name: str) -> Service:
+        """Return a service that is on; NotFound names those that are."""
+        if found := self.services.get(name):
+            return found
+        if name in self.disabled:
+            profiles = ", ".join(self.disabled[name].profiles)
+            raise NotFound(f"service {name!r} is off: its profiles are {profiles}", hint="turn one on with --profile")
+        known = ", ".join(self.services) or "none"
+        raise NotFound(f"no such service: {name}", hint=f"this project has: {known}")
+
+    def enabling(self, names: Iterable[str]) -> Project:
+        """Return the project with *names*, and what they need, on even if no profile says so."""
+        services, disabled = dict(self.services), dict(self.disabled)
+        waiting = [name for name in names if name in disabled]
+        while waiting:
+            name = waiting.pop()
+            if name in disabled:
+                services[name] = disabled.pop(name)
+                waiting += [edge.service for edge in services[name].depends_on]
+        return replace(self, services=services, disabled=disabled)
+
+    def selection(self, names: Iterable[str], *, dependencies: bool = True) -> tuple[Service, ...]:
+        """Return the services named, or all, with what they depend on, dependencies first.
+
+        Raises InvalidArgument for a circle, or for a required dependency that is off.
+        """
+        wanted = list(names) or list(self.services)
+        order: list[Service] = []
+        state: dict[str, bool] = {}  # False while on the way, True when placed
+        for name in wanted:
+            self._place(self.service(name), order, state, (), dependencies=dependencies)
+        if not dependencies:
+            keep = set(wanted)
+            full: list[Service] = []
+            self_state: dict[str, bool] = {}
+            for name in wanted:
+                self._place(self.service(name), full, self_state, (), dependencies=True, lenient=True)
+            return tuple(service for service in full if service.name in keep)
+        return tuple(order)
+
+    def _place(
+        self,
+        service: Service,
+        order: list[Service],
+        state: dict[str, bool],
+        trail: tuple[str, ...],
+        *,
+        dependencies: bool,
+        lenient: bool = False,
+    ) -> None:
+        if state.get(service.name):
+            return
+        trail = (*trail, service.name)
+        if service.name in state:
+            circle = " → ".join(trail[trail.index(service.name) :])
+            raise InvalidArgument(f"{service.at}: services.{service.name}.depends_on: goes in a circle: {circle}")
+        state[service.name] = False
+        for edge in service.depends_on if dependencies else ():
+            needed = self.services.get(edge.service)
+            if needed is not None:
+                self._place(needed, order, state, trail, dependencies=True, lenient=lenient)
+            elif edge.required and not lenient:
+                raise InvalidArgument(
+                    f"{service.at}: services.{service.name}.depends_on: {edge.service!r} is off by its profiles",
+                    hint="turn its profile on, or write `required: false`",
+                )
+        state[service.name] = True
+        order.append(service)

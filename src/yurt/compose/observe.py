@@ -1,0 +1,159 @@
+"""What is really there: one snapshot of a project's containers, networks, volumes and images."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from yurt.client.sync import Client
+from yurt.compose import labels
+from yurt.compose.threads import together
+from yurt.errors import NotFound
+
+_EXIT = re.compile(r"Exited \((-?[0-9]+)\)")
+_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """A container of the project, as the engine lists it."""
+
+    id: str
+    name: str
+    service: str
+    number: int = 1
+    state: str = "running"
+    health: str = ""  # "", "starting", "healthy" or "unhealthy"
+    exit_code: int | None = None
+    oneoff: bool = False
+    config_hash: str = ""
+    image: str = ""
+    image_id: str = ""
+    depends_on: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    anonymous: tuple[tuple[str, str], ...] = ()  # (volume, target)
+    status: str = ""
+    command: str = ""
+    created: int = 0
+    ports: tuple[Mapping[str, Any], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_running(self) -> bool:
+        return self.state in ("running", "restarting", "paused")
+
+    @property
+    def has_completed(self) -> bool:
+        return self.state == "exited" and self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedResource:
+    """A network or a volume; ``key`` and ``project`` are empty when no project made it."""
+
+    name: str
+    key: str = ""
+    project: str = ""
+    config_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The snapshot. ``images`` maps each reference asked about to its ID, or None when it is not there."""
+
+    containers: tuple[ObservedContainer, ...] = ()
+    networks: Mapping[str, ObservedResource] = field(default_factory=dict)
+    volumes: Mapping[str, ObservedResource] = field(default_factory=dict)
+    images: Mapping[str, str | None] = field(default_factory=dict)
+
+    def of(self, service: str) -> tuple[ObservedContainer, ...]:
+        """Return the containers of *service* by number, without one-off ones."""
+        found = (each for each in self.containers if each.service == service and not each.oneoff)
+        return tuple(sorted(found, key=lambda each: each.number))
+
+
+def observe(client: Client, project: str, *, images: Iterable[str] = ()) -> Observed:
+    """Return the snapshot of the project called *project*."""
+    wanted = list(dict.fromkeys(images))
+    found_containers, networks, volumes, *ids = together(
+        [
+            lambda: containers(client, project),
+            lambda: client.json("GET", "/networks"),
+            lambda: client.json("GET", "/volumes"),
+            *(lambda reference=reference: image_id(client, reference) for reference in wanted),
+        ]
+    )
+    return Observed(
+        containers=found_containers,
+        networks={each.name: each for each in map(_network, networks or ())},
+        volumes={each.name: each for each in map(_volume, (volumes or {}).get("Volumes") or ())},
+        images=dict(zip(wanted, ids, strict=True)),
+    )
+
+
+def containers(client: Client, project: str) -> tuple[ObservedContainer, ...]:
+    """Return all containers of the project, one-off ones too."""
+    filters = json.dumps({"label": [f"{labels.PROJECT}={project}"]})
+    listed = client.json("GET", "/containers/json", query={"all": True, "filters": filters})
+    return tuple(from_listed(each) for each in listed)
+
+
+def image_id(client: Client, reference: str) -> str | None:
+    """Return the ID of the image that *reference* names; None if it is not there."""
+    try:
+        return str(client.json("GET", f"/images/{reference}/json")["Id"])
+    except NotFound:
+        return None
+
+
+def from_listed(item: Mapping[str, Any]) -> ObservedContainer:
+    """Return one entry of ``GET /containers/json`` as a value."""
+    marks: Mapping[str, str] = item.get("Labels") or {}
+    status = item.get("Status") or ""
+    health, code = _HEALTH.search(status), _EXIT.match(status)
+    number = marks.get(labels.NUMBER, "")
+    depends_on = marks.get(labels.DEPENDS_ON, "")
+    return ObservedContainer(
+        id=item["Id"],
+        name=(item.get("Names") or ["/"])[0].removeprefix("/"),
+        service=marks.get(labels.SERVICE, ""),
+        number=int(number) if number.isdigit() else 0,
+        state=item.get("State") or "",
+        health=health[1] if health else "",
+        exit_code=int(code[1]) if code else None,
+        oneoff=marks.get(labels.ONEOFF, "False") == "True",
+        config_hash=marks.get(labels.CONFIG_HASH, ""),
+        image=item.get("Image") or "",
+        image_id=marks.get(labels.IMAGE) or item.get("ImageID") or "",
+        depends_on=tuple(edge.partition(":")[0] for edge in depends_on.split(",") if edge),
+        networks=tuple((item.get("NetworkSettings") or {}).get("Networks") or ()),
+        anonymous=tuple(
+            (mount["Name"], mount["Destination"])
+            for mount in item.get("Mounts") or ()
+            if mount.get("Type") == "volume" and _ANONYMOUS.fullmatch(mount.get("Name") or "")
+        ),
+        status=status,
+        command=item.get("Command") or "",
+        created=int(item.get("Created") or 0),
+        ports=tuple(item.get("Ports") or ()),
+        labels=marks,
+    )
+
+
+def _network(item: Mapping[str, Any]) -> ObservedResource:
+    return _resource(item, labels.NETWORK)
+
+
+def _volume(item: Mapping[str, Any]) -> ObservedResource:
+    return _resource(item, labels.VOLUME)
+
+
+def _resource(item: Mapping[str, Any], kind: str) -> ObservedResource:
+    marks: Mapping[str, str] = item.get("Labels") or {}
+    return ObservedResource(
+        item["Name"], marks.get(kind, ""), marks.get(labels.PROJECT, ""), marks.get(labels.CONFIG_HASH, "")
+    )

@@ -1,0 +1,363 @@
+"""From a folder and the options of a command to a `Project`: finds the files, reads them, joins and checks them.
+
+The only module here that reads files besides the build context. The environment is handed in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from yurt.compose import dotenv, parse
+from yurt.compose.fields import Fields
+from yurt.compose.interpolate import interpolated
+from yurt.compose.load import load
+from yurt.compose.merge import merged
+from yurt.compose.model import Attachment, Network, Project, Service, Volume
+from yurt.compose.nodes import MappingNode, Node, problem
+from yurt.errors import InvalidArgument, NotFound, translated
+
+NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml",
+             "docker-compose.override.yaml")  # fmt: skip
+DEFAULT = "default"  # the network of services that name none
+
+_PROJECT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
+_UNREADABLE: Mapping[type[BaseException], type[InvalidArgument | NotFound]] = {
+    FileNotFoundError: NotFound,
+    OSError: InvalidArgument,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the flags before a command say about which project is meant."""
+
+    files: tuple[str, ...] = ()
+    name: str = ""
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The project's files and variables, before any of the YAML is read."""
+
+    directory: str
+    files: tuple[tuple[str, bytes], ...]  # absolute path, content
+    variables: Mapping[str, str]  # the environment over the .env files
+    env_files: tuple[str, ...]
+    profiles: tuple[str, ...]
+    name: str  # as chosen by flag or variable; empty: the file or the folder says
+    cwd: str
+
+
+def locate(options: Options, *, cwd: str, environ: Mapping[str, str], read_stdin: Callable[[], bytes]) -> Location:
+    """Return what belongs to the project that *options* mean, seen from *cwd*.
+
+    Raises NotFound when there is no Compose file here or in any folder above.
+    """
+    base = os.path.join(cwd, options.directory) if options.directory else cwd
+    variables, env_files = _variables(options, base, environ)
+    paths = list(options.files)
+    if not paths and (listed := variables.get("COMPOSE_FILE")):
+        paths = [path for path in listed.split(variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep) if path]
+    found = [path if path == "-" else os.path.normpath(os.path.join(cwd, path)) for path in paths] or _search(base)
+    if not found:
+        raise NotFound(
+            f"no Compose file in {base} or any folder above it",
+            hint=f"create {NAMES[0]}, or name one with -f",
+        )
+    directory = os.path.normpath(base) if options.directory or found[0] == "-" else os.path.dirname(found[0])
+    if directory != base and not options.env_files and "COMPOSE_ENV_FILES" not in environ:
+        variables, env_files = _variables(options, directory, environ)
+    content = []
+    for path in found:
+        if path == "-":
+            content.append(("-", read_stdin()))
+            continue
+        with translated(_UNREADABLE, f"cannot read {_shown(path, cwd)}"), open(path, "rb") as file:
+            content.append((path, file.read()))
+    profiles = options.profiles or tuple(
+        name.strip() for name in variables.get("COMPOSE_PROFILES", "").split(",") if name.strip()
+    )
+    return Location(
+        directory=directory,
+        files=tuple(content),
+        variables=variables,
+        env_files=env_files,
+        profiles=profiles,
+        name=_checked_name(options.name or variables.get("COMPOSE_PROJECT_NAME", "")),
+        cwd=cwd,
+    )
+
+
+def chosen_name(options: Options, environ: Mapping[str, str]) -> str:
+    """Return the project's name as chosen by flag or environment alone: what `down` can do without a file."""
+    return _checked_name(options.name or environ.get("COMPOSE_PROJECT_NAME", ""))
+
+
+def _checked_name(name: str) -> str:
+    if name and not _PROJECT_NAME.fullmatch(name):
+        raise InvalidArgument(
+            f"{name!r} is no project name, expected small letters, digits, '-' and '_', beginning with a letter or digit"
+        )
+    return name
+
+
+def folder_name(directory: str) -> str:
+    """Return the project name that a folder gives."""
+    name = re.sub(r"[^a-z0-9_-]", "", os.path.basename(directory.rstrip("/")).lower()).lstrip("_-")
+    if not name:
+        raise InvalidArgument(f"the folder {directory} gives no project name", hint="choose one with -p NAME")
+    return name
+
+
+def _search(start: str) -> list[str]:
+    folder = os.path.normpath(start)
+    while True:
+        for name in NAMES:
+            if os.path.isfile(path := os.path.join(folder, name)):
+                override = next((o for o in OVERRIDES if os.path.isfile(os.path.join(folder, o))), None)
+                return [path, os.path.join(folder, override)] if override else [path]
+        above = os.path.dirname(folder)
+        if above == folder:
+            return []
+        folder = above
+
+
+def _shown(path: str, cwd: str) -> str:
+    return path[len(cwd) + 1 :] if path.startswith(f"{cwd}/") else path
+
+
+def _variables(
+    options: Options, directory: str, environ: Mapping[str, str]
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    named = options.env_files or tuple(path for path in environ.get("COMPOSE_ENV_FILES", "").split(",") if path)
+    paths = [os.path.normpath(os.path.join(directory, path)) for path in named]
+    if not named and environ.get("COMPOSE_DISABLE_ENV_FILE", "") not in ("1", "true"):
+        default = os.path.join(directory, ".env")
+        paths = [default] if os.path.isfile(default) else []
+    found: dict[str, str] = {}
+    for path in paths:
+        found.update(dotenv.parse(_text(path), _shown(path, directory), {**found, **environ}))
+    return {**found, **environ}, tuple(paths)
+
+
+def _text(path: str) -> str:
+    with translated(_UNREADABLE, f"cannot read {path}"), open(path, "rb") as file:
+        content = file.read()
+    with translated({UnicodeDecodeError: InvalidArgument}, f"{path} is not UTF-8 text"):
+        return content.decode("utf-8")
+
+
+def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: None) -> Project:
+    """Return the project of *location*, all of it checked.
+
+    Raises InvalidArgument for the first mistake, with file, line, column and what was expected.
+    """
+    environ = location.variables
+    documents = [load(content, _shown(path, location.cwd)) for path, content in location.files]
+    name = location.name or _written_name(documents, environ) or folder_name(location.directory)
+    environ = {"COMPOSE_PROJECT_NAME": name, **environ}
+    unset: dict[str, None] = {}
+    whole = merged([_interpolated(each, environ, lambda key: unset.setdefault(key)) for each in documents])
+    for variable in unset:
+        warn(f"the variable {variable} is not set; it becomes empty")
+    top = Fields(whole, "")
+    top.ignored("version", "name")
+    top.unsupported("include", "models")
+    around = parse.Surroundings(
+        directory=location.directory,
+        home=environ.get("HOME", "/"),
+        environ=environ,
+        read_env_file=lambda path, raw: _env_file(path, raw, environ, location.cwd),
+        files={group: _files(top, group, location, environ) for group in ("secrets", "configs")},
+    )
+    networks = {key: _network(key, node, name) for key, node in _section(top, "networks")}
+    volumes = {key: _volume(key, node, name) for key, node in _section(top, "volumes")}
+    services = {}
+    for key, node in _section(top, "services"):
+        if not _SERVICE_NAME.fullmatch(key):
+            at = _expected(top, "services").position(key)
+            raise problem(at, f"services.{key}", "is no service name", expected="letters, digits, '_', '.' and '-'")
+        services[key] = _joined(parse.service(key, node, name, around))
+    top.close()
+    if not services:
+        raise InvalidArgument(f"{whole.at.file}: no services", hint="a Compose file has `services:` with at least one")
+    if any(attachment.network == DEFAULT for each in services.values() for attachment in each.networks):
+        networks.setdefault(DEFAULT, Network(DEFAULT, f"{name}_{DEFAULT}"))
+    _check(services, networks, volumes, _expected(top, "services"))
+    on = {key: each for key, each in services.items() if _enabled(each, location.profiles)}
+    return Project(
+        name=name,
+        directory=location.directory,
+        files=tuple(path for path, _ in location.files),
+        services=on,
+        disabled={key: each for key, each in services.items() if key not in on},
+        networks=networks,
+        volumes=volumes,
+        environment_files=location.env_files,
+    )
+
+
+def _interpolated(node: MappingNode, environ: Mapping[str, str], missing: Callable[[str], object]) -> MappingNode:
+    result = interpolated(node, environ, missing=lambda name: void(missing(name)))
+    assert isinstance(result, MappingNode)
+    return result
+
+
+def void(_: object) -> None:
+    """Forget a value: for callbacks that answer nothing."""
+
+
+def _written_name(documents: list[MappingNode], environ: Mapping[str, str]) -> str:
+    for document in reversed(documents):
+        if (node := document.entries.get("name")) is not None:
+            text = Fields(_interpolated(MappingNode({"name": node}, {}, node.at), environ, void), "").text("name")
+            if text and not _PROJECT_NAME.fullmatch(text):
+                raise problem(node, "name", f"{text!r} is no project name", expected="small letters, digits, '-' or '_'")
+            return text
+    return ""
+
+
+def _enabled(service: Service, profiles: tuple[str, ...]) -> bool:
+    return not service.profiles or "*" in profiles or any(profile in profiles for profile in service.profiles)
+
+
+def _joined(service: Service) -> Service:
+    if service.networks or service.network_mode:
+        return service
+    return replace(service, networks=(Attachment(DEFAULT),))
+
+
+def _expected(top: Fields, key: str) -> MappingNode:
+    node = top.take(key)
+    return MappingNode({}, {}, top.node.at) if node is None else parse.expected_mapping(node, key)
+
+
+def _section(top: Fields, key: str) -> list[tuple[str, Node]]:
+    return [(name, node) for name, node in _expected(top, key).entries.items() if not name.startswith("x-")]
+
+
+def _env_file(path: str, raw: bool, environ: Mapping[str, str], cwd: str) -> dict[str, str] | None:  # noqa: FBT001
+    if not os.path.exists(path):
+        return None
+    return dotenv.parse(_text(path), _shown(path, cwd), environ, raw=raw)
+
+
+def _external(at: Fields) -> tuple[bool, str]:
+    """Return whether the thing is another's, and the name that the older form gives it."""
+    node = at.take("external")
+    if isinstance(node, MappingNode):
+        old = Fields(node, at.of("external"))
+        name = old.text("name")
+        old.close()
+        return True, name
+    return at.flag("external"), ""
+
+
+def _network(key: str, node: Node, project: str) -> Network:
+    at = Fields(node, f"networks.{key}")
+    external, old_name = _external(at)
+    ipam_driver, pools = "", list[Mapping[str, str]]()
+    if (ipam := at.section("ipam")) is not None:
+        ipam_driver = ipam.text("driver")
+        ipam.ignored("options")
+        for path, item in ipam.each("config"):
+            pool = Fields(item, path)
+            pools.append({
+                wire: value
+                for name, wire in (("subnet", "Subnet"), ("ip_range", "IPRange"), ("gateway", "Gateway"))
+                if (value := pool.text(name))
+            })  # fmt: skip
+            pool.ignored("aux_addresses")
+            pool.close()
+        ipam.close()
+    at.ignored("enable_ipv4")
+    network = Network(
+        key,
+        at.text("name") or old_name or (key if external else f"{project}_{key}"),
+        external=external,
+        driver=at.text("driver"),
+        driver_opts=_values(at, "driver_opts"),
+        internal=at.flag("internal"),
+        attachable=at.flag("attachable"),
+        enable_ipv6=at.maybe_flag("enable_ipv6"),
+        ipam_driver=ipam_driver,
+        ipam=tuple(pools),
+        labels=_values(at, "labels"),
+    )
+    at.close()
+    return network
+
+
+def _volume(key: str, node: Node, project: str) -> Volume:
+    at = Fields(node, f"volumes.{key}")
+    external, old_name = _external(at)
+    volume = Volume(
+        key,
+        at.text("name") or old_name or (key if external else f"{project}_{key}"),
+        external=external,
+        driver=at.text("driver"),
+        driver_opts=_values(at, "driver_opts"),
+        labels=_values(at, "labels"),
+    )
+    at.close()
+    return volume
+
+
+def _values(at: Fields, key: str) -> dict[str, str]:
+    return {name: value or "" for name, value in at.pairs(key).items()}
+
+
+def _files(top: Fields, group: str, location: Location, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the files behind the top-level secrets or configs."""
+    found = {}
+    for key, node in _section(top, group):
+        at = Fields(node, f"{group}.{key}")
+        at.unsupported("environment", "content", "external", "driver", "template_driver")
+        at.ignored("name", "labels")
+        path = at.text("file")
+        if not path:
+            raise problem(at.node, at.path, "names no file", expected="`file:`")
+        at.close()
+        found[key] = parse.short.host_path(path, location.directory, environ.get("HOME", "/"))
+    return found
+
+
+def _check(
+    services: Mapping[str, Service],
+    networks: Mapping[str, Network],
+    volumes: Mapping[str, Volume],
+    section: MappingNode,
+) -> None:
+    """Refuse references to services, networks and volumes that the project does not have."""
+    names: dict[str, str] = {}
+    for service in services.values():
+        node = section.entries[service.name]
+
+        def refuse(field: str, what: str, expected: str, node: Node = node, name: str = service.name) -> None:
+            at = node.entries[field].at if isinstance(node, MappingNode) and field in node.entries else node.at
+            raise problem(at, f"services.{name}.{field}", what, expected=expected)
+
+        for attachment in service.networks:
+            if attachment.network not in networks:
+                refuse("networks", f"no such network: {attachment.network!r}", "one of the top-level `networks:`")
+        for mount in service.mounts:
+            if mount.type == "volume" and mount.source and mount.source not in volumes:
+                refuse("volumes", f"no such volume: {mount.source!r}", "one of the top-level `volumes:`, or ./PATH")
+        for edge in service.depends_on:
+            field = "depends_on" if not service.network_mode.endswith(f":{edge.service}") else "network_mode"
+            if edge.service not in services:
+                refuse(field, f"no such service: {edge.service!r}", f"one of {', '.join(services)}")
+            if edge.service == service.name:
+                refuse(field, "a service can't depend on itself", "another service")
+        if service.container_name:
+            other = names.setdefault(service.container_name, service.name)
+            if other != service.name:
+                refuse("container_name", f"{service.container_name!r} is also the name of {other}'s", "another name")
