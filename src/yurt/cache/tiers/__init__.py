@@ -1,0 +1,1 @@
+"""Where cached values are kept; each tier fulfils `yurt.cache.ports.Tier`."""
