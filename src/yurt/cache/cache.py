@@ -312,11 +312,10 @@ class Cache:
             return (yield from self._compute_only())
         try:
             value = yield from self._compute_only()
+            entry = self._entry(request, request.codec.encode(value), generations)
         except BaseException:
             yield from self._release(lock, token)
             raise
-        payload = request.codec.encode(value)
-        entry = self._entry(request, payload, generations)
         try:
             stored = yield Ask(
                 partial(self.tier.store, request.key, entry, request.ttl, lock=lock, token=token)

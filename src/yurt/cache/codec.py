@@ -43,6 +43,12 @@ _EXTENSIONS: dict[int, tuple[type, Callable[[Any], bytes], Callable[[bytes], Any
         lambda held: _packed([held.days, held.seconds, held.microseconds]),
         lambda data: dt.timedelta(*_decoder.decode(data)),
     ),
+    # A dict with keys that MessagePack has no place for (tuples, dates), as a list of pairs.
+    11: (
+        dict,
+        lambda held: _packed([list(pair) for pair in held.items()]),
+        lambda data: dict(_decoder.decode(data)),
+    ),
     10: (int, lambda held: str(held).encode(), lambda data: int(data.decode())),  # beyond 64 bits
 }
 _CODES = {kind: code for code, (kind, _, _) in _EXTENSIONS.items()}
@@ -57,7 +63,7 @@ def _tagged(value: Any) -> Any:
         return value
     if kind is list:
         return [_tagged(inner) for inner in value]
-    if kind is dict:
+    if kind is dict and all(type(name) in _PLAIN or type(name) is int for name in value):
         return {_tagged(name): _tagged(inner) for name, inner in value.items()}
     code = _CODES.get(kind)
     if code is not None:
