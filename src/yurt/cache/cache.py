@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -302,7 +302,7 @@ class Cache:
                     return found.value
                 held = yield Ask(partial(self.tier.add, lock, token, request.lease))
             # The generations must be those of after taking the lock, before computing.
-            found = yield Ask(partial(self._read, request, count=False))
+            found = yield Ask(partial(self._read, request, count=False, near=False))
             if found.hit and not fresh:
                 yield Ask(partial(self.tier.delete_if, lock, token))
                 return found.value
@@ -351,10 +351,11 @@ class Cache:
             self._note_down(error)
             return Found(hit=False)
 
-    def _read(self, request: Request, *, count: bool = True) -> Found:
-        near = None if self.local is None else self.local.get_many([request.key])[0]
-        if near is not None:  # only what was decoded once is put there
-            return self._counted(Found(hit=True, value=request.codec.decode(near)), (), count=count)
+    def _read(self, request: Request, *, count: bool = True, near: bool = True) -> Found:
+        if near and self.local is not None:
+            (payload,) = self.local.get_many([request.key])
+            if payload is not None:  # only what was decoded once is put there
+                return self._counted(Found(hit=True, value=request.codec.decode(payload)), (), count=count)
         data, *generations = self.tier.get_many([request.key, *map(tag_key, request.tags)])
         missed = Found(hit=False, generations=tuple(generations))
         if data is None:
@@ -371,7 +372,7 @@ class Cache:
             return self._counted(missed, ("corrupted",), count=count)
         if self.local is not None:
             self.local.set(request.key, entry.payload, self.local_age)
-        return self._counted(Found(hit=True, value=value), (), count=count)
+        return self._counted(replace(missed, hit=True, value=value), (), count=count)
 
     def _counted(self, found: Found, more: tuple[str, ...], *, count: bool) -> Found:
         if count:
