@@ -1,0 +1,275 @@
+"""RuntimeSpec: the config.json of a bundle (OCI runtime specification, config.md and config-linux.md).
+
+Pure: everything that must be looked up (user ids, paths, limits of this host) is a field of `SpecRequest`;
+`runtime_spec` only writes it down the way Docker does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from yurt.oci import seccomp
+
+VERSION: Final = "1.0.2"
+
+MASKED_PATHS: Final = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+@dataclass(frozen=True, slots=True)
+class SpecMount:
+    """One entry of ``mounts``."""
+
+    target: str
+    kind: str
+    source: str
+    options: tuple[str, ...] = ()
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "destination": self.target,
+            "type": self.kind,
+            "source": self.source,
+            "options": list(self.options),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SpecDevice:
+    """A device node to make in the container; *kind* is c or b, *access* the letters of the device cgroup."""
+
+    path: str
+    kind: str
+    major: int
+    minor: int
+    mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
+    access: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecResources:
+    """Limits, None: none. Memory in bytes; *cpu_quota* and *cpu_period* in microseconds."""
+
+    memory: int | None = None
+    memory_swap: int | None = None
+    memory_reservation: int | None = None
+    oom_kill_disable: bool = False
+    cpu_shares: int | None = None
+    cpu_quota: int | None = None
+    cpu_period: int | None = None
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    pids: int | None = None
+    blkio_weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpecProcess:
+    """A process: the container's first one, or an exec's."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str = "/"
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    tty: bool = False
+    capabilities: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    rlimits: tuple[tuple[str, int, int], ...] = ()  # "RLIMIT_NOFILE", soft, hard
+    oom_score_adj: int | None = None
+    apparmor_profile: str = ""
+    console_size: tuple[int, int] | None = None  # height, width
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the ``process`` object; root keeps its capabilities, others get them only as a bound."""
+        caps = list(self.capabilities)
+        effective = caps if self.uid == 0 else []
+        document: dict[str, Any] = {
+            "terminal": self.tty,
+            "user": {"uid": self.uid, "gid": self.gid, "additionalGids": list(self.groups)},
+            "args": list(self.args),
+            "env": list(self.env),
+            "cwd": self.cwd,
+            # No inheritable set: it would survive an exec of a file without capabilities (CVE-2022-24769).
+            "capabilities": {"bounding": caps, "effective": effective, "permitted": effective},
+            "noNewPrivileges": self.no_new_privileges,
+        }
+        if self.rlimits:
+            document["rlimits"] = [
+                {"type": kind, "soft": soft, "hard": hard} for kind, soft, hard in self.rlimits
+            ]
+        if self.oom_score_adj is not None:
+            document["oomScoreAdj"] = self.oom_score_adj
+        if self.apparmor_profile:
+            document["apparmorProfile"] = self.apparmor_profile
+        if self.tty and self.console_size:
+            document["consoleSize"] = {"height": self.console_size[0], "width": self.console_size[1]}
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRequest:
+    """All that a container's configuration is made from.
+
+    *namespaces* maps a kind (pid, network, ipc, uts, mount, cgroup) to the path of an existing one, or to ""
+    for a new one; a kind left out is shared with the host.
+    """
+
+    process: SpecProcess
+    rootfs: str
+    cgroups_path: str
+    hostname: str = ""
+    domainname: str = ""
+    read_only: bool = False
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[SpecMount, ...] = ()
+    shm_size: int | None = 64 * 1024 * 1024  # None: /dev/shm is among the mounts, or the host's
+    cgroup_mount: bool = True
+    devices: tuple[SpecDevice, ...] = ()
+    all_devices: bool = False
+    resources: SpecResources = SpecResources()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    masked_paths: tuple[str, ...] = MASKED_PATHS
+    readonly_paths: tuple[str, ...] = READONLY_PATHS
+    privileged: bool = False
+    seccomp: Mapping[str, Any] | None = None  # None: the default profile; empty: unconfined
+    propagation: str = ""  # of the root mount
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def runtime_spec(request: SpecRequest) -> dict[str, Any]:
+    """Return the configuration document. Parts of it are shared between calls: encode it, do not change it."""
+    spec: dict[str, Any] = {
+        "ociVersion": VERSION,
+        "process": request.process.to_document(),
+        "root": {"path": request.rootfs, "readonly": request.read_only},
+        "mounts": _mounts(request),
+        "linux": _linux(request),
+    }
+    if "uts" in request.namespaces:
+        if request.hostname:
+            spec["hostname"] = request.hostname
+        if request.domainname:
+            spec["linux"]["sysctl"]["kernel.domainname"] = request.domainname
+    if request.annotations:
+        spec["annotations"] = dict(request.annotations)
+    return spec
+
+
+def _mounts(request: SpecRequest) -> list[dict[str, Any]]:
+    """Return Docker's standard mounts, and the container's own after them, outer before inner."""
+    guarded = ("nosuid", "noexec", "nodev")
+    access = "rw" if request.privileged else "ro"
+    standard = [
+        SpecMount("/proc", "proc", "proc", guarded),
+        SpecMount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
+        SpecMount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        ),
+        SpecMount("/sys", "sysfs", "sysfs", (*guarded, access)),
+        SpecMount("/dev/mqueue", "mqueue", "mqueue", guarded),
+    ]
+    if request.cgroup_mount:
+        standard.insert(4, SpecMount("/sys/fs/cgroup", "cgroup", "cgroup", (access, *guarded)))
+    if request.shm_size is not None:
+        standard.append(
+            SpecMount("/dev/shm", "tmpfs", "shm", (*guarded, "mode=1777", f"size={request.shm_size}"))  # noqa: S108
+        )
+    replaced = {mount.target for mount in request.mounts}
+    own = sorted(request.mounts, key=lambda mount: mount.target.count("/") if mount.target != "/" else 0)
+    kept = [mount for mount in standard if mount.target not in replaced]
+    return [mount.to_document() for mount in (*kept, *own)]
+
+
+def _linux(request: SpecRequest) -> dict[str, Any]:
+    linux: dict[str, Any] = {
+        "namespaces": [
+            {"type": kind, "path": path} if path else {"type": kind}
+            for kind, path in request.namespaces.items()
+        ],
+        "cgroupsPath": request.cgroups_path,
+        "resources": _resources(request),
+        "sysctl": dict(request.sysctls),
+    }
+    if request.propagation:
+        linux["rootfsPropagation"] = request.propagation
+    if request.devices:
+        linux["devices"] = [
+            {
+                "path": device.path,
+                "type": device.kind,
+                "major": device.major,
+                "minor": device.minor,
+                "fileMode": device.mode,
+                "uid": device.uid,
+                "gid": device.gid,
+            }
+            for device in request.devices
+        ]
+    if not request.privileged:
+        linux["maskedPaths"] = list(request.masked_paths)
+        linux["readonlyPaths"] = list(request.readonly_paths)
+        if request.seccomp is None:
+            linux["seccomp"] = seccomp.default_profile(frozenset(request.process.capabilities))
+        elif request.seccomp:
+            linux["seccomp"] = dict(request.seccomp)
+    return linux
+
+
+def _resources(request: SpecRequest) -> dict[str, Any]:
+    limits = request.resources
+    if request.all_devices:
+        rules: list[dict[str, Any]] = [{"allow": True, "access": "rwm"}]
+    else:
+        rules = [{"allow": False, "access": "rwm"}]
+        rules += [
+            {
+                "allow": True,
+                "type": device.kind,
+                "major": device.major,
+                "minor": device.minor,
+                "access": device.access,
+            }
+            for device in request.devices
+        ]
+    resources: dict[str, Any] = {"devices": rules}
+    memory = {
+        "limit": limits.memory,
+        "swap": limits.memory_swap,
+        "reservation": limits.memory_reservation,
+        "disableOOMKiller": limits.oom_kill_disable or None,
+    }
+    cpu = {
+        "shares": limits.cpu_shares,
+        "quota": limits.cpu_quota,
+        "period": limits.cpu_period,
+        "cpus": limits.cpuset_cpus or None,
+        "mems": limits.cpuset_mems or None,
+    }
+    for name, values in (("memory", memory), ("cpu", cpu)):
+        if given := {key: value for key, value in values.items() if value is not None}:
+            resources[name] = given
+    if limits.pids:
+        resources["pids"] = {"limit": limits.pids}
+    if limits.blkio_weight:
+        resources["blockIO"] = {"weight": limits.blkio_weight}
+    return resources

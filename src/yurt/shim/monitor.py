@@ -1,0 +1,648 @@
+"""The shim: starts one process through the OCI runtime, owns its stdio, logs its output, tells how it ended.
+
+One shim serves a container's first process, or one exec. It is a child subreaper, so the process becomes its
+child when the runtime leaves, and its exit status arrives here whether or not an engine is alive to hear it.
+
+Its life: listening, starting (the runtime runs), running, exited. Two rules:
+
+1. Output is read only after the runtime succeeded, so that a failed start leaves nothing in the log.
+2. What is told on a control connection was first made durable (the log, ``exit.json``).
+
+On its socket a client sends one JSON line that says what it is:
+
+    {"op": "control"}                                     then requests and events, one JSON line each
+    {"op": "attach", "stdin": …, "stdout": …, "stderr": …, "logs": …}    then raw stdin; gets the output
+    {"op": "notify"}                                      gets one byte after the log grew, and the end at the end
+"""
+
+import array
+import contextlib
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import termios
+import time
+from typing import Any
+
+from yurt.shim.cleanup import Cleanup
+from yurt.shim.log import STDERR, STDOUT, LogFile
+
+CHUNK = 1 << 16
+PIPE_SIZE = 1 << 18
+STDIN_BACKLOG = 1 << 16
+_PR_SET_CHILD_SUBREAPER = 36
+_FRAME = struct.Struct(">BxxxI")  # Docker's header: stream, three zero bytes, length
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+_RESTORED = (*_IGNORED, signal.SIGCHLD, signal.SIGXFSZ)
+
+
+class Request:
+    """What a shim is asked to do; made from, and turned into, one JSON object.
+
+    Fields
+    ------
+      directory: where it works: sockets and the runtime's files; the bundle of a container.
+      argv: the runtime's command line; ``--pid-file pid`` and the like are relative to *directory*.
+      tty: whether the runtime sends the terminal to ``console.sock``.
+      open_stdin, stdin_once: whether there is a stdin, and whether the first client that ends it ends it for good.
+      log: path of the log; "": output goes to the clients only, which then hold the process back when slow.
+      exit_file: where the exit is written down, atomically; "": nowhere.
+      state_directory: the runtime's own files of this container, removed with its cgroups at the end; "": neither.
+      attach: one object per attach stream that is passed as a descriptor.
+      height, width: of the terminal at the start; 0: as it comes.
+    """
+
+    __slots__ = (
+        "argv",
+        "attach",
+        "directory",
+        "exit_file",
+        "height",
+        "log",
+        "open_stdin",
+        "state_directory",
+        "stdin_once",
+        "tty",
+        "width",
+    )
+
+    def __init__(
+        self,
+        *,
+        directory: str,
+        argv: list[str],
+        tty: bool = False,
+        open_stdin: bool = False,
+        stdin_once: bool = False,
+        log: str = "",
+        exit_file: str = "",
+        state_directory: str = "",
+        attach: list[dict[str, bool]] | None = None,
+        height: int = 0,
+        width: int = 0,
+    ) -> None:
+        self.directory = directory
+        self.argv = argv
+        self.tty = tty
+        self.open_stdin = open_stdin
+        self.stdin_once = stdin_once
+        self.log = log
+        self.exit_file = exit_file
+        self.state_directory = state_directory
+        self.attach = attach or []
+        self.height = height
+        self.width = width
+
+    def encode(self) -> bytes:
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
+
+    @classmethod
+    def decode(cls, packet: bytes) -> "Request":
+        return cls(**json.loads(packet))
+
+
+class Client:
+    """A connection. *kind* is new, control, attach or notify.
+
+    *cursor* is the next log record an attach client has not been sent; it lags when that is not the log's end.
+    """
+
+    __slots__ = ("buffer", "cursor", "interest", "kind", "pending", "reads", "sock", "stdin", "streams")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.kind = "new"
+        self.buffer = b""  # an unfinished line from the client
+        self.pending = b""  # what the socket did not take
+        self.cursor = 0
+        self.streams: frozenset[int] = frozenset()
+        self.stdin = False
+        self.reads = True
+        self.interest = 0
+
+    def __repr__(self) -> str:
+        return f"<Client {self.kind} cursor={self.cursor} pending={len(self.pending)}>"
+
+
+def run(request: Request, descriptors: list[int]) -> None:
+    """Be the shim of *request* until its process ended and everyone was told. The first descriptor listens."""
+    os.chdir(request.directory)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    Shim(request, descriptors).run()
+
+
+class Shim:
+    """The state of one shim, and its event loop."""
+
+    def __init__(self, request: Request, descriptors: list[int]) -> None:
+        self.request = request
+        self.log = LogFile(request.log) if request.log else None
+        self.listener = socket.socket(fileno=descriptors[0])
+        self.listener.setblocking(False)
+        self.poll = select.epoll()
+        self.clients: dict[int, Client] = {}
+        self.outputs: dict[int, int] = {}  # descriptor → stream
+        self.output_paused = False
+        self.stdin = -1  # where stdin goes: the pipe, or the terminal
+        self.stdin_backlog = b""
+        self.stdin_ending = False
+        self.terminal = -1
+        self.console: socket.socket | None = None
+        self.runtime_pid = 0
+        self.pid = 0
+        self.statuses: dict[int, int] = {}  # of children that ended
+        self.size = (request.height, request.width)
+        self.outcome: dict[str, Any] | None = None  # the last event: started, failed or exited
+        self.finished = False
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.wake = wake_read
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self.poll.register(self.wake, select.EPOLLIN)
+        self.poll.register(self.listener, select.EPOLLIN)
+        for descriptor, wish in zip(descriptors[1:], request.attach, strict=True):
+            client = self._adopt(socket.socket(fileno=descriptor))
+            self._make_attach(client, wish)
+
+    # ---- life
+
+    def run(self) -> None:
+        self._start()
+        while not (self.finished and self._all_told()):
+            try:
+                ready = self.poll.poll()
+            except InterruptedError:
+                continue
+            for descriptor, mask in ready:
+                self._dispatch(descriptor, mask)
+
+    def _start(self) -> None:
+        """Start the runtime; output stays in its pipes until the runtime has succeeded."""
+        request = self.request
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        given = [null, null, null]
+        mine: list[tuple[int, int]] = []
+        if request.tty:
+            self.console = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink("console.sock")
+            self.console.bind("console.sock")
+            self.console.listen(1)
+            self.console.setblocking(False)
+            # The runtime's own complaints: its log has them too, so nobody needs to read this pipe.
+            given[1] = given[2] = os.open("runtime.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+        else:
+            for stream in (STDOUT, STDERR):
+                reader, writer = os.pipe2(os.O_CLOEXEC)
+                os.set_blocking(reader, False)
+                with contextlib.suppress(
+                    OSError
+                ):  # over the user's limit of pipe memory: the default size does
+                    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+                given[stream] = writer
+                mine.append((reader, stream))
+            if request.open_stdin:
+                reader, self.stdin = os.pipe2(os.O_CLOEXEC)
+                os.set_blocking(self.stdin, False)
+                given[0] = reader
+        try:
+            self.runtime_pid = os.posix_spawnp(
+                request.argv[0],
+                request.argv,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, given[number], number) for number in range(3)],
+                setsigdef=_RESTORED,
+            )
+        except OSError as error:
+            self._fail(f"cannot run {request.argv[0]}: {error.strerror}")
+        finally:
+            for descriptor in {null, *given}:
+                os.close(descriptor)
+        self.outputs = dict(mine)
+
+    def _dispatch(self, descriptor: int, mask: int) -> None:
+        if descriptor in self.outputs:
+            self._pump(descriptor)
+        elif descriptor == self.wake:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.wake, 4096)
+            self._reap()
+        elif descriptor in self.clients:
+            self._serve(self.clients[descriptor], mask)
+        elif descriptor == self.stdin and mask & (select.EPOLLOUT | select.EPOLLERR):
+            self._flush_stdin()
+        elif not self.finished and descriptor == self.listener.fileno():
+            self._accept()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid == self.runtime_pid or not self.pid or pid == self.pid:
+                self.statuses[pid] = status
+        if self.runtime_pid in self.statuses:
+            self._runtime_left(os.waitstatus_to_exitcode(self.statuses.pop(self.runtime_pid)))
+        if self.pid in self.statuses:
+            self._exited(os.waitstatus_to_exitcode(self.statuses.pop(self.pid)))
+
+    def _runtime_left(self, code: int) -> None:
+        """The runtime ended: with the process running, or without."""
+        self.runtime_pid = 0
+        if code != 0:
+            self._fail(self._complaint(code))
+            return
+        with open("pid", encoding="ascii") as file:
+            self.pid = int(file.read())
+        self.statuses = {pid: status for pid, status in self.statuses.items() if pid == self.pid}
+        if self.console is not None:
+            self._take_terminal(self.console)
+        for descriptor in self.outputs:
+            self.poll.register(descriptor, select.EPOLLIN)
+        self._announce({"event": "started", "pid": self.pid, "time_ns": time.time_ns()})
+        if self.stdin_backlog:
+            self._flush_stdin()
+        for client in list(self.clients.values()):
+            if client.stdin:
+                self._watch(client)
+
+    def _complaint(self, code: int) -> str:
+        """Return why the runtime failed: the last error of its log, else of its stderr."""
+        lines: list[str] = []
+        with contextlib.suppress(FileNotFoundError), open("runtime.log", errors="replace") as file:
+            lines = file.read().splitlines()
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and entry.get("level") in {"error", "fatal"}:
+                    return str(entry.get("msg"))
+        text = b""
+        for descriptor, stream in self.outputs.items():
+            if stream == STDERR:
+                with contextlib.suppress(BlockingIOError):
+                    text = os.read(descriptor, CHUNK)
+        return text.decode(errors="replace").strip() or f"{self.request.argv[0]} failed with exit code {code}"
+
+    def _take_terminal(self, console: socket.socket) -> None:
+        """Receive the terminal that the runtime sent before it left."""
+        connection, _address = console.accept()
+        with connection:
+            connection.setblocking(True)
+            _message, ancillary, _flags, _from = connection.recvmsg(256, socket.CMSG_SPACE(4))
+        self.terminal = array.array("i", ancillary[0][2][:4])[0]
+        os.set_inheritable(self.terminal, False)
+        os.set_blocking(self.terminal, False)
+        console.close()
+        self.console = None
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("console.sock")
+        self.outputs = {self.terminal: STDOUT}
+        if self.request.open_stdin:
+            # A descriptor of its own: epoll keeps one set of wishes for each.
+            self.stdin = os.dup(self.terminal)
+            os.set_inheritable(self.stdin, False)
+        if any(self.size):
+            self._resize(*self.size)
+
+    def _fail(self, error: str) -> None:
+        for descriptor in self.outputs:
+            os.close(descriptor)
+        self.outputs = {}
+        self._announce({"event": "failed", "error": error})
+        self._finish()
+
+    def _exited(self, code: int) -> None:
+        """The process ended: take what is left of its output, write the exit down, clean up, tell."""
+        status = 128 - code if code < 0 else code
+        self._drain()
+        outcome = {"event": "exited", "code": status, "oom": False, "time_ns": time.time_ns()}
+        if self.request.state_directory:
+            cleanup = Cleanup(self.request.state_directory)
+            outcome["oom"] = cleanup.out_of_memory()
+            cleanup.run()
+        if self.request.exit_file:
+            temporary = self.request.exit_file + ".tmp"
+            with open(temporary, "w", encoding="ascii") as file:
+                json.dump(outcome, file)
+            os.replace(temporary, self.request.exit_file)
+        self._announce(outcome)
+        self._finish()
+
+    def _drain(self) -> None:
+        """Read what the process wrote before it ended. Others may hold the pipes still: no one waits for them."""
+        self.output_paused = False
+        for descriptor in list(self.outputs):
+            for _round in range(64):
+                if descriptor not in self.outputs or not self._pump(descriptor):
+                    break
+        for descriptor in list(self.outputs):
+            self._close_output(descriptor)
+
+    def _finish(self) -> None:
+        self.finished = True
+        self.poll.unregister(self.listener)
+        # Who connected but was not accepted yet asks in vain: exit.json tells them.
+        self.listener.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("shim.sock")
+        self._end_stdin(now=True)
+        for client in list(self.clients.values()):
+            self._push(client)
+
+    def _all_told(self) -> bool:
+        """Close every client that has got everything; whether none is left."""
+        for client in list(self.clients.values()):
+            if not client.pending and (client.kind != "attach" or not self._lags(client)):
+                self._drop(client)
+        return not self.clients
+
+    # ---- output
+
+    def _pump(self, descriptor: int) -> bool:
+        """Move one chunk from the process to the log and the clients; return whether there may be more."""
+        try:
+            chunk = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EIO:  # a terminal whose other side is closed
+                raise
+            chunk = b""
+        if not chunk:
+            self._close_output(descriptor)
+            return False
+        stream = self.outputs[descriptor]
+        logged = self._record(stream, chunk)
+        frame = b""
+        for client in list(self.clients.values()):
+            if client.kind == "attach":
+                caught_up = not client.pending and (not logged or client.cursor == logged - 1)
+                if caught_up:
+                    client.cursor = logged
+                if stream in client.streams and (caught_up or not logged):
+                    frame = frame or self._framed(stream, chunk)
+                    client.pending += frame
+                if client.pending:
+                    self._push(client)
+            elif client.kind == "notify":
+                self._nudge(client)
+        if not logged:
+            self._hold_back()
+        return True
+
+    def _record(self, stream: int, chunk: bytes) -> int:
+        """Log *chunk*; return the number of records then, 0 when it could not be logged."""
+        if self.log is None:
+            return 0
+        try:
+            self.log.append(stream, chunk)
+        except OSError:
+            return 0  # a full disk must not stop the container; who is attached still gets it
+        return self.log.count
+
+    def _framed(self, stream: int, chunk: bytes) -> bytes:
+        return chunk if self.request.tty else _FRAME.pack(stream, len(chunk)) + chunk
+
+    def _hold_back(self) -> None:
+        """Without a log, stop reading while a client lags, and go on when none does."""
+        behind = self.log is None and any(client.pending for client in self.clients.values())
+        if behind != self.output_paused and not self.finished:
+            self.output_paused = behind
+            for descriptor in self.outputs:
+                self.poll.modify(descriptor, 0 if behind else select.EPOLLIN)
+
+    def _close_output(self, descriptor: int) -> None:
+        del self.outputs[descriptor]
+        with contextlib.suppress(FileNotFoundError):
+            self.poll.unregister(descriptor)
+        os.close(descriptor)
+        if descriptor == self.terminal:
+            self.terminal = -1
+
+    # ---- clients
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            sock, _address = self.listener.accept()
+            self._adopt(sock)
+
+    def _adopt(self, sock: socket.socket) -> Client:
+        sock.setblocking(False)
+        client = Client(sock)
+        self.clients[sock.fileno()] = client
+        client.interest = select.EPOLLIN
+        self.poll.register(sock, client.interest)
+        return client
+
+    def _serve(self, client: Client, mask: int) -> None:
+        if mask & select.EPOLLOUT:
+            self._push(client)
+        if client.reads and mask & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            self._receive(client, gone=bool(mask & (select.EPOLLHUP | select.EPOLLERR)))
+        elif mask & (select.EPOLLHUP | select.EPOLLERR) and client.sock.fileno() in self.clients:
+            self._drop(client)
+
+    def _receive(self, client: Client, *, gone: bool) -> None:
+        # Who is gone is read to the end at once, however full the backlog: epoll would not stop reporting it.
+        if client.stdin and not gone and len(self.stdin_backlog) >= STDIN_BACKLOG:
+            return
+        try:
+            data = client.sock.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(client)
+            return
+        if client.kind == "attach":
+            if data:
+                self._to_stdin(client, data)
+            else:
+                self._half_closed(client)
+            return
+        if not data:
+            self._drop(client)
+            return
+        *lines, client.buffer = (client.buffer + data).split(b"\n")
+        for number, line in enumerate(lines):
+            self._obey(client, json.loads(line))
+            if client.kind == "attach":
+                rest = b"\n".join([*lines[number + 1 :], client.buffer])
+                client.buffer = b""
+                if rest:
+                    self._to_stdin(client, rest)
+                break
+
+    def _obey(self, client: Client, order: dict[str, Any]) -> None:
+        operation = order["op"]
+        if operation == "control":
+            client.kind = "control"
+            if self.outcome is not None:
+                self._tell(client, self.outcome)
+        elif operation == "attach":
+            self._make_attach(client, order)
+            self._push(client)
+        elif operation == "notify":
+            client.kind = "notify"
+            self._nudge(client)
+        elif operation == "resize":
+            self.size = (order["height"], order["width"])
+            self._resize(*self.size)
+        elif operation == "kill" and self.pid and not self.finished:
+            # The process is a child that was not reaped yet: its number cannot belong to another.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, order["signal"])
+
+    def _make_attach(self, client: Client, wish: dict[str, Any]) -> None:
+        client.kind = "attach"
+        client.stdin = bool(wish.get("stdin")) and self.request.open_stdin
+        wanted = {STDOUT} if wish.get("stdout") else set()
+        if wish.get("stderr"):
+            wanted.add(STDERR)
+        client.streams = frozenset(wanted)
+        if self.log is not None:
+            client.cursor = 0 if wish.get("logs") else self.log.count
+        self._watch(client)
+
+    def _watch(self, client: Client) -> None:
+        """Ask epoll for what this client needs now."""
+        number = client.sock.fileno()
+        if number not in self.clients:
+            return
+        wants = 0
+        takes_stdin = (
+            client.kind != "attach"
+            or not client.stdin
+            or (self.pid != 0 and len(self.stdin_backlog) < STDIN_BACKLOG)
+        )
+        if client.reads and takes_stdin:
+            wants |= select.EPOLLIN
+        if client.pending or (client.kind == "attach" and self._lags(client)):
+            wants |= select.EPOLLOUT
+        if wants != client.interest:
+            client.interest = wants
+            self.poll.modify(number, wants)
+
+    def _lags(self, client: Client) -> bool:
+        return self.log is not None and client.cursor < self.log.count
+
+    def _push(self, client: Client) -> None:
+        """Send until the socket is full or the client is level with the log."""
+        while True:
+            if not client.pending:
+                if client.kind != "attach" or self.log is None or not self._lags(client):
+                    break
+                stream, chunk = self.log.read(client.cursor)
+                client.cursor += 1
+                if stream not in client.streams:
+                    continue
+                client.pending = self._framed(stream, chunk)
+            try:
+                sent = client.sock.send(client.pending)
+            except BlockingIOError:
+                break
+            except OSError:
+                self._drop(client)
+                return
+            client.pending = client.pending[sent:]
+        self._watch(client)
+        if self.log is None:
+            self._hold_back()
+
+    def _tell(self, client: Client, event: dict[str, Any]) -> None:
+        client.pending += json.dumps(event).encode() + b"\n"
+        self._push(client)
+
+    def _announce(self, event: dict[str, Any]) -> None:
+        self.outcome = event
+        for client in list(self.clients.values()):
+            if client.kind == "control":
+                self._tell(client, event)
+
+    def _nudge(self, client: Client) -> None:
+        """Say that the log grew. A full socket says it already."""
+        try:
+            client.sock.send(b"\n")
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        number = client.sock.fileno()
+        if self.clients.pop(number, None) is None:
+            return
+        self.poll.unregister(number)
+        client.sock.close()
+        if client.kind == "attach" and client.reads:
+            client.reads = False
+            self._stdin_client_left(client)
+        self._hold_back()
+
+    # ---- stdin
+
+    def _to_stdin(self, client: Client, data: bytes) -> None:
+        if not client.stdin or self.stdin_ending:
+            return
+        self.stdin_backlog += data
+        if self.stdin >= 0:  # else the terminal is still to come
+            self._flush_stdin()
+
+    def _flush_stdin(self) -> None:
+        """Give the process what clients sent; while it does not take it, read no more from them."""
+        was_full = len(self.stdin_backlog) >= STDIN_BACKLOG
+        try:
+            while self.stdin_backlog:
+                sent = os.write(self.stdin, self.stdin_backlog[:CHUNK])
+                self.stdin_backlog = self.stdin_backlog[sent:]
+        except BlockingIOError:
+            with contextlib.suppress(FileExistsError):
+                self.poll.register(self.stdin, select.EPOLLOUT)
+        except OSError:
+            self._end_stdin(now=True)  # the process closed its end
+        else:
+            if self.stdin >= 0:
+                with contextlib.suppress(FileNotFoundError):
+                    self.poll.unregister(self.stdin)
+                if self.stdin_ending:
+                    self._end_stdin(now=True)
+        if was_full or len(self.stdin_backlog) >= STDIN_BACKLOG:
+            for client in list(self.clients.values()):
+                if client.stdin:
+                    self._watch(client)
+
+    def _half_closed(self, client: Client) -> None:
+        client.reads = False
+        self._stdin_client_left(client)
+        self._watch(client)
+
+    def _stdin_client_left(self, client: Client) -> None:
+        if client.stdin and self.request.stdin_once:
+            self._end_stdin(now=not self.stdin_backlog)
+
+    def _end_stdin(self, *, now: bool) -> None:
+        """Close the process's stdin: at once, or when it has taken what is waiting for it."""
+        self.stdin_ending = True
+        if not now or self.stdin < 0:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self.poll.unregister(self.stdin)
+        os.close(self.stdin)
+        self.stdin = -1
+        self.stdin_backlog = b""
+
+    # ---- terminal
+
+    def _resize(self, height: int, width: int) -> None:
+        if self.terminal >= 0:
+            fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
