@@ -40,3 +40,31 @@ class Image:
     def chain_id(self) -> Digest | None:
         """The committed snapshot that holds its whole file system; None for an image without layers."""
         return self.layers[-1].chain_id if self.layers else None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One thing that `remove` or `prune` did: a reference that is gone, or an image or layer that is."""
+
+    untagged: str = ""
+    deleted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a prune removed, and the bytes that it freed."""
+
+    removed: tuple[Removed, ...] = ()
+    freed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A line of `docker history`. *id* is empty for a step that is no image of its own."""
+
+    id: str
+    created_ns: int
+    created_by: str
+    size: int
+    comment: str = ""
+    tags: tuple[str, ...] = ()

@@ -1,0 +1,420 @@
+"""ImageService: the images of this engine. Everything here is whole or not at all, whenever the engine dies.
+
+The order that makes it so: blobs are on the disk under their digests, snapshots are committed under their
+chain ids, and only then one transaction names the image. What an interrupted operation leaves has no name and
+goes at the next start.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from yurt.engine.events import Events
+from yurt.engine.images.archive import Found, images_of, read_archive, write_archive
+from yurt.engine.images.layers import UNPACKING, Layers
+from yurt.engine.images.model import HistoryEntry, Image, Layer, Pruned, Removed
+from yurt.engine.images.removal import plan_removal
+from yurt.engine.images.store import ImageStore, image_of, names_of, timestamp_ns
+from yurt.engine.images.threads import Feed, feeding, in_thread
+from yurt.engine.progress import Progress, ProgressSink, silent
+from yurt.errors import Conflict, InvalidArgument
+from yurt.oci.config import History, ImageConfig
+from yurt.oci.descriptor import Descriptor, MediaType
+from yurt.oci.digest import Digest
+from yurt.oci.manifest import Manifest
+from yurt.oci.platform import Platform
+from yurt.oci.reference import Reference
+from yurt.storage.content import ContentStore
+from yurt.storage.gc import Lease, Leases, collect
+from yurt.storage.metadata import Documents
+from yurt.storage.snapshots.base import Snapshotter
+
+log = structlog.get_logger(__name__)
+
+SAVE_BATCH = 1 << 20  # bytes read per hop to a thread
+
+
+class ImageService:
+    """Images by id and by name; their blobs and snapshots. One event loop uses it."""
+
+    def __init__(
+        self, *, content: ContentStore, snapshots: Snapshotter, documents: Documents, events: Events
+    ) -> None:
+        self._content = content
+        self._snapshots = snapshots
+        self._events = events
+        self._leases = Leases()
+        self._layers = Layers(content, snapshots)
+        self._store = ImageStore(documents, content)
+        self._holders: dict[Digest, set[str]] = defaultdict(set)
+        self.platform = Platform.of_machine(os.uname().machine)
+
+    async def restore(self) -> None:
+        """Read the images back, and remove what interrupted operations left. Before anything else is asked."""
+        for lost in self._store.restore():
+            log.error("image.lost", image=lost)
+        await in_thread(self._sweep)
+
+    def _sweep(self) -> None:
+        self._content.sweep()
+        for key in self._snapshots.keys():  # noqa: SIM118 - a method of the port, no mapping
+            if key.startswith(UNPACKING):
+                self._snapshots.remove(key)
+        self._snapshots.sweep()
+        collect(
+            self._content,
+            self._snapshots,
+            candidates=[*self._content.digests(), *self._snapshots.names()],
+            needed=self._store.needed(),
+        )
+
+    # Asking
+
+    def get(self, ref: str) -> Image:
+        """Return the image that *ref* names: ``name[:tag][@digest]``, an id, or the unique beginning of one."""
+        return self._store.get(ref)
+
+    def list(self) -> tuple[Image, ...]:
+        """Return every image, the youngest first."""
+        return tuple(sorted(self._store.images.values(), key=lambda image: -image.created_ns))
+
+    def layer(self, chain_id: Digest) -> Layer | None:
+        """Return the layer that makes the file system *chain_id*, None when it is not here any more."""
+        layer = self._store.layer(chain_id)
+        return layer if layer is not None and self._snapshots.exists(chain_id) else None
+
+    def layer_size(self, layer: Layer) -> int:
+        """Return the bytes of a layer's files."""
+        return self._snapshots.usage(layer.chain_id)
+
+    def history(self, image: Image) -> tuple[HistoryEntry, ...]:
+        """Return the steps that made an image, the last first."""
+        layers = iter(image.layers)
+        entries = []
+        for step in image.config.history:
+            layer = None if step.empty_layer else next(layers, None)
+            size = 0 if layer is None else self.layer_size(layer)
+            entries.append(HistoryEntry("", timestamp_ns(step.created), step.created_by, size, step.comment))
+        for layer in layers:  # layers that the history does not mention
+            entries.append(HistoryEntry("", image.created_ns, "", self.layer_size(layer)))  # noqa: PERF401
+        if not entries:
+            return ()
+        entries[-1] = replace(entries[-1], id=image.id, tags=image.tags)
+        return tuple(reversed(entries))
+
+    # Names
+
+    def tag(self, image: Image, reference: str) -> Image:
+        """Afterwards *reference* names the image, whatever it named before; return the image with its names."""
+        name = Reference.parse(reference)
+        if name.digest is not None:
+            raise InvalidArgument(f"refusing to create a tag with a digest reference: {reference}")
+        name = name.tagged()
+        tagged = self._store.put(image, [name])
+        self._tell("tag", tagged, name)
+        return tagged
+
+    def hold(self, image_id: str, holder: str) -> None:
+        """Afterwards *holder* (a container) keeps the image from being removed, until `release`."""
+        self._holders[Digest(image_id)].add(holder)
+
+    def release(self, image_id: str, holder: str) -> None:
+        """Afterwards *holder* does not need the image, whether it did or not."""
+        holders = self._holders.get(Digest(image_id), set())
+        holders.discard(holder)
+        if not holders:
+            self._holders.pop(Digest(image_id), None)
+
+    def holders(self, image_id: str) -> frozenset[str]:
+        """Return who holds the image."""
+        return frozenset(self._holders.get(Digest(image_id), ()))
+
+    async def remove(self, ref: str, *, force: bool = False) -> tuple[Removed, ...]:
+        """Take *ref* away, and the image with it when that was its last name and no container needs it.
+
+        By id all its names go. Conflict when a container uses it; *force* then drops the names only.
+        """
+        image = self._store.get(ref)
+        references = self._store.references_of(image.id)
+        plan = plan_removal(
+            image,
+            ref,
+            asked=self._asked(ref, image, references),
+            references=references,
+            holders=self.holders(image.id),
+            force=force,
+        )
+        removed, _freed = await self._drop(image, plan.references, whole=plan.whole)
+        return removed
+
+    @staticmethod
+    def _asked(ref: str, image: Image, references: Sequence[Reference]) -> Reference | None:
+        """Return which of the image's references *ref* is; None when it is (the beginning of) the id."""
+        if image.id.hex.startswith(ref.removeprefix("sha256:")):
+            return None
+        asked = Reference.parse(ref).tagged()
+        if asked.digest is not None:
+            asked = asked.with_digest(asked.digest)
+        return asked if asked in references else None
+
+    async def _drop(
+        self, image: Image, references: Sequence[Reference], *, whole: bool
+    ) -> tuple[tuple[Removed, ...], int]:
+        self._store.drop(references, image if whole else None)
+        removed = [Removed(untagged=str(reference)) for reference in references]
+        for reference in references:
+            self._tell("untag", image, reference)
+        freed = 0
+        if whole:
+            self._events.publish("image", "delete", image.id, {"name": image.id})
+            removed.append(Removed(deleted=image.id))
+            layers, freed = await self._collect(names_of(image))
+            removed += [Removed(deleted=layer) for layer in layers]
+        self._write_index()
+        return tuple(removed), freed
+
+    async def prune(
+        self,
+        *,
+        all: bool = False,  # noqa: A002 - Docker's word
+        until_ns: int | None = None,
+        labels: Mapping[str, str | None] | None = None,
+        labels_not: Mapping[str, str | None] | None = None,
+    ) -> Pruned:
+        """Remove the images that no container uses: those without a name, or with *all* any.
+
+        *until_ns* spares what was created at or after it. *labels* (None: any value) must all match, and none of *labels_not*.
+        """
+        removed: list[Removed] = []
+        freed = 0
+        for image in self.list():
+            if self._holders.get(image.id) or (image.tags and not all):
+                continue
+            if until_ns is not None and image.created_ns >= until_ns:
+                continue
+            if not _has_labels(image, labels or {}) or any(
+                _has_labels(image, {key: value}) for key, value in (labels_not or {}).items()
+            ):
+                continue
+            references = self._store.references_of(image.id)
+            gone, bytes_ = await self._drop(image, references, whole=True)
+            removed += gone
+            freed += bytes_
+        return Pruned(tuple(removed), freed)
+
+    # Making
+
+    async def import_tar(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        reference: str | None,
+        changes: ImageConfig | None = None,
+        message: str = "",
+    ) -> Image:
+        """Make an image of one layer from an archive of a file system, plain or compressed.
+
+        *changes* is the configuration it gets; its layers, history and time are filled in here.
+        """
+        tags = [] if reference is None else [_to_tag(reference)]
+        with self._leases.lease() as lease:
+            layer = await feeding(lambda feed: self._layers.import_stream(feed, lease), chunks)
+            config = changes or ImageConfig(
+                architecture=self.platform.architecture, variant=self.platform.variant
+            )
+            now = _now()
+            step = History(created=now, comment=message or "Imported from -")
+            config = replace(config, created=now, history=(*config.history, step))
+            image = await self._create(config, [layer], tags, lease)
+        self._events.publish("image", "import", image.id, {"name": reference or image.id})
+        return image
+
+    async def commit_layer(self, key: str, *, parent: Digest | None) -> Layer | None:
+        """Turn the active snapshot *key* into a layer over the chain *parent*; None when it changed nothing.
+
+        Afterwards *key* is gone, and the layer stays, with no image yet, until an image that has it is removed
+        or `prune_layers`. When this fails *key* is as it was.
+        """
+        if self._snapshots.parent(key) != parent:
+            raise Conflict(f"snapshot {key} is not over {parent}")
+        with self._leases.lease() as lease:
+            layer = await in_thread(self._layers.pack_snapshot, key, lease)
+            if layer is None:
+                return None
+            known = self._store.layer(layer.chain_id)
+            if known is None:
+                self._store.keep_loose(layer)
+                return layer
+        await self._collect({layer.descriptor.digest})  # the same layer, compressed once more
+        return known
+
+    async def create(
+        self, config: ImageConfig, layers: Sequence[Layer], *, tags: Sequence[str] = (), parent: str = ""
+    ) -> Image:
+        """Make an image of committed layers, named *tags*. The configuration's diff ids are set here."""
+        references = [_to_tag(tag) for tag in tags]
+        with self._leases.lease() as lease:
+            return await self._create(config, layers, references, lease, parent=parent)
+
+    async def _create(
+        self,
+        config: ImageConfig,
+        layers: Sequence[Layer],
+        references: Sequence[Reference],
+        lease: Lease,
+        *,
+        parent: str = "",
+    ) -> Image:
+        config = replace(
+            config, created=config.created or _now(), diff_ids=tuple(str(layer.diff_id) for layer in layers)
+        )
+        data = config.to_bytes()
+        blob = Descriptor(MediaType.OCI_CONFIG, Digest.of(data), len(data))
+        manifest = Manifest(MediaType.OCI_MANIFEST, blob, tuple(layer.descriptor for layer in layers))
+        found = Found(config, blob, manifest, manifest.to_bytes(), tuple(references))
+        lease.add(blob.digest)
+        if blob.digest not in self._store.images:
+            await in_thread(self._content.add, data)
+        return await self._finish(found, layers, lease, action="tag", parent=parent)
+
+    async def _finish(
+        self, found: Found, layers: Sequence[Layer], lease: Lease, *, action: str, parent: str = ""
+    ) -> Image:
+        """Name an image whose configuration is stored and whose layers are committed."""
+        id_ = found.config_blob.digest
+        manifest = Digest.of(found.manifest_bytes)
+        if id_ not in self._store.images:
+            lease.add(manifest)
+            await in_thread(self._content.add, found.manifest_bytes)
+        size = sum(self._snapshots.usage(layer.chain_id) for layer in layers)
+        image = image_of(id_, found.config, manifest, layers, size=size, parent=parent)
+        image = self._store.put(image, found.references)
+        self._write_index()
+        for reference in found.references:
+            self._tell(action, image, reference)
+        return image
+
+    # Archives
+
+    async def load(self, chunks: AsyncIterator[bytes], *, progress: ProgressSink = silent) -> tuple[str, ...]:
+        """Take the images of an archive; return a sentence for each, as Docker says it.
+
+        All of its images appear, or none.
+        """
+        with self._leases.lease() as lease:
+            try:
+                found = await feeding(lambda feed: self._read(feed, lease), chunks)
+                ready = [(item, await self._unpack(item, lease, progress)) for item in found]
+                images = [await self._finish(item, layers, lease, action="load") for item, layers in ready]
+            finally:
+                names = set(lease.names)
+                lease.release()
+                await self._collect(names)
+        said = []
+        for item, image in zip(found, images, strict=True):
+            said += [f"Loaded image: {reference}" for reference in item.references]
+            said += [] if item.references else [f"Loaded image ID: {image.id}"]
+        return tuple(said)
+
+    def _read(self, feed: Feed, lease: Lease) -> Sequence[Found]:
+        return images_of(read_archive(feed, self._content, lease), self._content, self.platform)
+
+    async def _unpack(self, found: Found, lease: Lease, progress: ProgressSink) -> Sequence[Layer]:
+        layers: list[Layer] = []
+        for blob, diff_id in zip(found.manifest.layers, found.config.diff_ids, strict=True):
+            parent = layers[-1].chain_id if layers else None
+            progress(Progress("Loading layer", blob.digest.short, 0, blob.size))
+            layers.append(await self._layers.register(blob, Digest.parse(diff_id), parent, lease))
+            progress(Progress("Loading layer", blob.digest.short, blob.size, blob.size))
+        return layers
+
+    async def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
+        """Yield an archive of the images that *refs* name; NotFound before the first byte when one is not here.
+
+        A name is saved with its image; an id saves the image without names.
+        """
+        images: dict[Digest, tuple[Image, Sequence[Reference]]] = {}
+        for ref in refs:
+            image = self.get(ref)
+            asked = self._asked(ref, image, self._store.references_of(image.id))
+            before = images.get(image.id, (image, []))[1]
+            names = [*before, asked] if asked is not None and asked.tag else before
+            images[image.id] = (image, list(dict.fromkeys(names)))
+        with self._leases.lease() as lease:
+            for image, _names in images.values():
+                lease.add(*names_of(image))
+            chunks = write_archive(list(images.values()), self._content)
+            while batch := await in_thread(_batch, chunks):
+                yield batch
+        for image, _names in images.values():
+            self._events.publish("image", "save", image.id, {"name": image.id})
+
+    # Layers that no image has
+
+    def loose_layers(self) -> tuple[Layer, ...]:
+        """Return the layers that were committed and belong to no image: the build cache's."""
+        return tuple(self._store.loose.values())
+
+    async def prune_layers(self, *, keep: Collection[str] = ()) -> Pruned:
+        """Remove the loose layers whose chain ids are not in *keep*."""
+        going = [layer for layer in self.loose_layers() if layer.chain_id not in keep]
+        for layer in going:
+            self._store.drop_loose(layer.chain_id)
+        names = {name for layer in going for name in (layer.chain_id, layer.descriptor.digest)}
+        gone, freed = await self._collect(names)
+        return Pruned(tuple(Removed(deleted=name) for name in gone), freed)
+
+    async def _collect(self, candidates: Collection[str]) -> tuple[tuple[str, ...], int]:
+        """Remove what is not needed any more of *candidates*."""
+        idle = [name for name in candidates if name not in self._leases]
+        return collect(self._content, self._snapshots, candidates=idle, needed=self._store.needed())
+
+    def _write_index(self) -> None:
+        manifests = []
+        for image in self._store.images.values():
+            size = self._content.size(image.manifest)
+            manifests += [
+                (
+                    Descriptor(MediaType.OCI_MANIFEST, image.manifest, size),
+                    str(Reference.parse(tag).canonical),
+                )
+                for tag in image.tags
+            ]
+        self._content.write_index(manifests)
+
+    def _tell(self, action: str, image: Image, reference: Reference) -> None:
+        actor = str(reference) if action in {"pull", "push"} else image.id
+        self._events.publish("image", action, actor, {"name": str(reference)})
+
+
+def _to_tag(text: str) -> Reference:
+    reference = Reference.parse(text)
+    if reference.digest is not None:
+        raise InvalidArgument(f"refusing to create a tag with a digest reference: {text}")
+    return reference.tagged()
+
+
+def _has_labels(image: Image, labels: Mapping[str, str | None]) -> bool:
+    return all(
+        key in image.labels and (value is None or image.labels[key] == value) for key, value in labels.items()
+    )
+
+
+def _batch(chunks: Iterator[bytes]) -> bytes:
+    """Return the next chunks, together at least SAVE_BATCH bytes; nothing at the end."""
+    pieces: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size >= SAVE_BATCH:
+            break
+    return b"".join(pieces)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,189 @@
+"""OverlaySnapshotter: one folder a snapshot, stacked by overlayfs."""
+
+import contextlib
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from yurt.errors import Conflict, NotFound
+from yurt.linux.overlay import OverlayMount
+from yurt.storage.content import disk_error
+from yurt.storage.metadata import Documents
+from yurt.storage.reclaim import Reclaimer
+
+KIND = "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A snapshot as it is stored. *folder* is its folder's name below the snapshotter's root."""
+
+    folder: str
+    parent: str | None = None
+    committed: bool = False
+    size: int = -1  # bytes, of a committed one
+
+
+class OverlaySnapshotter:
+    """Snapshots below *root*: ``<n>/fs`` holds what one adds, ``<n>/work`` is the kernel's.
+
+    The documents are the truth: a folder that none names is a leftover. Numbers keep the paths short,
+    because mount(2) takes one page of options for all lower layers together.
+    """
+
+    def __init__(self, root: Path, documents: Documents) -> None:
+        self._root = root
+        self._documents = documents
+        self._lock = threading.Lock()
+        self._trash = root / "trash"
+        self._trash.mkdir(parents=True, exist_ok=True)
+        self._empty = root / "empty"  # the lower layer of a snapshot without parents: overlay needs one
+        self._empty.mkdir(exist_ok=True)
+        self._reclaimer = Reclaimer(self._trash)
+        self._records = {
+            key: msgspec.json.decode(body, type=Record) for key, body in self._documents.all(KIND)
+        }
+        numbers = [int(name) for name in os.listdir(root) if name.isdecimal()]
+        self._next = max(numbers, default=0) + 1
+
+    def prepare(self, key: str, parent: str | None) -> None:
+        with self._lock:
+            if key in self._records:
+                raise Conflict(f"snapshot {key} exists already")
+            if parent is not None and not self._record(parent).committed:
+                raise Conflict(f"snapshot {parent} cannot be a parent: it is not committed")
+            record = Record(str(self._next), None if parent is None else str(parent))
+            self._next += 1
+            folder = self._root / record.folder
+            try:
+                os.mkdir(folder, 0o711)
+                os.mkdir(folder / "fs", 0o755)
+                os.mkdir(folder / "work", 0o700)
+                if parent is not None:
+                    # The top layer's root is the root that processes see: it must look like its parent's.
+                    status = os.stat(self._fs(parent))
+                    os.chown(folder / "fs", status.st_uid, status.st_gid)
+                    os.chmod(folder / "fs", status.st_mode & 0o7777)
+                self._store(key, record)
+            except OSError as error:
+                self._reclaimer.discard(folder)
+                raise disk_error(error, str(self._root)) from error
+            except BaseException:
+                self._reclaimer.discard(folder)
+                raise
+
+    def mount_spec(self, key: str, *, volatile: bool = False) -> OverlayMount:
+        record = self._record(key)
+        lower = tuple(self.lowers(key))
+        folder = self._root / record.folder
+        if record.committed:
+            return OverlayMount((folder / "fs", *lower))
+        return OverlayMount(lower or (self._empty,), folder / "fs", folder / "work", volatile)
+
+    def upper(self, key: str) -> Path:
+        self._record(key)
+        return self._fs(key)
+
+    def lowers(self, key: str) -> tuple[Path, ...]:
+        found = []
+        parent = self._record(key).parent
+        while parent is not None:
+            found.append(self._fs(parent))
+            parent = self._record(parent).parent
+        return tuple(found)
+
+    def commit(self, name: str, key: str, *, size: int | None = None) -> None:
+        record = self._record(key)
+        if record.committed:
+            raise Conflict(f"snapshot {key} is committed already")
+        if self.exists(name):
+            self.remove(key)
+            return
+        if size is None:
+            size = disk_usage(self._fs(key))
+        with self._lock, self._documents.transaction():
+            self._store(name, Record(record.folder, record.parent, committed=True, size=size))
+            self._forget(key)
+        work = self._root / record.folder / "work"
+        self._reclaimer.discard(work, aside=f"{record.folder}-work")
+
+    def remove(self, key: str) -> None:
+        with self._lock:
+            record = self._records.get(key)
+            if record is None:
+                return
+            if record.committed and (child := self._child(key)):
+                raise Conflict(f"snapshot {key} is the parent of {child}")
+            self._forget(key)
+        self._reclaimer.discard(self._root / record.folder)
+
+    def exists(self, key: str) -> bool:
+        return key in self._records
+
+    def parent(self, key: str) -> str | None:
+        return self._record(key).parent
+
+    def usage(self, key: str) -> int:
+        record = self._record(key)
+        return record.size if record.committed else disk_usage(self._fs(key))
+
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key for key, record in list(self._records.items()) if not record.committed)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(key for key, record in list(self._records.items()) if record.committed)
+
+    def sweep(self) -> None:
+        known = {record.folder for record in self._records.values()}
+        for name in os.listdir(self._root):
+            if name.isdecimal() and name not in known:
+                self._reclaimer.discard(self._root / name)
+        self._reclaimer.sweep()
+
+    def close(self) -> None:
+        """Wait until the files of removed snapshots are gone."""
+        self._reclaimer.close()
+
+    def _child(self, name: str) -> str | None:
+        return next((key for key, record in self._records.items() if record.parent == name), None)
+
+    def _fs(self, key: str) -> Path:
+        return self._root / self._record(key).folder / "fs"
+
+    def _record(self, key: str) -> Record:
+        try:
+            return self._records[key]
+        except KeyError:
+            raise NotFound(f"no such snapshot: {key}") from None
+
+    def _store(self, key: str, record: Record) -> None:
+        self._documents.put(KIND, key, msgspec.json.encode(record))
+        self._records[key] = record
+
+    def _forget(self, key: str) -> None:
+        self._documents.delete(KIND, key)
+        self._records.pop(key, None)
+
+
+def disk_usage(folder: Path) -> int:
+    """Return the bytes of the files below *folder*, each inode once; files that vanish meanwhile are passed over."""
+    total = 0
+    seen: set[int] = set()
+    waiting = [str(folder)]
+    while waiting:
+        with contextlib.suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_nlink > 1:
+                        if status.st_ino in seen:
+                            continue
+                        seen.add(status.st_ino)
+                    total += status.st_size
+    return total
