@@ -1,0 +1,184 @@
+"""Answers: JSON, nothing, errors, and bodies that are written as they come into being."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp.web_response import Response, StreamResponse
+
+import yurt
+from yurt.api import errors
+from yurt.api.types.stream import ErrorDetail, StreamLine
+from yurt.api.version import LATEST
+from yurt.errors import NotModified, YurtError
+from yurt.server.call import Call
+
+HEADERS = {
+    "Api-Version": str(LATEST),
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": f"Yurt/{yurt.__version__} (linux)",
+}
+JSON = "application/json"
+RAW_STREAM = "application/vnd.docker.raw-stream"
+MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
+BATCH = 256 * 1024  # bytes a stream may hold back before its source has to wait
+
+_encode = msgspec.json.Encoder().encode
+
+
+def as_json(value: Any, *, status: int = 200) -> Response:
+    return Response(body=_encode(value), status=status, content_type=JSON, headers=HEADERS)
+
+
+def nothing(status: int = 204) -> Response:
+    return Response(status=status, headers=HEADERS)
+
+
+def plain(text: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(text=text, status=status, headers=HEADERS | (headers or {}))
+
+
+def failure(error: YurtError) -> Response:
+    """Return the answer for *error*; a 304 has no body."""
+    status = errors.status_of(error)
+    if isinstance(error, NotModified):
+        return nothing(status)
+    return as_json(errors.to_wire(error), status=status)
+
+
+async def started(call: Call, content_type: str, *, status: int = 200) -> StreamResponse:
+    """Return an answer whose head the client has (or will have at once); the body is to be written."""
+    response = StreamResponse(status=status, headers=HEADERS | {"Content-Type": content_type})
+    response.enable_chunked_encoding()
+    call.is_started = True
+    await response.prepare(call.request)
+    return response
+
+
+class _Outflow:
+    """Bytes on their way to a client, written in batches: whatever gathers in one turn of the loop goes in one write."""
+
+    def __init__(self, response: StreamResponse) -> None:
+        self._response = response
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._writer = asyncio.create_task(self._write(), name="outflow")
+
+    async def put(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._size += len(data)
+        self._filled.set()
+        if self._size >= BATCH:
+            self._drained.clear()
+            await self._drained.wait()
+        if self._writer.done():
+            await self._writer  # raises why
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._filled.wait()
+                self._filled.clear()
+                data, self._pending, self._size = b"".join(self._pending), [], 0
+                await self._response.write(data)
+                self._drained.set()
+        finally:
+            self._drained.set()
+
+    async def close(self) -> None:
+        """Afterwards everything is written and the body has ended."""
+        await self._stop()
+        if self._pending:
+            await self._response.write(b"".join(self._pending))
+        await self._response.write_eof()
+
+    async def abort(self) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        # A write that has begun is let through: cancelling it could cut a chunk in half.
+        while self._filled.is_set() and not self._writer.done():
+            await asyncio.sleep(0)
+        self._writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+            await self._writer
+
+
+async def body(
+    call: Call, source: AsyncIterator[bytes], *, content_type: str, headers: dict[str, str] | None = None
+) -> StreamResponse:
+    """Answer with *source* as the body. What fails before its first bytes is raised, and so gets a status.
+
+    The head is sent before the first bytes exist: a client that follows wants to know that it does.
+    """
+    response = StreamResponse(headers=HEADERS | (headers or {}) | {"Content-Type": content_type})
+    response.enable_chunked_encoding()
+    call.is_started = True
+    await response.prepare(call.request)
+    outflow = _Outflow(response)
+    try:
+        async for data in source:
+            await outflow.put(data)
+        await outflow.close()
+    finally:
+        await outflow.abort()
+        if close := getattr(source, "aclose", None):
+            await close()
+    return response
+
+
+Emit = Callable[[StreamLine], None]
+
+
+async def lines(call: Call, work: Callable[[Emit], Awaitable[None]]) -> StreamResponse:
+    """Answer with the JSON lines that *work* emits.
+
+    An error before the first line is raised, and so becomes the HTTP status; one after it becomes the stream's
+    last line, as Docker's clients expect.
+    """
+    pending: asyncio.Queue[StreamLine] = asyncio.Queue()
+    worker = asyncio.ensure_future(work(pending.put_nowait))
+    response: StreamResponse | None = None
+    try:
+        while not (worker.done() and pending.empty()):
+            if pending.empty():
+                getter = asyncio.ensure_future(pending.get())
+                await asyncio.wait({getter, worker}, return_when=asyncio.FIRST_COMPLETED)
+                if not getter.done():
+                    getter.cancel()
+                    continue
+                batch = [getter.result()]
+            else:
+                batch = []
+            while not pending.empty():
+                batch.append(pending.get_nowait())
+            if response is None:
+                response = await started(call, JSON)
+            await response.write(b"".join(_encode(line) + b"\r\n" for line in batch))
+        error = worker.exception()
+        if error is not None and (response is None or not isinstance(error, YurtError)):
+            if response is not None:
+                await response.write(_encode(error_line(Exception("internal error"))) + b"\r\n")
+            raise error
+        response = response or await started(call, JSON)
+        if isinstance(error, YurtError):
+            await response.write(_encode(error_line(error)) + b"\r\n")
+        await response.write_eof()
+        return response
+    finally:
+        if not worker.done():
+            worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await worker
+
+
+def error_line(error: Exception) -> StreamLine:
+    message = str(error)
+    return StreamLine(
+        error_detail=ErrorDetail(message=message), error=message, hint=getattr(error, "hint", None)
+    )

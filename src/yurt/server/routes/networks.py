@@ -1,0 +1,149 @@
+"""Networks."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from aiohttp.web_response import StreamResponse
+
+from yurt.api.types import networks as wire
+from yurt.engine.containers.model import Container
+from yurt.engine.networks.model import Endpoint, EndpointRequest, Network
+from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
+from yurt.server import answers
+from yurt.server.call import Call
+from yurt.server.router import Route
+from yurt.server.select import networks as selection
+from yurt.server.wire import create, times
+from yurt.server.wire import networks as translate
+
+
+class NetworkBackend(Protocol):
+    """What these routes need of the engine's networks."""
+
+    async def create(
+        self,
+        name: str,
+        *,
+        driver: str = "bridge",
+        subnet: str | None = None,
+        gateway: str | None = None,
+        internal: bool = False,
+        labels: Mapping[str, str] = ...,
+        options: Mapping[str, str] = ...,
+    ) -> Network: ...
+    def get(self, ref: str) -> Network: ...
+    def list(self) -> Iterable[Network]: ...
+    async def remove(self, ref: str) -> None: ...
+    def endpoints(self, network_id: str) -> Mapping[str, Endpoint]: ...
+
+
+class Members(Protocol):
+    """What these routes need of the engine's containers."""
+
+    def get(self, ref: str) -> Container: ...
+    def list(self) -> Iterable[Container]: ...
+    async def connect(self, network: str, ref: str, request: EndpointRequest) -> None: ...
+    async def disconnect(self, network: str, ref: str, *, force: bool = False) -> None: ...
+
+
+class NetworkRoutes:
+    def __init__(self, networks: NetworkBackend, containers: Members) -> None:
+        self._networks = networks
+        self._containers = containers
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", "/networks", self.list),
+            Route("POST", "/networks/create", self.create),
+            Route("POST", "/networks/prune", self.prune),
+            Route("GET", "/networks/{id}", self.inspect),
+            Route("DELETE", "/networks/{id}", self.remove),
+            Route("POST", "/networks/{id}/connect", self.connect),
+            Route("POST", "/networks/{id}/disconnect", self.disconnect),
+        )
+
+    async def list(self, call: Call) -> StreamResponse:
+        filters = call.filters(*selection.KNOWN)
+        found = selection.select(self._networks.list(), filters, is_used=self._is_used)
+        return answers.as_json([translate.inspect(network, {}, self._container_name) for network in found])
+
+    async def inspect(self, call: Call) -> StreamResponse:
+        network = self._networks.get(call.places["id"])
+        endpoints = self._networks.endpoints(network.id)
+        return answers.as_json(translate.inspect(network, endpoints, self._container_name))
+
+    async def create(self, call: Call) -> StreamResponse:
+        body = await call.body(wire.CreateNetwork)
+        if body.config_only or body.ingress:
+            raise Unimplemented("swarm networks are not supported", hint="create a plain bridge network")
+        if body.enable_ipv6:
+            raise Unimplemented("IPv6 networks are not supported", hint="leave EnableIPv6 out")
+        ipam = (body.ipam.config if body.ipam else None) or []
+        if len(ipam) > 1:
+            raise InvalidArgument(f"network {body.name} asks for {len(ipam)} subnets; it can have one")
+        first = ipam[0] if ipam else wire.IpamConfig()
+        network = await self._networks.create(
+            body.name,
+            driver=body.driver or "bridge",
+            subnet=first.subnet or None,
+            gateway=first.gateway or None,
+            internal=bool(body.internal),
+            labels=body.labels or {},
+            options=body.options or {},
+        )
+        return answers.as_json(wire.NetworkCreated(id=network.id), status=201)
+
+    async def remove(self, call: Call) -> StreamResponse:
+        """Afterwards no such network is. A stopped container that names it does not hold it, as in Docker."""
+        await self._networks.remove(call.places["id"])
+        return answers.nothing()
+
+    async def connect(self, call: Call) -> StreamResponse:
+        body = await call.body(wire.ConnectContainer)
+        network = self._networks.get(call.places["id"])
+        await self._containers.connect(
+            network.id, body.container, create.endpoint(network.name, body.endpoint_config)
+        )
+        return answers.nothing(200)
+
+    async def disconnect(self, call: Call) -> StreamResponse:
+        body = await call.body(wire.DisconnectContainer)
+        network = self._networks.get(call.places["id"])
+        try:
+            await self._containers.disconnect(network.id, body.container, force=bool(body.force))
+        except NotFound:
+            if not body.force:
+                raise
+        return answers.nothing(200)
+
+    async def prune(self, call: Call) -> StreamResponse:
+        """Remove the networks that no container, running or not, is on; names are answered."""
+        filters = call.filters("label", "label!", "until")
+        before = min((times.parse(text) for text in filters.get("until", ())), default=0)
+        label_filters = {key: values for key, values in filters.items() if key != "until"}
+        deleted = []
+        for network in selection.select(self._networks.list(), label_filters, is_used=self._is_used):
+            if network.predefined or self._is_used(network) or (before and network.created_ns >= before):
+                continue
+            try:
+                await self._networks.remove(network.id)
+            except YurtError:
+                continue
+            deleted.append(network.name)
+        return answers.as_json(wire.NetworksPruned(networks_deleted=deleted or None))
+
+    def _is_used(self, network: Network) -> bool:
+        if self._networks.endpoints(network.id):
+            return True
+        names = {network.name, network.id}
+        return any(
+            container.host.network_mode in names
+            or any(request.network in names for request in container.endpoints)
+            for container in self._containers.list()
+        )
+
+    def _container_name(self, container_id: str) -> str:
+        try:
+            return self._containers.get(container_id).name
+        except YurtError:
+            return ""

@@ -1,0 +1,1 @@
+"""Which things a client's ``filters`` let through, one module per noun."""

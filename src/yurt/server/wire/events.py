@@ -1,0 +1,59 @@
+"""Events to the wire, and which of them a client asked for."""
+
+from collections.abc import Mapping
+
+from yurt.api.types import system as wire
+from yurt.engine.events import Event
+from yurt.server.wire import times
+
+WITH_OLD_FIELDS = frozenset({"container", "image"})  # carry `status`, `id` and `from` as before API 1.22
+
+
+def to_wire(event: Event) -> wire.EventMessage:
+    is_old = event.kind in WITH_OLD_FIELDS
+    return wire.EventMessage(
+        status=event.action if is_old else None,
+        id=event.actor if is_old else None,
+        from_=event.attributes.get("image") if event.kind == "container" else None,
+        type=event.kind,
+        action=event.action,
+        actor=wire.EventActor(id=event.actor, attributes=dict(event.attributes)),
+        scope="local",
+        time=event.time_ns // times.SECOND,
+        time_nano=event.time_ns,
+    )
+
+
+def matches(event: Event, filters: Mapping[str, tuple[str, ...]]) -> bool:
+    """Tell whether *event* passes: every key must match, by any of its values."""
+    return all(_matches(event, key, values) for key, values in filters.items() if values)
+
+
+def _matches(event: Event, key: str, values: tuple[str, ...]) -> bool:
+    attributes = event.attributes
+    match key:
+        case "type":
+            return event.kind in values
+        case "event" | "action":
+            # `health_status: healthy` is also found by `health_status`, `exec_start: true` by `exec_start`.
+            return event.action in values or event.action.partition(":")[0] in values
+        case "label":
+            return all(_has_label(attributes, label) for label in values)
+        case "container" | "image" | "network" | "volume" as kind:
+            names = [event.actor, attributes.get("name", "")] if event.kind == kind else []
+            if event.kind != kind and kind in attributes:
+                names = [attributes[kind]]
+            return any(
+                name == value or (len(value) >= 12 and name.removeprefix("sha256:").startswith(value))
+                for name in names
+                for value in values
+            )
+        case "scope":
+            return "local" in values
+        case _:
+            return False
+
+
+def _has_label(attributes: Mapping[str, str], label: str) -> bool:
+    key, equals, value = label.partition("=")
+    return key in attributes and (not equals or attributes[key] == value)

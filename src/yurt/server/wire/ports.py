@@ -1,0 +1,73 @@
+"""Ports: ``"80/tcp": [{"HostIp": "", "HostPort": "8000"}]`` to PortBinding and back."""
+
+from collections.abc import Iterable
+
+from yurt.api.types import containers as wire
+from yurt.engine.networks.model import PortBinding
+from yurt.errors import InvalidArgument
+
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what Docker means by an empty address
+
+
+def split(key: str) -> tuple[int, str]:
+    """Read ``80/tcp`` or ``80``."""
+    number, _, protocol = key.partition("/")
+    if not number.isdecimal() or not 0 < int(number) < 65536:
+        raise InvalidArgument(f"invalid port {key!r}", hint="write 80/tcp")
+    return int(number), (protocol or "tcp").lower()
+
+
+def normal(key: str) -> str:
+    """Return *key* as ``80/tcp``."""
+    number, protocol = split(key)
+    return f"{number}/{protocol}"
+
+
+def from_wire(bindings: dict[str, list[wire.PortBinding] | None] | None) -> tuple[PortBinding, ...]:
+    """Return the bindings; an empty host port is 0, any free one."""
+    found = []
+    for key, targets in (bindings or {}).items():
+        number, protocol = split(key)
+        for target in targets or [wire.PortBinding()]:
+            port = target.host_port or "0"
+            if not port.isdecimal():
+                raise InvalidArgument(
+                    f"invalid host port {port!r} for {key}",
+                    hint="ranges are not supported here; name one port, or none for any free one",
+                )
+            found.append(PortBinding(number, protocol, target.host_ip or ANY_ADDRESS, int(port)).validated())
+    return tuple(found)
+
+
+def to_wire(
+    bindings: Iterable[PortBinding], exposed: Iterable[str] = ()
+) -> dict[str, list[wire.PortBinding] | None]:
+    """Return the map of inspect; *exposed* ports that are not published have null."""
+    answer: dict[str, list[wire.PortBinding] | None] = {normal(key): None for key in exposed}
+    for binding in bindings:
+        key = f"{binding.container_port}/{binding.protocol}"
+        target = wire.PortBinding(
+            host_ip=binding.host_ip, host_port=str(binding.host_port) if binding.host_port else ""
+        )
+        answer[key] = [*(answer.get(key) or ()), target]
+    return answer
+
+
+def to_list(bindings: Iterable[PortBinding], exposed: Iterable[str]) -> list[wire.Port]:
+    """Return ``Ports`` of the list."""
+    published = tuple(bindings)
+    taken = {(binding.container_port, binding.protocol) for binding in published}
+    answer = [
+        wire.Port(
+            ip=binding.host_ip,
+            private_port=binding.container_port,
+            public_port=binding.host_port,
+            type=binding.protocol,
+        )
+        for binding in published
+    ]
+    for key in exposed:
+        number, protocol = split(key)
+        if (number, protocol) not in taken:
+            answer.append(wire.Port(private_port=number, type=protocol))
+    return answer

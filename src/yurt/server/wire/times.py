@@ -1,0 +1,69 @@
+"""Times on the wire: RFC 3339 with nanoseconds one way, Unix seconds or RFC 3339 the other, and `2 hours ago`."""
+
+from datetime import UTC, datetime
+
+from yurt.errors import InvalidArgument
+
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+SECOND = 1_000_000_000
+
+
+def rfc3339(time_ns: int) -> str:
+    """Return *time_ns* as ``2026-11-24T06:52:09.858780536Z``; 0 is Go's zero time."""
+    if not time_ns:
+        return NEVER
+    seconds, fraction = divmod(time_ns, SECOND)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{fraction:09d}".rstrip("0")
+    return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def fixed(time_ns: int) -> str:
+    """Return *time_ns* with all nine digits, as in front of a log line: columns stay aligned."""
+    seconds, fraction = divmod(time_ns, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC).strftime('%Y-%m-%dT%H:%M:%S')}.{fraction:09d}Z"
+
+
+def parse(text: str | None) -> int:
+    """Return nanoseconds since the epoch for ``1795503129``, ``1795503129.858``, or RFC 3339; nothing is 0."""
+    if not text or text == NEVER:
+        return 0
+    seconds, dot, fraction = text.partition(".")
+    if seconds.removeprefix("-").isdecimal() and (not dot or fraction.isdecimal()):
+        return int(seconds) * SECOND + int((fraction + "000000000")[:9])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as broken:
+        raise InvalidArgument(
+            f"invalid time {text!r}", hint="use Unix seconds or RFC 3339, such as 2026-11-24T06:52:09Z"
+        ) from broken
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * SECOND + moment.microsecond * 1000
+
+
+def human(seconds: float) -> str:
+    """Return a duration in words, as `docker ps` does: ``Less than a second``, ``About an hour``, ``3 weeks``."""
+    whole = int(seconds)
+    minutes, hours = whole // 60, int(seconds / 3600 + 0.5)
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if whole < 60:
+        return f"{whole} seconds"
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
+    if hours < 24 * 14:
+        return f"{hours // 24} days"
+    if hours < 24 * 60:
+        return f"{hours // 24 // 7} weeks"
+    if hours < 24 * 365 * 2:
+        return f"{hours // 24 // 30} months"
+    return f"{hours // 24 // 365} years"
