@@ -1,0 +1,305 @@
+"""The packet rules of all networks, as nft text, and the one object that applies them.
+
+One table of our own holds everything: ``yurt_<tag>``, *tag* being eight digits that tell engines on one host
+apart. Its rules are written once; networks and published ports are only elements of its sets and maps, so a
+container without ports changes nothing, and published ports live on while the engine is away.
+
+    prerouting, output   a packet to one of this host's addresses and a published port goes to the container
+    postrouting          what leaves the bridges takes the host's address; so does what a container sends to
+                         itself or a neighbour through a published port, and what comes from 127.0.0.1
+    forward              no way between bridges, none from outside but to published ports, none out of internal ones
+    raw                  nobody on a bridge reaches the host's 127.0.0.0/8 (the bridges have route_localnet on)
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from yurt.engine.networks.model import Network, PortBinding
+from yurt.errors import Internal
+from yurt.linux.nftables import Nftables
+
+ANY = "0.0.0.0"  # noqa: S104 - a port published on every address
+NO_MASQUERADE = ("com.docker.network.bridge.enable_ip_masquerade", "false")
+
+
+def tag_of(root: Path) -> str:
+    """Return the eight digits that stand for the engine at *root* in names on the host."""
+    return hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a published port leads."""
+
+    address: str
+    binding: PortBinding  # its host port resolved
+
+    @property
+    def map(self) -> str:
+        return f"{self.binding.protocol}_{'any' if self.binding.host_ip == ANY else 'at'}"
+
+    @property
+    def key(self) -> str:
+        if self.binding.host_ip == ANY:
+            return str(self.binding.host_port)
+        return f"{self.binding.host_ip} . {self.binding.host_port}"
+
+    @property
+    def value(self) -> str:
+        return f"{self.address} . {self.binding.container_port}"
+
+
+MAPS = ("tcp_any", "udp_any", "tcp_at", "udp_at")
+
+
+def base_text(table: str) -> str:
+    """Return the commands after which *table* has its rules, and keeps the elements that it had."""
+    t = f"ip {table}"
+    chains = {
+        "published": "",
+        "raw": "{ type filter hook prerouting priority raw; }",
+        "prerouting": "{ type nat hook prerouting priority dstnat; }",
+        "output": "{ type nat hook output priority -100; }",
+        "postrouting": "{ type nat hook postrouting priority srcnat; }",
+        "forward": "{ type filter hook forward priority filter; }",
+    }
+    rules = {
+        "published": [
+            f"dnat ip to ip daddr . {protocol} dport map @{protocol}_at" for protocol in ("tcp", "udp")
+        ]
+        + [f"dnat ip to {protocol} dport map @{protocol}_any" for protocol in ("tcp", "udp")],
+        "raw": ["iifname @bridges ip daddr 127.0.0.0/8 drop"],
+        # From outside never to 127.0.0.1: rewritten before routing, the kernel would not see it as a martian.
+        "prerouting": ["ip daddr != 127.0.0.0/8 fib daddr type local jump published"],
+        "output": ["fib daddr type local jump published"],
+        "postrouting": [
+            "oifname vmap @entering",
+            "ip saddr @sources oifname != @bridges masquerade",
+        ],
+        "forward": [
+            "iifname != @bridges oifname != @bridges return",
+            "ct state established,related accept",
+            "iifname . oifname @same accept",
+            "iifname @internal drop",
+            "oifname @internal drop",
+            "ct status dnat accept",
+            "oifname @bridges drop",
+        ],
+    }
+    lines = [f"add table {t}"]
+    for protocol in ("tcp", "udp"):
+        lines.append(f"add map {t} {protocol}_any {{ type inet_service : ipv4_addr . inet_service; }}")
+        lines.append(
+            f"add map {t} {protocol}_at {{ type ipv4_addr . inet_service : ipv4_addr . inet_service; }}"
+        )
+    lines += [
+        f"add set {t} bridges {{ type ifname; }}",
+        f"add set {t} internal {{ type ifname; }}",
+        f"add set {t} same {{ type ifname . ifname; }}",
+        f"add set {t} sources {{ type ipv4_addr; flags interval; }}",
+        f"add map {t} entering {{ type ifname : verdict; }}",
+    ]
+    lines += [f"add chain {t} {name} {hook}".rstrip() for name, hook in chains.items()]
+    lines += [f"flush chain {t} {name}" for name in chains]
+    lines += [f"add rule {t} {name} {rule}" for name, some in rules.items() for rule in some]
+    return "\n".join(lines) + "\n"
+
+
+def network_text(table: str, network: Network) -> str:
+    """Return the commands after which *network* is in the table, whether or not it was there."""
+    t, bridge = f"ip {table}", network.bridge
+    chain = _chain(network)
+    lines = [
+        f"add chain {t} {chain}",
+        f"flush chain {t} {chain}",
+        f"add rule {t} {chain} ip saddr 127.0.0.0/8 masquerade",
+        f"add rule {t} {chain} ip saddr {network.subnet} ct status dnat masquerade",
+        f'add element {t} bridges {{ "{bridge}" }}',
+        f'add element {t} same {{ "{bridge}" . "{bridge}" }}',
+        f'add element {t} entering {{ "{bridge}" : jump {chain} }}',
+    ]
+    if network.internal:
+        lines.append(f'add element {t} internal {{ "{bridge}" }}')
+    elif network.options.get(NO_MASQUERADE[0]) != NO_MASQUERADE[1]:
+        lines.append(f"add element {t} sources {{ {network.subnet} }}")
+    return "\n".join(lines) + "\n"
+
+
+def forget_network_text(table: str, network: Network) -> str:
+    """Return the commands that undo `network_text`."""
+    t, bridge = f"ip {table}", network.bridge
+    chain = _chain(network)
+    lines = [
+        f'delete element {t} entering {{ "{bridge}" }}',
+        f"flush chain {t} {chain}",
+        f"delete chain {t} {chain}",
+        f'delete element {t} bridges {{ "{bridge}" }}',
+        f'delete element {t} same {{ "{bridge}" . "{bridge}" }}',
+    ]
+    if network.internal:
+        lines.append(f'delete element {t} internal {{ "{bridge}" }}')
+    elif network.options.get(NO_MASQUERADE[0]) != NO_MASQUERADE[1]:
+        lines.append(f"delete element {t} sources {{ {network.subnet} }}")
+    return "\n".join(lines) + "\n"
+
+
+def publish_text(table: str, targets: Iterable[Target]) -> str:
+    return "".join(f"add element ip {table} {t.map} {{ {t.key} : {t.value} }}\n" for t in targets)
+
+
+def unpublish_text(table: str, targets: Iterable[Target]) -> str:
+    return "".join(f"delete element ip {table} {t.map} {{ {t.key} }}\n" for t in targets)
+
+
+def _chain(network: Network) -> str:
+    return f"to_{network.id[:12]}"
+
+
+class Firewall:
+    """The rules of one engine on this host. Every call is one transaction of about half a millisecond."""
+
+    def __init__(self, nft: Nftables, tag: str) -> None:
+        self._nft = nft
+        self.table = f"yurt_{tag}"
+
+    def restore(self, networks: Sequence[Network]) -> None:
+        """Afterwards the rules are whole for exactly *networks*; published ports are as they were."""
+        stale = "".join(
+            f"flush set ip {self.table} {name}\n" for name in ("bridges", "internal", "same", "sources")
+        )
+        base = base_text(self.table)
+        own = "".join(network_text(self.table, network) for network in networks)
+        try:
+            self._nft.run(base + stale + f"flush map ip {self.table} entering\n" + own)
+        except Internal:
+            # A table of another shape (an older version): published ports are added again by adoption.
+            self._nft.run(f"add table ip {self.table}\ndelete table ip {self.table}\n" + base + own)
+        kept = {_chain(network) for network in networks}
+        for chain in self._chains():
+            if chain.startswith("to_") and chain not in kept:
+                self._nft.run(f"flush chain ip {self.table} {chain}\ndelete chain ip {self.table} {chain}\n")
+
+    def add_network(self, network: Network) -> None:
+        self._nft.run(network_text(self.table, network))
+        self.allow_forwarding((network,))
+
+    def remove_network(self, network: Network) -> None:
+        self._nft.run(forget_network_text(self.table, network))
+        self._forbid_forwarding(lambda bridge: bridge == network.bridge)
+
+    def publish(self, targets: Sequence[Target]) -> None:
+        """Afterwards each published port leads to its target, wherever it led before.
+
+        The caller holds the host's ports, so an element that is in the way belongs to a container that is gone.
+        """
+        if not targets:
+            return
+        try:
+            self._nft.run(publish_text(self.table, targets))
+        except Internal:
+            current = self.published()
+            stale = [t for t in targets if (t.map, t.key) in current]
+            if not stale:
+                raise
+            self._nft.run(unpublish_text(self.table, stale) + publish_text(self.table, targets))
+
+    def unpublish(self, targets: Sequence[Target]) -> None:
+        """Afterwards none of *targets* is published; those that were not do no harm."""
+        if not targets:
+            return
+        try:
+            self._nft.run(unpublish_text(self.table, targets))
+        except Internal:
+            current = self.published()
+            left = [t for t in targets if current.get((t.map, t.key)) == t.value]
+            if left:
+                self._nft.run(unpublish_text(self.table, left))
+
+    def published(self) -> Mapping[tuple[str, str], str]:
+        """Return what is published: (map, key) → value, spelled as in `Target`."""
+        found: dict[tuple[str, str], str] = {}
+        for name in MAPS:
+            for entry in self._nft.listing(f"list map ip {self.table} {name}"):
+                for key, value in entry.get("map", {}).get("elem", ()):
+                    spelled = " . ".join(map(str, key["concat"])) if isinstance(key, dict) else str(key)
+                    found[name, spelled] = " . ".join(map(str, value["concat"]))
+        return found
+
+    def keep_published(self, targets: Iterable[Target]) -> None:
+        """Afterwards nothing is published but *targets* (those of them that were)."""
+        wanted = {(t.map, t.key): t.value for t in targets}
+        stale = [key for key, value in self.published().items() if wanted.get(key) != value]
+        self._nft.run("".join(f"delete element ip {self.table} {m} {{ {key} }}\n" for m, key in stale))
+
+    def allow_forwarding(self, networks: Sequence[Network]) -> None:
+        """Let the bridges' traffic through another's forward chain that drops by default.
+
+        Docker (its chain DOCKER-USER is there for this) and ufw have one. A verdict of our own table cannot overrule
+        a drop of another's. Between our bridges and Docker's default one nothing is allowed.
+        """
+        chain = self._foreign_chain()
+        if chain is None:
+            return
+        present = {bridge for bridge, _handle in self._foreign_rules(chain)}
+        lines = []
+        for bridge in (n.bridge for n in networks if n.bridge and n.bridge not in present):
+            lines.append(
+                f'insert rule ip filter {chain} iifname "{bridge}" oifname != "docker0" counter accept'
+            )
+            lines.append(
+                f'insert rule ip filter {chain} oifname "{bridge}" iifname != "docker0" counter accept'
+            )
+        self._nft.run("\n".join(lines) + "\n")
+
+    def dismantle(self, bridges: Iterable[str]) -> None:
+        """Afterwards no rule of this engine is left, in its table or another's."""
+        gone = set(bridges)
+        self._forbid_forwarding(lambda bridge: bridge in gone)
+        self._nft.run(f"add table ip {self.table}\ndelete table ip {self.table}\n")
+
+    def _chains(self) -> list[str]:
+        return [
+            entry["chain"]["name"]
+            for entry in self._nft.listing(f"list table ip {self.table}")
+            if "chain" in entry
+        ]
+
+    def _foreign_chain(self) -> str | None:
+        found = {
+            entry["chain"]["name"]: entry["chain"].get("policy")
+            for entry in self._nft.listing("list chains ip")
+            if "chain" in entry and entry["chain"]["table"] == "filter"
+        }
+        if "DOCKER-USER" in found:
+            return "DOCKER-USER"
+        return "FORWARD" if found.get("FORWARD") == "drop" else None
+
+    def _foreign_rules(self, chain: str) -> list[tuple[str, int]]:
+        """Return (bridge, handle) of each accepting rule of a chain that names an interface."""
+        found = []
+        for entry in self._nft.listing(f"list chain ip filter {chain}"):
+            rule = entry.get("rule")
+            if rule is None or {"accept": None} not in rule["expr"]:
+                continue
+            for part in rule["expr"]:
+                match = part.get("match") if isinstance(part, dict) else None
+                if (
+                    match
+                    and match["op"] == "=="
+                    and match["left"].get("meta", {}).get("key")
+                    in {
+                        "iifname",
+                        "oifname",
+                    }
+                ):
+                    found.append((str(match["right"]), int(rule["handle"])))
+        return found
+
+    def _forbid_forwarding(self, is_ours: Callable[[str], bool]) -> None:
+        chain = self._foreign_chain()
+        if chain is None:
+            return
+        handles = [handle for bridge, handle in self._foreign_rules(chain) if is_ours(bridge)]
+        self._nft.run("".join(f"delete rule ip filter {chain} handle {handle}\n" for handle in handles))

@@ -1,0 +1,211 @@
+"""Network namespaces for containers: prepared ahead in a pool, kept under <run>/netns, opened again after a restart.
+
+Everything here blocks for a millisecond or so and is called in a thread.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+from yurt.engine.networks.files import EMBEDDED_DNS
+from yurt.linux import netlink
+from yurt.linux.namespace import forget, keep, run_in_network, run_in_new_network
+from yurt.linux.netlink import Rtnetlink
+
+LOOPBACK = 1  # its index in every network namespace
+DNS_PORT = 53
+_SYSCTLS = (
+    # Docker's defaults: no privilege is needed for low ports and for ping.
+    ("ipv4/ip_unprivileged_port_start", "0"),
+    ("ipv4/ping_group_range", "0 2147483647"),
+    # Our networks are IPv4; the loopback interface keeps ::1.
+    ("ipv6/conf/default/disable_ipv6", "1"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSockets:
+    """Sockets of the embedded DNS, bound inside a container's namespace."""
+
+    udp: socket.socket
+    tcp: socket.socket
+
+    def close(self) -> None:
+        self.udp.close()
+        self.tcp.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A hold on a namespace: its descriptor, a socket to its routing tables, and its DNS sockets (taken by the user)."""
+
+    descriptor: int
+    routes: Rtnetlink
+    dns: DnsSockets | None
+
+    def close(self, *, dns: bool = True) -> None:
+        """Let go of the namespace; with *dns* false its DNS sockets stay open."""
+        os.close(self.descriptor)
+        self.routes.close()
+        if dns and self.dns is not None:
+            self.dns.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One interface to make in a container: a veth pair whose other end is on *bridge*."""
+
+    bridge: str
+    host_interface: str
+    interface: str  # inside: eth0, eth1, …
+    mac: str
+    address: IPv4Interface
+    mtu: int | None = None
+    hairpin: bool = False  # may reach itself through a port that it publishes
+    replaces: str | None = None  # a veth that had this address and may not be quite gone
+
+
+def open_dns_sockets() -> DnsSockets:
+    """Bind the DNS sockets in the namespace of the calling thread."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        udp.bind((EMBEDDED_DNS, DNS_PORT))
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tcp.bind((EMBEDDED_DNS, DNS_PORT))
+        tcp.listen(64)
+    except BaseException:
+        udp.close()
+        tcp.close()
+        raise
+    return DnsSockets(udp, tcp)
+
+
+def new_namespace() -> Inside:
+    """Make a namespace with its loopback interface up and the DNS sockets bound."""
+
+    def prepare() -> tuple[Rtnetlink, DnsSockets]:
+        routes = Rtnetlink()
+        try:
+            routes.apply([netlink.set_up(LOOPBACK)])
+            for name, value in _SYSCTLS:
+                with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+                    write_sysctl(name, value)
+            return routes, open_dns_sockets()
+        except BaseException:
+            routes.close()
+            raise
+
+    descriptor, (routes, dns) = run_in_new_network(prepare)
+    return Inside(descriptor, routes, dns)
+
+
+def enter_namespace(path: Path, *, dns: bool = False) -> Inside:
+    """Take hold of the namespace kept at *path*; with *dns* also bind the DNS sockets in it."""
+
+    def prepare() -> tuple[Rtnetlink, DnsSockets | None]:
+        routes = Rtnetlink()
+        try:
+            return routes, open_dns_sockets() if dns else None
+        except BaseException:
+            routes.close()
+            raise
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        routes, sockets = run_in_network(descriptor, prepare)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return Inside(descriptor, routes, sockets)
+
+
+def write_sysctl(name: str, value: str) -> None:
+    """Set /proc/sys/net/*name* in the namespace of the calling thread."""
+    descriptor = os.open(f"/proc/sys/net/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)
+
+
+class HostLinks:
+    """The host's own interfaces, through one socket that threads take turns at."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._routes = Rtnetlink()
+
+    def close(self) -> None:
+        self._routes.close()
+
+    def apply(self, messages: Sequence[netlink.Message]) -> None:
+        with self._lock:
+            self._routes.apply(messages)
+
+    def links(self) -> tuple[netlink.Link, ...]:
+        with self._lock:
+            return self._routes.links()
+
+    def destinations(self) -> tuple[IPv4Network, ...]:
+        with self._lock:
+            return self._routes.destinations()
+
+    def ensure_bridge(self, name: str, address: IPv4Interface, mac: str, *, mtu: int | None = None) -> None:
+        """Afterwards bridge *name* exists, is up, has *address*, and takes packets from 127.0.0.1 through itself."""
+        try:
+            index = socket.if_nametoindex(name)
+        except OSError:
+            self.apply([netlink.add_bridge(name, mac, mtu=mtu)])
+            index = socket.if_nametoindex(name)
+            with contextlib.suppress(FileNotFoundError):
+                write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+        self.apply([netlink.set_up(index), netlink.add_address(index, address)])
+        write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
+
+    def connect(self, inside: Inside, wires: Sequence[Wire], gateway: IPv4Address | None) -> None:
+        """Make *wires* between their bridges and the namespace; *gateway*, if given, is its default route."""
+        outer: list[netlink.Message] = []
+        for wire in wires:
+            if wire.replaces is not None:
+                outer.append(netlink.delete_link(wire.replaces))
+            outer.append(
+                netlink.add_veth(
+                    wire.host_interface,
+                    bridge=socket.if_nametoindex(wire.bridge),
+                    peer=wire.interface,
+                    peer_mac=wire.mac,
+                    netns=inside.descriptor,
+                    mtu=wire.mtu,
+                )
+            )
+            if wire.hairpin:
+                # Where bridged packets pass the packet rules too (bridge-nf-call-iptables, which Docker sets),
+                # the rewritten packet is bridged, not routed, and may have to leave by the port it came in.
+                outer.append(netlink.set_hairpin(wire.host_interface))
+        self.apply(outer)
+        inner: list[netlink.Message] = []
+        for wire in wires:
+            index = inside.routes.index(wire.interface)
+            inner += [netlink.set_up(index), netlink.add_address(index, wire.address)]
+            if gateway is not None and gateway in wire.address.network:
+                inner.append(netlink.set_default_route(gateway, index))
+        inside.routes.apply(inner)
+
+
+__all__ = [
+    "DnsSockets",
+    "HostLinks",
+    "Inside",
+    "Wire",
+    "enter_namespace",
+    "forget",
+    "keep",
+    "new_namespace",
+    "write_sysctl",
+]

@@ -1,0 +1,81 @@
+"""Host ports that are taken: a bound socket for each published port, so that no one else can have it too."""
+
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from ipaddress import AddressValueError, IPv4Address
+from typing import Self
+
+from yurt.engine.networks.model import PortBinding
+from yurt.errors import Conflict, InvalidArgument, Unimplemented
+
+_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+class HeldPorts:
+    """The host ports of one container. *bindings* are those asked for, with host ports resolved."""
+
+    def __init__(self, bindings: tuple[PortBinding, ...], sockets: tuple[socket.socket, ...]) -> None:
+        self.bindings = bindings
+        self._sockets = sockets
+
+    def __repr__(self) -> str:
+        return f"<HeldPorts {' '.join(map(str, self.bindings)) or 'none'}>"
+
+    @classmethod
+    def hold(cls, bindings: Sequence[PortBinding]) -> Self:
+        """Take the host port of each of *bindings*, all or none. One that is not free raises Conflict."""
+        sockets: list[socket.socket] = []
+        resolved: list[PortBinding] = []
+        try:
+            for binding in bindings:
+                held = _bound(binding.validated())
+                sockets.append(held)
+                resolved.append(replace(binding, host_port=held.getsockname()[1], host_ip=_host_ip(binding)))
+        except BaseException:
+            for held in sockets:
+                held.close()
+            raise
+        return cls(tuple(resolved), tuple(sockets))
+
+    def release(self) -> None:
+        """Afterwards others may have the ports. Idempotent."""
+        for held in self._sockets:
+            held.close()
+        self._sockets = ()
+
+
+def _host_ip(binding: PortBinding) -> str:
+    return binding.host_ip or "0.0.0.0"  # noqa: S104 - published on every address, Docker's default
+
+
+def _bound(binding: PortBinding) -> socket.socket:
+    host_ip = _host_ip(binding)
+    if ":" in host_ip:
+        raise Unimplemented(f"cannot publish {binding}: host addresses are IPv4 only")
+    try:
+        IPv4Address(host_ip)
+    except AddressValueError as error:
+        raise InvalidArgument(f"cannot publish {binding}: invalid host address {host_ip}") from error
+    held = socket.socket(socket.AF_INET, _TYPES[binding.protocol])
+    try:
+        if binding.protocol == "tcp":
+            # Reusing lets us past connections of an earlier owner that still linger; listening is what keeps
+            # others out. Nobody connects to it: the packet rules send each packet to the container.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host_ip, binding.host_port))
+        if binding.protocol == "tcp":
+            held.listen(1)
+    except OSError as error:
+        held.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(
+                f"Bind for {host_ip}:{binding.host_port} failed: port is already allocated",
+                hint=f"stop what uses it (ss -lnp 'sport = :{binding.host_port}'), or publish another port",
+            ) from error
+        raise InvalidArgument(
+            f"Bind for {host_ip}:{binding.host_port} failed: {error.strerror}",
+            hint="the host address must be one of this machine's",
+        ) from error
+    return held
