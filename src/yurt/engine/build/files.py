@@ -1,0 +1,262 @@
+"""File sets: what a COPY takes, as values, whether they come from a build context or from another image.
+
+A FileEntry's path is relative to the set's root. `Selection` is one source of a COPY and all below it.
+"""
+
+import bisect
+import hashlib
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from yurt.dockerfile.glob import has_wildcards, translate
+from yurt.engine.build.rootfs import MAX_LINKS, resolve
+from yurt.errors import InvalidArgument, NotFound
+
+FILE, FOLDER, LINK, OTHER = "file", "folder", "link", "other"
+
+
+@dataclass(slots=True)
+class FileEntry:
+    """One file. Not frozen: a context has thousands, and freezing triples the cost of making one.
+
+    *digest* is of its content where that is known (contexts), empty elsewhere.
+    """
+
+    path: str
+    kind: str
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+    link: str = ""
+    size: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One source. *name* is its last component (empty: the root); *entries* hold itself first when it is no folder.
+
+    For a folder *entries* are what is in it, parents before children; *folder* is then the folder itself.
+    Paths of entries are relative to the source; *base* is where they lie on the host.
+    """
+
+    name: str
+    base: str
+    folder: FileEntry | None
+    entries: tuple[FileEntry, ...]
+
+    def fingerprint(self) -> str:
+        """Return a digest of names, kinds, modes, links and contents: what makes a copy differ. Not times, not owners."""
+        digest = hashlib.sha256(f"{self.name if self.folder is None else ''}\0".encode())
+        for each in self.entries:
+            digest.update(
+                f"{each.path}\0{each.kind}\0{each.mode:o}\0{each.link}\0{each.digest}\n".encode(
+                    "utf-8", "surrogateescape"
+                )
+            )
+        return digest.hexdigest()
+
+
+class ContextTree:
+    """The files of a build context: unpacked at *root*, described by *entries*."""
+
+    def __init__(self, root: str, entries: Mapping[str, FileEntry]) -> None:
+        self._root = root
+        self._entries = dict(entries)
+        self._sorted = sorted(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def without(self, ignores: Callable[[str], bool]) -> "ContextTree":
+        """Return the tree without the paths that *ignores* names; folders above what is left stay."""
+        kept = {path: entry for path, entry in self._entries.items() if not ignores(path)}
+        for path in list(kept):
+            folder = posixpath.dirname(path)
+            while folder and folder not in kept and folder in self._entries:
+                kept[folder] = self._entries[folder]
+                folder = posixpath.dirname(folder)
+        return ContextTree(self._root, kept)
+
+    def read(self, path: str, *, limit: int) -> bytes | None:
+        """Return the content of a file; None when there is none of that name. More than *limit* bytes are refused."""
+        entry = self._find(path)
+        if entry is None or entry.kind != FILE:
+            return None
+        if entry.size > limit:
+            raise InvalidArgument(f"{path} has {entry.size} bytes; at most {limit} are read")
+        with open(f"{self._root}/{entry.path}", "rb") as file:
+            return file.read()
+
+    def select(self, pattern: str, *, ignores: Callable[[str], bool] | None = None) -> list[Selection]:
+        """Return the sources that *pattern* names; raise NotFound when there is none."""
+        wanted = _inside(pattern)
+        if not has_wildcards(wanted):
+            entry = self._find(wanted)
+            matches = [] if entry is None else [entry]
+        else:
+            expression = _compile(wanted)
+            matches = [
+                found
+                for path in self._sorted
+                if expression.fullmatch(path) and (found := self._find(path)) is not None
+            ]
+        if not matches:
+            raise NotFound(f"{pattern!r} matches no file in the build context")
+        return [self._selection(entry, ignores) for entry in matches]
+
+    def _selection(self, entry: FileEntry, ignores: Callable[[str], bool] | None) -> Selection:
+        name = posixpath.basename(entry.path)
+        if entry.kind != FOLDER:
+            itself = _moved(entry, name)
+            return Selection(name, posixpath.dirname(f"{self._root}/{entry.path}"), None, (itself,))
+        prefix = f"{entry.path}/" if entry.path else ""
+        start = bisect.bisect_left(self._sorted, prefix)
+        inside: list[FileEntry] = []
+        for path in self._sorted[start:]:
+            if not path.startswith(prefix):
+                break
+            if path and not (ignores is not None and ignores(path)):
+                inside.append(_moved(self._entries[path], path[len(prefix) :]))
+        return Selection(name, f"{self._root}/{entry.path}".rstrip("/"), entry, tuple(inside))
+
+    def _find(self, path: str) -> FileEntry | None:
+        """Return what *path* leads to, links followed inside the context."""
+        todo = [part for part in reversed(path.split("/")) if part not in {"", "."}]
+        here = ""
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                here = posixpath.dirname(here)
+                continue
+            here = f"{here}/{part}" if here else part
+            entry = self._entries.get(here)
+            if entry is None:
+                return None
+            if entry.kind == LINK:
+                links += 1
+                if links > MAX_LINKS:
+                    return None
+                here = "" if entry.link.startswith("/") else posixpath.dirname(here)
+                todo += [piece for piece in reversed(entry.link.split("/")) if piece not in {"", "."}]
+        if not here:
+            return FileEntry("", FOLDER, 0o755)
+        return self._entries.get(here)
+
+
+class RootTree:
+    """The files of a mounted file system: another stage, or an image."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def select(self, pattern: str, *, ignores: Callable[[str], bool] | None = None) -> list[Selection]:
+        """Return the sources that *pattern* names; raise NotFound when there is none."""
+        wanted = _inside(pattern)
+        if has_wildcards(wanted):
+            paths = sorted(self._glob(wanted))
+        else:
+            place = resolve(self._root, wanted)
+            paths = [place] if os.path.lexists(place) else []
+        if not paths:
+            raise NotFound(f"{pattern!r} matches no file there")
+        return [self._selection(path, ignores) for path in paths]
+
+    def _glob(self, pattern: str) -> Iterable[str]:
+        places = [self._root]
+        for part in pattern.split("/"):
+            expression = re.compile(translate(part), re.DOTALL)
+            found: list[str] = []
+            for place in places:
+                folder = resolve(self._root, place[len(self._root) :])
+                if not os.path.isdir(folder):
+                    continue
+                if not has_wildcards(part):
+                    found += [f"{folder}/{part}"] if os.path.lexists(f"{folder}/{part}") else []
+                    continue
+                found += [f"{folder}/{name}" for name in os.listdir(folder) if expression.fullmatch(name)]
+            places = found
+        return [resolve(self._root, place[len(self._root) :]) for place in places]
+
+    def _selection(self, place: str, ignores: Callable[[str], bool] | None) -> Selection:
+        inside = place[len(self._root) :].lstrip("/")
+        entry = _entry(place, posixpath.basename(inside))
+        if entry.kind != FOLDER:
+            return Selection(entry.path, place.rpartition("/")[0], None, (entry,))
+        found: list[FileEntry] = []
+        self._scan(place, "", inside, ignores, found)
+        return Selection(entry.path, place, entry, tuple(found))
+
+    def _scan(
+        self,
+        place: str,
+        prefix: str,
+        inside: str,
+        ignores: Callable[[str], bool] | None,
+        found: list[FileEntry],
+    ) -> None:
+        with os.scandir(place) as items:
+            names = sorted(item.name for item in items)
+        for name in names:
+            path = f"{prefix}{name}"
+            if ignores is not None and ignores(f"{inside}/{path}".lstrip("/")):
+                continue
+            entry = _entry(f"{place}/{name}", path)
+            found.append(entry)
+            if entry.kind == FOLDER:
+                self._scan(f"{place}/{name}", f"{path}/", inside, ignores, found)
+
+
+def _entry(place: str, path: str) -> FileEntry:
+    status = os.lstat(place)
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        kind = FILE
+    elif stat.S_ISDIR(mode):
+        kind = FOLDER
+    elif stat.S_ISLNK(mode):
+        kind = LINK
+    else:
+        kind = OTHER
+    return FileEntry(
+        path,
+        kind,
+        stat.S_IMODE(mode),
+        status.st_uid,
+        status.st_gid,
+        status.st_mtime_ns,
+        os.readlink(place) if kind == LINK else "",
+        status.st_size,
+    )
+
+
+def _moved(entry: FileEntry, path: str) -> FileEntry:
+    return FileEntry(
+        path,
+        entry.kind,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.mtime_ns,
+        entry.link,
+        entry.size,
+        entry.digest,
+    )
+
+
+def _inside(pattern: str) -> str:
+    """Return *pattern* relative to the root; climbing out of it with .. ends at the root."""
+    return posixpath.normpath(f"/{pattern}").lstrip("/")
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(translate(pattern), re.DOTALL)
+    except ValueError as bad:
+        raise InvalidArgument(f"the pattern {pattern!r}: {bad}") from bad
