@@ -80,7 +80,7 @@ class Row(dict[str, object]):
         super().__init__(fields)
         self._labels = labels or {}
 
-    def get(self, name: str, default: object = None) -> object:  # type: ignore[override]
+    def get(self, name: str, default: object = None) -> object:
         if name == "Label":
             return lambda key: self._labels.get(key, "")
         return super().get(name, default)
@@ -106,23 +106,22 @@ def ports_text(ports: Sequence[Mapping[str, Any]]) -> str:
     groups: list[list[Any]] = []  # type, ip, first private, last private, first public
     for kind, address, private, public in keys:
         for group in reversed(groups):
-            reaches = group[3] - group[2] + 1
-            if group[:2] == [kind, address] and group[3] + 1 == private:
-                if (not public and not group[4]) or (public and group[4] and group[4] + reaches == public):
-                    group[3] = private
-                    break
+            follows = group[:2] == [kind, address] and group[3] + 1 == private
+            if follows and public == (group[4] and group[4] + group[3] - group[2] + 1):
+                group[3] = private
+                break
         else:
             groups.append([kind, address, private, private, public])
-    texts = []
-    for kind, address, first, last, public in groups:
-        inside = f"{first}" if first == last else f"{first}-{last}"
-        if public:
-            outside = f"{public}" if first == last else f"{public}-{public + last - first}"
-            address = f"[{address}]" if ":" in address else address
-            texts.append(f"{address}:{outside}->{inside}/{kind}")
-        else:
-            texts.append(f"{inside}/{kind}")
-    return ", ".join(texts)
+    return ", ".join(_port_text(*group) for group in groups)
+
+
+def _port_text(kind: str, address: str, first: int, last: int, public: int) -> str:
+    inside = f"{first}" if first == last else f"{first}-{last}"
+    if not public:
+        return f"{inside}/{kind}"
+    outside = f"{public}" if first == last else f"{public}-{public + last - first}"
+    where = f"[{address}]" if ":" in address else address
+    return f"{where}:{outside}->{inside}/{kind}"
 
 
 def container_row(entry: Mapping[str, Any], *, full: bool) -> Row:

@@ -106,6 +106,10 @@ class Options:
         except ValueError:
             raise self.invalid(name, text, "expected a whole number") from None
 
+    def adding(self, name: str, value: str) -> Options:
+        """Return the same with one more value of a flag."""
+        return Options(self.arguments, self._values | {name: [*self.all(name), value]}, self.path)
+
     def invalid(self, name: str, value: str, why: str) -> UsageError:
         """Return the error for a value that a flag cannot take."""
         return UsageError(

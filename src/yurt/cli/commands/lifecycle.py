@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from yurt.cli import values
 from yurt.cli.flags import Options, command
 from yurt.errors import NotModified, YurtError
@@ -18,10 +20,8 @@ def _each(session: Session, options: Options, verb: str, query: Mapping[str, Any
     """POST *verb* for every container named, and print each name that it worked for."""
 
     def act(name: str) -> None:
-        try:
+        with suppress(NotModified):  # it is so already, which is what was asked for
             session.client.request("POST", f"/containers/{name}/{verb}", query=dict(query or {})).read()
-        except NotModified:
-            pass  # it is so already, which is what was asked for
         session.print(name)
 
     return session.for_each(options.arguments, act)
@@ -88,21 +88,23 @@ def _attach(session: Session, options: Options, name: str, *, start: bool, stdin
         if start and not state["Running"]:
             client.request("POST", f"{place}/start").read()
 
-    with client.hijack("POST", f"{place}/attach", query=query) as stream:
-        with client.request("POST", f"{place}/wait", query={"condition": condition}) as waiting:
-            proxied = options.flag("sig-proxy", default=True) and not (tty and stdin)
-            if attached(
-                session,
-                stream,
-                tty=tty,
-                stdin=stdin,
-                place=place,
-                proxy=identifier if proxied else "",
-                detach_keys=keys,
-                started=begin,
-            ):
-                return 0
-            return exit_code(waiting)
+    with (
+        client.hijack("POST", f"{place}/attach", query=query) as stream,
+        client.request("POST", f"{place}/wait", query={"condition": condition}) as waiting,
+    ):
+        proxied = options.flag("sig-proxy", default=True) and not (tty and stdin)
+        if attached(
+            session,
+            stream,
+            tty=tty,
+            stdin=stdin,
+            place=place,
+            proxy=identifier if proxied else "",
+            detach_keys=keys,
+            started=begin,
+        ):
+            return 0
+        return exit_code(waiting)
 
 
 STOP_FLAGS = """

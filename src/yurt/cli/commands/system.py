@@ -1,0 +1,243 @@
+"""The engine as a whole: version, info, events, system df."""
+
+from __future__ import annotations
+
+import json
+
+from yurt.cli import columns, output
+from yurt.cli.commands.containers import filters
+from yurt.cli.flags import Options, command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from yurt.cli.session import Session
+
+FORMAT = "    -f, --format TEMPLATE   json, or a template: '{{.Server.Version}}'"
+
+
+def _formatted(session: Session, template: str, thing: Any) -> None:
+    if template == "json":
+        session.print(json.dumps(thing, separators=(",", ":")))
+        return
+    from yurt.cli.template import Template
+
+    session.print(Template.parse(template).render(thing))
+
+
+@command(
+    "version [OPTIONS]", "Show the versions of Yurt and of the engine", flags=FORMAT, example="yurt version"
+)
+def version(session: Session, options: Options) -> None:
+    import platform
+
+    from yurt import __version__
+    from yurt.api.version import LATEST
+
+    client = {
+        "Version": __version__,
+        "ApiVersion": str(LATEST),
+        "Python": platform.python_version(),
+        "Os": platform.system().lower(),
+        "Arch": platform.machine(),
+    }
+    if not options.text("format"):
+        session.print("Client: Yurt")
+        for name, value in (("Version", __version__), ("API version", LATEST), ("Python", client["Python"])):
+            session.print(f" {name + ':':<18}{value}")
+    server = session.client.json("GET", "/version")
+    if options.text("format"):
+        _formatted(session, options.text("format"), {"Client": client, "Server": server})
+        return
+    session.print(f"\nServer: {(server.get('Platform') or {}).get('Name') or session.host}")
+    session.print(f" {'Version:':<18}{server['Version']}")
+    session.print(
+        f" {'API version:':<18}{server['ApiVersion']} (minimum version {server.get('MinAPIVersion')})"
+    )
+    session.print(f" {'OS/Arch:':<18}{server['Os']}/{server['Arch']}")
+    session.print(f" {'Kernel:':<18}{server.get('KernelVersion')}")
+    for part in server.get("Components") or ():
+        if part["Name"] != "Engine":
+            session.print(f" {part['Name'] + ':':<18}{part['Version']}")
+
+
+@command(
+    "info [OPTIONS]",
+    "Show what the engine is, has and can do",
+    flags=FORMAT.replace(".Server.Version", ".Driver"),
+    example="yurt info",
+)
+def info(session: Session, options: Options) -> None:
+    found = session.client.json("GET", "/info")
+    if options.text("format"):
+        _formatted(session, options.text("format"), found)
+        return
+    lines: list[tuple[str, Any]] = [
+        ("Engine", session.host),
+        ("Version", found.get("ServerVersion")),
+        ("Containers", found.get("Containers")),
+        (" Running", found.get("ContainersRunning")),
+        (" Paused", found.get("ContainersPaused")),
+        (" Stopped", found.get("ContainersStopped")),
+        ("Images", found.get("Images")),
+        ("Storage Driver", found.get("Driver")),
+        ("Logging Driver", found.get("LoggingDriver")),
+        ("Cgroup Driver", found.get("CgroupDriver")),
+        ("Cgroup Version", found.get("CgroupVersion")),
+        ("Runtimes", " ".join(found.get("Runtimes") or ())),
+        ("Default Runtime", found.get("DefaultRuntime")),
+        ("Security Options", ", ".join(found.get("SecurityOptions") or ())),
+        ("Kernel Version", found.get("KernelVersion")),
+        ("Operating System", found.get("OperatingSystem")),
+        ("Architecture", found.get("Architecture")),
+        ("CPUs", found.get("NCPU")),
+        ("Total Memory", output.binary_size(found.get("MemTotal") or 0)),
+        ("Name", found.get("Name")),
+        ("Root Dir", found.get("DockerRootDir")),
+    ]
+    for name, value in lines:
+        if value not in (None, ""):
+            session.print(f"{name}: {value}")
+    for warning in found.get("Warnings") or ():
+        session.warn(warning.removeprefix("WARNING: "))
+
+
+@command(
+    "events [OPTIONS]",
+    "Show what happens in the engine, as it happens",
+    flags="""
+    --since TIME            From a moment, or so long ago: 10m
+    --until TIME            Until a moment
+    -f, --filter NAME=VALUE…  type=, event=, container=, image=, label=, …
+    --format TEMPLATE       json, or a template: '{{.Type}} {{.Action}}'
+    """,
+    example="yurt events --since 10m -f type=container",
+)
+def events(session: Session, options: Options) -> None:
+    from yurt.cli.commands.logs import moment
+
+    query = {
+        "since": moment(options, "since"),
+        "until": moment(options, "until"),
+        "filters": filters(options),
+    }
+    template = options.text("format")
+    for line in session.client.lines("GET", "/events", query=query):
+        event = json.loads(line)
+        if template:
+            _formatted(session, template, event)
+        else:
+            session.print(_event_text(event))
+        session.out.flush()
+
+
+def _event_text(event: dict[str, Any]) -> str:
+    import time
+
+    seconds, nanoseconds = divmod(event["timeNano"], 1_000_000_000)
+    zone = time.strftime("%z", time.localtime(seconds))
+    zone = "Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}"
+    moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.localtime(seconds))}.{nanoseconds:09d}{zone}"
+    attributes = event["Actor"].get("Attributes") or {}
+    pairs = ", ".join(f"{name}={value}" for name, value in sorted(attributes.items()))
+    text = f"{moment} {event['Type']} {event['Action']} {event['Actor']['ID']}"
+    return f"{text} ({pairs})" if pairs else text
+
+
+DF = {"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE"}
+
+
+@command(
+    "df [OPTIONS]",
+    "Show what takes room on the disk",
+    flags="""
+    -v, --verbose       Thing by thing
+    --format TEMPLATE   table, json, or a template: '{{.Type}} {{.Size}}'
+    """,
+    example="yurt system df",
+)
+def df(session: Session, options: Options) -> None:
+    found = session.client.json("GET", "/system/df")
+    images, containers = found.get("Images") or [], found.get("Containers") or []
+    volumes, caches = found.get("Volumes") or [], found.get("BuildCache") or []
+    if options.flag("verbose"):
+        _verbose(session, options, images, containers, volumes)
+        return
+    running = [entry for entry in containers if entry["State"] in ("running", "paused", "restarting")]
+    used = [entry for entry in images if (entry.get("Containers") or 0) > 0]
+    total = found.get("LayersSize") or 0
+    kept = sum((entry.get("Size") or 0) - max(0, entry.get("SharedSize") or 0) for entry in used)
+    sizes = [(entry.get("UsageData") or {}) for entry in volumes]
+    rows = [
+        _df_row("Images", len(images), len(used), total, max(0, total - kept)),
+        _df_row(
+            "Containers",
+            len(containers),
+            len(running),
+            sum(entry.get("SizeRw") or 0 for entry in containers),
+            sum(entry.get("SizeRw") or 0 for entry in containers if entry not in running),
+        ),
+        _df_row(
+            "Local Volumes",
+            len(volumes),
+            sum((data.get("RefCount") or 0) > 0 for data in sizes),
+            sum(max(0, data.get("Size") or 0) for data in sizes),
+            sum(max(0, data.get("Size") or 0) for data in sizes if not data.get("RefCount")),
+        ),
+        _df_row(
+            "Build Cache",
+            len(caches),
+            sum(bool(entry.get("InUse")) for entry in caches),
+            sum(entry.get("Size") or 0 for entry in caches if not entry.get("Shared")),
+            sum(
+                entry.get("Size") or 0 for entry in caches if not (entry.get("InUse") or entry.get("Shared"))
+            ),
+        ),
+    ]
+    for line in output.listing(rows, DF, list(DF), options, key="Type"):
+        session.print(line)
+
+
+def _df_row(kind: str, count: int, active: int, size: int, reclaimable: int) -> dict[str, object]:
+    share = f" ({reclaimable * 100 // size}%)" if size else ""
+    return {
+        "Type": kind,
+        "TotalCount": str(count),
+        "Active": str(active),
+        "Size": output.size(size),
+        "Reclaimable": output.size(reclaimable) + share,
+    }
+
+
+def _verbose(
+    session: Session,
+    options: Options,
+    images: list[dict[str, Any]],
+    containers: list[dict[str, Any]],
+    volumes: list[dict[str, Any]],
+) -> None:
+    rows = [row for entry in images for row in columns.image_rows(entry, full=False)]
+    _titled(
+        session, "Images", rows, columns.IMAGE, ["Repository", "Tag", "ID", "CreatedSince", "Size"], options
+    )
+    rows = [columns.container_row(entry, full=False) for entry in containers]
+    shown = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"]
+    _titled(session, "Containers", output.listing(rows, columns.CONTAINER, shown, options))
+    sizes = [
+        {
+            "Name": entry["Name"],
+            "Links": str((entry.get("UsageData") or {}).get("RefCount") or 0),
+            "Size": output.size(max(0, (entry.get("UsageData") or {}).get("Size") or 0)),
+        }
+        for entry in volumes
+    ]
+    titles = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
+    _titled(session, "Local Volumes", output.listing(sizes, titles, list(titles), options))
+
+
+def _titled(session: Session, title: str, lines: list[str]) -> None:
+    session.print(f"{title} space usage:\n")
+    for line in lines:
+        session.print(line)
+    session.print("")
