@@ -65,6 +65,7 @@ class _Outflow:
         self._response = response
         self._pending: list[bytes] = []
         self._size = 0
+        self._is_closing = False
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._writer = asyncio.create_task(self._write(), name="outflow")
@@ -81,29 +82,25 @@ class _Outflow:
 
     async def _write(self) -> None:
         try:
-            while True:
+            while self._pending or not self._is_closing:
                 await self._filled.wait()
                 self._filled.clear()
                 data, self._pending, self._size = b"".join(self._pending), [], 0
-                await self._response.write(data)
+                if data:
+                    await self._response.write(data)
                 self._drained.set()
         finally:
             self._drained.set()
 
     async def close(self) -> None:
         """Afterwards everything is written and the body has ended."""
-        await self._stop()
-        if self._pending:
-            await self._response.write(b"".join(self._pending))
+        self._is_closing = True
+        self._filled.set()
+        await self._writer
         await self._response.write_eof()
 
     async def abort(self) -> None:
-        await self._stop()
-
-    async def _stop(self) -> None:
-        # A write that has begun is let through: cancelling it could cut a chunk in half.
-        while self._filled.is_set() and not self._writer.done():
-            await asyncio.sleep(0)
+        """Afterwards nothing is being written; after `close` this does nothing."""
         self._writer.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await self._writer

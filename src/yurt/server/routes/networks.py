@@ -1,6 +1,6 @@
 """Networks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from aiohttp.web_response import StreamResponse
@@ -12,6 +12,7 @@ from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
+from yurt.server.select import labels
 from yurt.server.select import networks as selection
 from yurt.server.wire import create, times
 from yurt.server.wire import networks as translate
@@ -34,6 +35,7 @@ class NetworkBackend(Protocol):
     def get(self, ref: str) -> Network: ...
     def list(self) -> Iterable[Network]: ...
     async def remove(self, ref: str) -> None: ...
+    async def prune(self, *, where: Callable[[Network], bool] = ...) -> Iterable[Network]: ...
     def endpoints(self, network_id: str) -> Mapping[str, Endpoint]: ...
 
 
@@ -120,17 +122,16 @@ class NetworkRoutes:
         """Remove the networks that no container, running or not, is on; names are answered."""
         filters = call.filters("label", "label!", "until")
         before = min((times.parse(text) for text in filters.get("until", ())), default=0)
-        label_filters = {key: values for key, values in filters.items() if key != "until"}
-        deleted = []
-        for network in selection.select(self._networks.list(), label_filters, is_used=self._is_used):
-            if network.predefined or self._is_used(network) or (before and network.created_ns >= before):
-                continue
-            try:
-                await self._networks.remove(network.id)
-            except YurtError:
-                continue
-            deleted.append(network.name)
-        return answers.as_json(wire.NetworksPruned(networks_deleted=deleted or None))
+        pruned = await self._networks.prune(
+            where=lambda network: (
+                labels.match(network.labels, filters)
+                and not self._is_used(network)
+                and not (before and network.created_ns >= before)
+            )
+        )
+        return answers.as_json(
+            wire.NetworksPruned(networks_deleted=[network.name for network in pruned] or None)
+        )
 
     def _is_used(self, network: Network) -> bool:
         if self._networks.endpoints(network.id):

@@ -7,12 +7,19 @@ from aiohttp.web_response import StreamResponse
 
 from yurt.api.types import volumes as wire
 from yurt.engine.volumes.model import Volume
-from yurt.errors import YurtError
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
+from yurt.server.select import labels
 from yurt.server.select import volumes as selection
 from yurt.server.wire import volumes as translate
+
+
+class Pruned(Protocol):
+    @property
+    def volumes(self) -> tuple[Volume, ...]: ...
+    @property
+    def reclaimed(self) -> int: ...
 
 
 class VolumeBackend(Protocol):
@@ -30,14 +37,12 @@ class VolumeBackend(Protocol):
     def list(self) -> Iterable[Volume]: ...
     async def remove(self, name: str, *, force: bool = False) -> None: ...
     def holders(self, name: str) -> Collection[str]: ...
+    async def prune(self, *, all: bool = False, where: Callable[[Volume], bool] = ...) -> Pruned: ...  # noqa: A002
 
 
 class VolumeRoutes:
-    """*measure* returns the bytes that a volume takes on disk."""
-
-    def __init__(self, volumes: VolumeBackend, measure: Callable[[Volume], int]) -> None:
+    def __init__(self, volumes: VolumeBackend) -> None:
         self._volumes = volumes
-        self._measure = measure
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -77,20 +82,14 @@ class VolumeRoutes:
             1,
             42,
         )
-        label_filters = {key: values for key, values in filters.items() if key != "all"}
-        deleted: list[str] = []
-        reclaimed = 0
-        for volume in selection.select(self._volumes.list(), label_filters, is_used=self._is_used):
-            if self._is_used(volume) or not (volume.anonymous or is_everything):
-                continue
-            size = self._measure(volume)
-            try:
-                await self._volumes.remove(volume.name)
-            except YurtError:
-                continue
-            deleted.append(volume.name)
-            reclaimed += size
-        return answers.as_json(wire.VolumesPruned(volumes_deleted=deleted, space_reclaimed=reclaimed))
+        pruned = await self._volumes.prune(
+            all=is_everything, where=lambda volume: labels.match(volume.labels, filters)
+        )
+        return answers.as_json(
+            wire.VolumesPruned(
+                volumes_deleted=[volume.name for volume in pruned.volumes], space_reclaimed=pruned.reclaimed
+            )
+        )
 
     def _is_used(self, volume: Volume) -> bool:
         return bool(self._volumes.holders(volume.name))

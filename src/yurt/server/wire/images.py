@@ -1,6 +1,5 @@
 """Images to the wire."""
 
-
 from yurt.api.types import images as wire
 from yurt.api.types.containers import GraphDriver, HealthConfig
 from yurt.engine.images.model import Image

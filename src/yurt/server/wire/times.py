@@ -1,11 +1,17 @@
 """Times on the wire: RFC 3339 with nanoseconds one way, Unix seconds or RFC 3339 the other, and `2 hours ago`."""
 
+import time
 from datetime import UTC, datetime
 
 from yurt.errors import InvalidArgument
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 SECOND = 1_000_000_000
+
+
+def now() -> int:
+    """Return this moment in nanoseconds since the epoch."""
+    return time.time_ns()
 
 
 def rfc3339(time_ns: int) -> str:

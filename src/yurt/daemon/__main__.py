@@ -1,0 +1,115 @@
+"""``yurtd``: one engine on one root, answering on one socket, until it is told to stop.
+
+What needs no engine (``--version``, wrong arguments, a root that is taken) is answered before anything heavy
+is imported.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+import yurt
+from yurt.errors import Unavailable, YurtError
+from yurt.settings import EngineSettings
+
+
+def main() -> None:
+    """Run the daemon; a refusal is one sentence on stderr and status 1."""
+    arguments = _parser().parse_args()
+    try:
+        sys.exit(_run(arguments))
+    except YurtError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        print(f"yurtd: {error.message}{hint}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="yurtd", description="The Yurt engine: a Docker Engine API on a socket."
+    )
+    parser.add_argument("--root", metavar="DIR", help="where state lives (default: /var/lib/yurt)")
+    parser.add_argument(
+        "--host", metavar="unix:///PATH", help="where to listen (default: /run/yurt/yurt.sock)"
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings in TOML (default: /etc/yurt/yurt.toml)")
+    parser.add_argument("--debug", action="store_true", help="log every request, mount and runtime command")
+    parser.add_argument(
+        "--dismantle",
+        action="store_true",
+        help="kill this root's containers, take its networks out of the kernel, and leave; stored things stay",
+    )
+    parser.add_argument("--version", action="version", version=f"yurtd {yurt.__version__}")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from yurt.daemon import config, lock
+
+    settings = config.resolve(
+        os.environ,
+        root=arguments.root,
+        host=arguments.host,
+        config=arguments.config,
+        debug=arguments.debug,
+    )
+    if os.geteuid() != 0:
+        raise Unavailable("the engine needs root to start containers", hint="run it with sudo")
+    os.umask(0o022)
+    held = lock.RootLock(settings.root)
+    try:
+        from yurt.daemon import log
+
+        log.configure(debug=settings.debug)
+        asyncio.run(_dismantle(settings) if arguments.dismantle else _serve(settings))
+    finally:
+        held.release()
+    return 0
+
+
+async def _serve(settings: EngineSettings) -> None:
+    """Bring the engine up, answer until SIGTERM or SIGINT, and let go; containers go on."""
+    from yurt.daemon import wiring
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGUSR1, _dump_tasks)
+    engine = wiring.engine(settings)
+    try:
+        await engine.start()
+        api = wiring.api(engine)
+        await api.start(settings.socket)
+        try:
+            await stopping.wait()
+        finally:
+            await api.stop()
+    finally:
+        await engine.stop()
+
+
+async def _dismantle(settings: EngineSettings) -> None:
+    from yurt.daemon import wiring
+
+    engine = wiring.engine(settings)
+    try:
+        await engine.start()
+        await engine.dismantle()
+    finally:
+        await engine.stop()
+
+
+def _dump_tasks() -> None:
+    """Write every task and where it stands to stderr (SIGUSR1)."""
+    tasks = asyncio.all_tasks()
+    print(f"--- {len(tasks)} tasks", file=sys.stderr)
+    for task in sorted(tasks, key=lambda one: one.get_name()):
+        task.print_stack(file=sys.stderr)
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The daemon's settings: the command line, else the environment, else the configuration file, else defaults."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from yurt.errors import InvalidArgument, NotFound
+from yurt.settings import SYSTEM_ROOT, EngineSettings, default_host, default_root, socket_path
+
+DEFAULT_CONFIG = Path("/etc/yurt/yurt.toml")
+CA_BUNDLES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian and its kin
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora and its kin
+    Path("/etc/ssl/cert.pem"),  # Alpine
+)
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+RUNTIME_FOLDER = Path("/run/yurt")
+
+
+class ConfigFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
+    """What ``yurt.toml`` may say; absent keys leave the default."""
+
+    root: str | None = None
+    host: str | None = None
+    debug: bool = False
+    runtime: str | None = None
+    registry_mirrors: tuple[str, ...] = ()
+    insecure_registries: tuple[str, ...] = ()
+    debian_mirror: str | None = None
+    ca_bundle: str | None = None
+    proxies: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def read(path: Path) -> ConfigFile:
+    """Return the file's settings; raise InvalidArgument naming what is wrong and where."""
+    try:
+        document = tomllib.loads(path.read_text())
+        return msgspec.convert(document, ConfigFile)
+    except FileNotFoundError as missing:
+        raise NotFound(f"no configuration file {path}") from missing
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as broken:
+        raise InvalidArgument(f"{path}: {broken}") from broken
+
+
+def resolve(
+    environ: Mapping[str, str],
+    *,
+    root: str | None = None,
+    host: str | None = None,
+    config: str | None = None,
+    debug: bool = False,
+) -> EngineSettings:
+    """Return the settings for arguments as given on the command line (None: not given)."""
+    chosen = config or environ.get("YURT_CONFIG")
+    if chosen:
+        file = read(Path(chosen))
+    else:
+        file = read(DEFAULT_CONFIG) if DEFAULT_CONFIG.exists() else ConfigFile()
+    named_root = root or environ.get("YURT_ROOT") or file.root
+    root_path = (Path(named_root) if named_root else default_root(environ)).absolute()
+    address = host or environ.get("YURT_HOST") or file.host or default_host(environ)
+    return EngineSettings(
+        root=root_path,
+        run=runtime_folder(root_path),
+        socket=socket_path(address),
+        debug=debug or file.debug,
+        runtime=file.runtime,
+        registry_mirrors=file.registry_mirrors,
+        insecure_registries=file.insecure_registries,
+        debian_mirror=file.debian_mirror,
+        ca_bundle=Path(file.ca_bundle) if file.ca_bundle else _host_ca_bundle(),
+        proxies=_proxies(environ) | file.proxies,
+    )
+
+
+def runtime_folder(root: Path) -> Path:
+    """Return where an engine keeps what does not outlive a boot; each root has its own."""
+    if root == SYSTEM_ROOT:
+        return RUNTIME_FOLDER
+    return RUNTIME_FOLDER / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+
+
+def _host_ca_bundle() -> Path | None:
+    return next((path for path in CA_BUNDLES if path.exists()), None)
+
+
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return proxy variables by their upper-case names; programs look for either case."""
+    found = {}
+    for name in PROXY_VARIABLES:
+        if value := environ.get(name) or environ.get(name.lower()):
+            found[name] = value
+    return found

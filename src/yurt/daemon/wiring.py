@@ -1,0 +1,79 @@
+"""The one place that knows every class of the back half: settings in, an engine and its API out."""
+
+from yurt.engine.build.provider import ImageProvider
+from yurt.engine.build.service import BuildService
+from yurt.engine.containers.service import ContainerService
+from yurt.engine.engine import Engine
+from yurt.engine.events import Events
+from yurt.engine.images.service import ImageService
+from yurt.engine.networks.service import NetworkService
+from yurt.engine.system import System
+from yurt.engine.volumes.service import VolumeService
+from yurt.linux.runc import Runtime
+from yurt.server.app import ApiServer
+from yurt.server.router import Route
+from yurt.server.routes.attach import AttachRoutes
+from yurt.server.routes.build import BuildRoutes
+from yurt.server.routes.containers import ContainerRoutes
+from yurt.server.routes.execs import ExecRoutes
+from yurt.server.routes.images import ImageRoutes
+from yurt.server.routes.networks import NetworkRoutes
+from yurt.server.routes.swarm import SwarmRoutes
+from yurt.server.routes.system import SystemRoutes
+from yurt.server.routes.volumes import VolumeRoutes
+from yurt.settings import EngineSettings
+from yurt.storage.content import ContentStore
+from yurt.storage.metadata import Documents
+from yurt.storage.snapshots.overlay import OverlaySnapshotter
+
+
+def engine(settings: EngineSettings) -> Engine:
+    """Construct every service; nothing is restored yet, only folders and the database exist."""
+    settings.run.mkdir(mode=0o711, parents=True, exist_ok=True)
+    runtime = Runtime.probe(settings.run / "runtime", settings.runtime)
+    documents = Documents(settings.root / "engine.db")
+    snapshots = OverlaySnapshotter(settings.root / "snapshots", documents)
+    events = Events()
+    images = ImageService(
+        content=ContentStore(settings.root / "content"),
+        snapshots=snapshots,
+        documents=documents,
+        events=events,
+    )
+    volumes = VolumeService(documents, events, settings)
+    networks = NetworkService(documents, events, settings)
+    containers = ContainerService(images, networks, volumes, events, runtime, documents, snapshots, settings)
+    provider = ImageProvider(images, settings)
+    builds = BuildService(images, containers, snapshots, documents, provider, settings)
+    system = System(settings=settings, runtime=runtime, containers=containers, images=images, volumes=volumes)
+    return Engine(
+        documents=documents,
+        events=events,
+        images=images,
+        volumes=volumes,
+        networks=networks,
+        containers=containers,
+        builds=builds,
+        provider=provider,
+        system=system,
+    )
+
+
+def routes(engine: Engine) -> tuple[Route, ...]:
+    """Return every route of the Engine API, each before what it would be shadowed by."""
+    containers = ContainerRoutes(engine.containers, engine.images, engine.networks)
+    return (
+        *SystemRoutes(engine.system, engine.events, containers).routes(),
+        *containers.routes(),
+        *AttachRoutes(engine.containers).routes(),
+        *ExecRoutes(engine.containers).routes(),
+        *ImageRoutes(engine.images, engine.provider, engine.containers).routes(),
+        *BuildRoutes(engine.builds).routes(),
+        *NetworkRoutes(engine.networks, engine.containers).routes(),
+        *VolumeRoutes(engine.volumes).routes(),
+        *SwarmRoutes().routes(),
+    )
+
+
+def api(engine: Engine) -> ApiServer:
+    return ApiServer(routes(engine))

@@ -1,0 +1,53 @@
+"""Builds with the classic builder's protocol: a tar archive in, a JSON stream out."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from aiohttp.web_response import StreamResponse
+
+from yurt.api.types.system import BuildPruned
+from yurt.engine.build.model import BuildEvent, BuildRequest
+from yurt.engine.images.model import Pruned
+from yurt.server import answers
+from yurt.server.call import Call
+from yurt.server.router import Route
+from yurt.server.wire import build as translate
+
+
+class BuildBackend(Protocol):
+    """What these routes need of the engine's builder."""
+
+    def build(self, request: BuildRequest, context: AsyncIterator[bytes]) -> AsyncIterator[BuildEvent]: ...
+    async def prune(self) -> Pruned: ...
+
+
+class BuildRoutes:
+    def __init__(self, builds: BuildBackend) -> None:
+        self._builds = builds
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("POST", "/build", self.build, ends_with_client=True),
+            Route("POST", "/build/prune", self.prune),
+            Route("POST", "/build/cancel", self.cancel),
+        )
+
+    async def build(self, call: Call) -> StreamResponse:
+        """The build ends with its client. ``quiet`` says the image's id and nothing else."""
+        request = translate.request(call)
+
+        async def work(emit: answers.Emit) -> None:
+            async for event in self._builds.build(request, call.chunks()):
+                for line in translate.lines(event, quiet=request.quiet):
+                    emit(line)
+
+        return await answers.lines(call, work)
+
+    async def prune(self, _call: Call) -> StreamResponse:
+        pruned = await self._builds.prune()
+        deleted = [one.deleted for one in pruned.removed if one.deleted]
+        return answers.as_json(BuildPruned(caches_deleted=deleted or None, space_reclaimed=pruned.freed))
+
+    async def cancel(self, _call: Call) -> StreamResponse:
+        """A build is cancelled by hanging up; this answers clients that ask in words."""
+        return answers.nothing()

@@ -1,0 +1,64 @@
+"""``POST /build``: the query to the engine's BuildRequest, and its events to the lines of the answer."""
+
+from yurt.api.types.stream import StreamLine
+from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output
+from yurt.errors import InvalidArgument, Unimplemented
+from yurt.server.call import Call, decode
+from yurt.server.wire import progress
+
+CLASSIC = "1"
+DEFAULT_SHM = 64 * 1024 * 1024
+
+
+def request(call: Call) -> BuildRequest:
+    if call.text("version", CLASSIC) not in {"", CLASSIC}:
+        raise Unimplemented(
+            "BuildKit's protocol is not supported", hint="build with the classic builder: DOCKER_BUILDKIT=0"
+        )
+    if call.text("remote") not in {"", "client-session"}:
+        raise Unimplemented("building from a URL is not supported", hint="send the context as a tar archive")
+    if call.flag("squash"):
+        raise Unimplemented("squashing layers is not supported", hint="leave --squash out")
+    network = call.text("networkmode")
+    return BuildRequest(
+        tags=tuple(tag for tag in call.texts("t") if tag),
+        dockerfile=call.text("dockerfile") or "Dockerfile",
+        target=call.text("target"),
+        build_args=call.json_of("buildargs", dict[str, str | None]) or {},
+        labels=call.json_of("labels", dict[str, str]) or {},
+        no_cache=call.flag("nocache"),
+        pull=call.flag("pull"),
+        quiet=call.flag("q"),
+        platform=call.text("platform"),
+        network_mode="" if network == "default" else network,
+        extra_hosts=_hosts(call.text("extrahosts")),
+        shm_size=call.integer("shmsize") or DEFAULT_SHM,
+        memory=max(call.integer("memory") or 0, 0),
+    )
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    """Clients send ``name:ip,name:ip`` or a JSON list of them."""
+    if not text:
+        return ()
+    if text.startswith("["):
+        return tuple(decode(text.encode(), list[str]))
+    hosts = tuple(text.split(","))
+    if not all(":" in host for host in hosts):
+        raise InvalidArgument(f"invalid extra hosts {text!r}", hint="write name:address")
+    return hosts
+
+
+def lines(event: BuildEvent, *, quiet: bool) -> tuple[StreamLine, ...]:
+    """Return what the client is told; with *quiet* the image's id is the one thing said, as in Docker."""
+    if isinstance(event, Built):
+        return (
+            (StreamLine(stream=event.image_id + "\n"),)
+            if quiet
+            else (StreamLine(aux={"ID": event.image_id}),)
+        )
+    if quiet:
+        return ()
+    if isinstance(event, Output):
+        return (StreamLine(stream=event.text),)
+    return (progress.to_wire(event.progress),)

@@ -1,0 +1,131 @@
+"""The engine's own facts to the wire: version, info, disk usage."""
+
+from yurt.api.types import system as wire
+from yurt.api.types.volumes import VolumeUsage
+from yurt.api.version import LATEST, OLDEST
+from yurt.engine.system import DiskUsage, Info, Version
+from yurt.server.wire import containers, images, times, volumes
+from yurt.server.wire.containers import ImageName
+from yurt.server.wire.endpoints import NetworkId
+
+__all__ = ["USAGE_KINDS", "ImageName", "NetworkId", "disk_usage", "info", "version"]
+
+USAGE_KINDS = frozenset({"container", "image", "volume", "build-cache"})
+GO_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+def version(value: Version) -> wire.VersionAnswer:
+    arch = GO_ARCH.get(value.machine, value.machine)
+    engine = wire.Component(
+        name="Engine",
+        version=value.engine,
+        details={
+            "ApiVersion": str(LATEST),
+            "Arch": arch,
+            "Experimental": "false",
+            "KernelVersion": value.kernel,
+            "MinAPIVersion": str(OLDEST),
+            "Os": "linux",
+        },
+    )
+    runtime = wire.Component(name=value.runtime_name, version=value.runtime_version, details={})
+    return wire.VersionAnswer(
+        platform=wire.Platform(name=f"Yurt {value.engine}"),
+        components=[engine, runtime],
+        version=value.engine,
+        api_version=str(LATEST),
+        min_api_version=str(OLDEST),
+        arch=arch,
+        kernel_version=value.kernel,
+    )
+
+
+def info(value: Info) -> wire.InfoAnswer:
+    runtime = value.version.runtime_name
+    return wire.InfoAnswer(
+        id=value.id,
+        containers=value.running + value.paused + value.stopped,
+        containers_running=value.running,
+        containers_paused=value.paused,
+        containers_stopped=value.stopped,
+        images=value.images,
+        driver="overlay2",
+        driver_status=[["Backing Filesystem", value.filesystem], ["Supports d_type", "true"]],
+        plugins=wire.PluginsInfo(
+            volume=["local"], network=["bridge", "host", "null"], log=["json-file"]
+        ),
+        memory_limit=True,
+        swap_limit=value.swap_limit,
+        cpu_cfs_period=True,
+        cpu_cfs_quota=True,
+        cpu_shares=True,
+        cpu_set=True,
+        pids_limit=True,
+        ipv4_forwarding=value.ip_forward,
+        debug=value.debug,
+        n_fd=value.open_files,
+        oom_kill_disable=value.cgroup_version == 1,
+        n_goroutines=value.tasks,
+        system_time=times.rfc3339(times.now()),
+        logging_driver="json-file",
+        cgroup_driver="cgroupfs",
+        cgroup_version=str(value.cgroup_version),
+        n_events_listener=value.listeners,
+        kernel_version=value.version.kernel,
+        operating_system=value.operating_system,
+        os_version=value.os_version,
+        architecture=value.version.machine,
+        registry_config={
+            "IndexConfigs": {
+                "docker.io": {
+                    "Mirrors": list(value.registry_mirrors),
+                    "Name": "docker.io",
+                    "Official": True,
+                    "Secure": True,
+                }
+            },
+            "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
+            "Mirrors": list(value.registry_mirrors) or None,
+        },
+        ncpu=value.cpus,
+        mem_total=value.memory,
+        docker_root_dir=value.root,
+        http_proxy=value.proxies.get("HTTP_PROXY", ""),
+        https_proxy=value.proxies.get("HTTPS_PROXY", ""),
+        no_proxy=value.proxies.get("NO_PROXY", ""),
+        name=value.hostname,
+        labels=[],
+        experimental_build=False,
+        server_version=value.version.engine,
+        runtimes={runtime: wire.Runtime(path=value.runtime_path)},
+        default_runtime=runtime,
+        swarm={"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False,
+               "Error": "", "RemoteManagers": None},
+        live_restore_enabled=True,
+        init_binary=value.init_path,
+        containerd_commit={"ID": ""},
+        runc_commit={"ID": value.version.runtime_version},
+        init_commit={"ID": ""},
+        security_options=["name=seccomp,profile=builtin"],
+        warnings=list(value.warnings) or None,
+    )  # fmt: skip
+
+
+def disk_usage(usage: DiskUsage, *, network_id: NetworkId, image_name: ImageName) -> wire.DiskUsageAnswer:
+    answered = []
+    for measured in usage.containers:
+        entry = containers.summary(measured.container, network_id=network_id, image_name=image_name)
+        entry.size_rw, entry.size_root_fs = measured.written, measured.total
+        answered.append(entry)
+    return wire.DiskUsageAnswer(
+        layers_size=usage.layers,
+        images=[
+            images.summary(image, containers=usage.users.get(str(image.id), 0)) for image in usage.images
+        ],
+        containers=answered,
+        volumes=[
+            volumes.to_wire(used.volume, usage=VolumeUsage(ref_count=used.holders, size=used.size))
+            for used in usage.volumes
+        ],
+        build_cache=[],
+    )
