@@ -28,7 +28,7 @@ import msgspec
 from yurt.cache import decorator as decorators
 from yurt.cache.codec import CorruptedValue
 from yurt.cache.keys import Tags, Template
-from yurt.cache.ports import Tier, TierDown
+from yurt.cache.ports import Tier, TierDown, TierSkipped
 from yurt.cache.request import LEASE, Request
 from yurt.cache.stats import Counters, Stats
 from yurt.cache.tiers.memory import MemoryTier
@@ -413,7 +413,8 @@ class Cache:
 
     def _note_down(self, error: TierDown) -> None:
         self._counters.add("down")
-        log.warning("cache.down", extra={"reason": str(error)})
+        level = logging.DEBUG if isinstance(error, TierSkipped) else logging.WARNING
+        log.log(level, "cache.down", extra={"reason": str(error)})
 
     def _note_lost(self, error: TierDown, **what: object) -> None:
         self._counters.add("down")

@@ -24,7 +24,7 @@ from yurt.cache import decorator as decorators
 from yurt.cache.cache import Cache
 from yurt.cache.codec import Codec, CorruptedValue
 from yurt.cache.keys import Tags, Template
-from yurt.cache.ports import TierDown
+from yurt.cache.ports import TierDown, TierSkipped
 from yurt.cache.request import LEASE
 from yurt.cache.tiers.redis import RedisTier, milliseconds
 from yurt.cache.ttl import TTL
@@ -64,7 +64,8 @@ class RedisCache(BaseCache):
         except TierDown as error:
             if self.strict:
                 raise
-            log.warning("cache.down", extra={"reason": str(error)})
+            level = logging.DEBUG if isinstance(error, TierSkipped) else logging.WARNING
+            log.log(level, "cache.down", extra={"reason": str(error)})
             return otherwise
 
     def _milliseconds(self, timeout: Any) -> int | None:

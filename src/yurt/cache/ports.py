@@ -10,6 +10,10 @@ class TierDown(Unavailable):
     """The tier does not answer; the caller computes."""
 
 
+class TierSkipped(TierDown):
+    """The tier was not even asked, since it failed a moment ago: not worth another warning."""
+
+
 class Tier(Protocol):
     """Bytes by key, each with a time to live in seconds (None: for ever). Every method may raise TierDown.
 

@@ -30,9 +30,11 @@ Respond = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]
 def dict_config(settings: config.LogSettings | None = None) -> dict[str, Any]:
     """Return the value of ``LOGGING``: Django's and gunicorn's own handlers give way to the root's.
 
-    With Django's defaults an error would be logged twice, and at DEBUG=False the rest not at all.
+    With Django's defaults an error would be logged twice, and at DEBUG=False the rest not at all. Gunicorn's
+    access log is quiet: the middleware's record says the same, with the request's id.
     """
     made = config.dict_config(settings)
+    made["loggers"].setdefault("gunicorn.access", {}).setdefault("level", "WARNING")
     for name in ("django", "django.server", "gunicorn.error", "gunicorn.access"):
         made["loggers"].setdefault(name, {}).update({"handlers": [], "propagate": True})
     return made

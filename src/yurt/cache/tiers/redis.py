@@ -9,13 +9,16 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from yurt.cache.breaker import Breaker
-from yurt.cache.ports import TierDown
+from yurt.cache.ports import TierDown, TierSkipped
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 CONNECT_TIMEOUT = 0.5  # seconds; a cache that is slower than computing is no cache
 ANSWER_TIMEOUT = 1.0
+
+# Answers that say what state the server is in, not that we asked for nonsense.
+REFUSALS = ("OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "DENIED", "NOPERM", "BUSY")
 
 STORE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
@@ -64,14 +67,14 @@ class RedisTier:
     def guarded(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what *call* returns; a server that can't be reached raises TierDown."""
         if not self.breaker.allows():
-            raise TierDown(f"{self!r} is not asked: it failed a moment ago")
+            raise TierSkipped(f"{self!r} is not asked: it failed a moment ago")
         try:
             answer = call(*args, **kwargs)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.breaker.failed()
             raise TierDown(f"{self!r} does not answer: {error}") from error
         except redis.ResponseError as error:
-            if str(error).startswith(("OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS")):
+            if str(error).startswith(REFUSALS):
                 raise TierDown(f"{self!r} refuses: {error}") from error  # it lives; no breaker
             raise
         self.breaker.succeeded()
