@@ -20,7 +20,7 @@ _LONGEST = max(map(len, MAGIC))
 _WINDOW = 31  # zlib's largest window, in gzip's frame
 _OUTPUT = 1 << 20  # bytes asked of a decompressor at once: bounds what a bomb can take of memory
 _ERRORS: tuple[type[Exception], ...] = (
-    igzip_lib.IsalError,
+    igzip_lib.IsalError,  # type: ignore[assignment]  # its stub calls the class an instance
     zstandard.ZstdError,
     lzma.LZMAError,
     OSError,

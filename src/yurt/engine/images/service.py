@@ -8,20 +8,25 @@ goes at the next start.
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
+from yurt.distribution.auth import Auth
+from yurt.distribution.registries import Registries
 from yurt.engine.events import Events
 from yurt.engine.images.archive import Found, images_of, read_archive, write_archive
 from yurt.engine.images.layers import UNPACKING, Layers
 from yurt.engine.images.model import HistoryEntry, Image, Layer, Pruned, Removed
+from yurt.engine.images.pull import Puller
+from yurt.engine.images.push import Pushed, Pusher
 from yurt.engine.images.removal import plan_removal
 from yurt.engine.images.store import ImageStore, image_of, names_of, timestamp_ns
 from yurt.engine.images.threads import Feed, feeding, in_thread
 from yurt.engine.progress import Progress, ProgressSink, silent
-from yurt.errors import Conflict, InvalidArgument
+from yurt.errors import Conflict, InvalidArgument, NotFound
 from yurt.oci.config import History, ImageConfig
 from yurt.oci.descriptor import Descriptor, MediaType
 from yurt.oci.digest import Digest
@@ -42,13 +47,22 @@ class ImageService:
     """Images by id and by name; their blobs and snapshots. One event loop uses it."""
 
     def __init__(
-        self, *, content: ContentStore, snapshots: Snapshotter, documents: Documents, events: Events
+        self,
+        *,
+        content: ContentStore,
+        snapshots: Snapshotter,
+        documents: Documents,
+        events: Events,
+        registries: Registries | None = None,
     ) -> None:
         self._content = content
         self._snapshots = snapshots
         self._events = events
+        self._registries = registries or Registries()
         self._leases = Leases()
         self._layers = Layers(content, snapshots)
+        self._puller = Puller(content, snapshots, self._layers)
+        self._pusher = Pusher(content)
         self._store = ImageStore(documents, content)
         self._holders: dict[Digest, set[str]] = defaultdict(set)
         self.platform = Platform.of_machine(os.uname().machine)
@@ -189,7 +203,7 @@ class ImageService:
 
         *until_ns* spares what was created at or after it. *labels* (None: any value) must all match, and none of *labels_not*.
         """
-        removed: list[Removed] = []
+        removed: tuple[Removed, ...] = ()
         freed = 0
         for image in self.list():
             if self._holders.get(image.id) or (image.tags and not all):
@@ -202,9 +216,9 @@ class ImageService:
                 continue
             references = self._store.references_of(image.id)
             gone, bytes_ = await self._drop(image, references, whole=True)
-            removed += gone
+            removed = (*removed, *gone)
             freed += bytes_
-        return Pruned(tuple(removed), freed)
+        return Pruned(removed, freed)
 
     # Making
 
@@ -294,7 +308,8 @@ class ImageService:
         image = image_of(id_, found.config, manifest, layers, size=size, parent=parent)
         image = self._store.put(image, found.references)
         self._write_index()
-        for reference in found.references:
+        tagged = [reference for reference in found.references if reference.tag]
+        for reference in tagged or found.references:
             self._tell(action, image, reference)
         return image
 
@@ -305,20 +320,26 @@ class ImageService:
 
         All of its images appear, or none.
         """
+        async with self._bringing() as lease:
+            found = await feeding(lambda feed: self._read(feed, lease), chunks)
+            ready = [(item, await self._unpack(item, lease, progress)) for item in found]
+            images = [await self._finish(item, layers, lease, action="load") for item, layers in ready]
+        said: Sequence[str] = ()
+        for item, image in zip(found, images, strict=True):
+            names = [f"Loaded image: {reference}" for reference in item.references]
+            said = [*said, *(names or [f"Loaded image ID: {image.id}"])]
+        return tuple(said)
+
+    @asynccontextmanager
+    async def _bringing(self) -> AsyncIterator[Lease]:
+        """Keep what the block brings in until its end; what no image has then goes again."""
         with self._leases.lease() as lease:
             try:
-                found = await feeding(lambda feed: self._read(feed, lease), chunks)
-                ready = [(item, await self._unpack(item, lease, progress)) for item in found]
-                images = [await self._finish(item, layers, lease, action="load") for item, layers in ready]
+                yield lease
             finally:
                 names = set(lease.names)
                 lease.release()
                 await self._collect(names)
-        said = []
-        for item, image in zip(found, images, strict=True):
-            said += [f"Loaded image: {reference}" for reference in item.references]
-            said += [] if item.references else [f"Loaded image ID: {image.id}"]
-        return tuple(said)
 
     def _read(self, feed: Feed, lease: Lease) -> Sequence[Found]:
         return images_of(read_archive(feed, self._content, lease), self._content, self.platform)
@@ -352,6 +373,76 @@ class ImageService:
                 yield batch
         for image, _names in images.values():
             self._events.publish("image", "save", image.id, {"name": image.id})
+
+    # Registries
+
+    async def pull(
+        self,
+        reference: str,
+        *,
+        platform: str = "",
+        auth: Auth | None = None,
+        progress: ProgressSink = silent,
+    ) -> Image:
+        """Bring an image from its registry; afterwards *reference* names it here.
+
+        NotFound, in Docker's words and before any progress, when the registry has no such image or denies
+        it; Unavailable when no registry can be reached. The first platform that suits is taken from an index.
+        """
+        name = Reference.parse(reference).tagged()
+        asked = Platform.parse(platform) if platform else None
+        async with self._bringing() as lease, self._registries.pulling(name, auth) as (repository, resolved):
+            progress(Progress(f"Pulling from {name.repository}", name.tag or str(name.digest)))
+            found = await self._puller.find(
+                repository, resolved, name, here=self.platform, asked=asked, lease=lease
+            )
+            before = [self._store.find(item) for item in found.references]
+            layers = await self._puller.fetch(repository, found, lease, progress)
+            image = await self._finish(found, layers, lease, action="pull")
+        known = all(item is not None and item.id == image.id for item in before)
+        progress(Progress(f"Digest: {resolved.digest}"))
+        progress(
+            Progress(f"Status: {'Image is up to date' if known else 'Downloaded newer image'} for {name}")
+        )
+        return image
+
+    async def push(
+        self, reference: str, *, auth: Auth | None = None, progress: ProgressSink = silent
+    ) -> Pushed:
+        """Send an image to the registry in its name; afterwards the name is the image there too."""
+        name = _to_tag(reference)
+        image = self._store.find(name)
+        if image is None:
+            raise NotFound(f"An image does not exist locally with the tag: {name.familiar_name}")
+        async with self._bringing() as lease, self._registries.pushing(name, auth) as repository:
+            lease.add(*names_of(image))
+            pushed = await self._pusher.push(
+                repository,
+                image,
+                name,
+                sources=lambda blob: self._repositories_of(blob, name),
+                lease=lease,
+                progress=progress,
+            )
+        if image.id in self._store.images:
+            self._store.put(image, [name.with_digest(pushed.digest)])
+        self._tell("push", image, name)
+        return pushed
+
+    def _repositories_of(self, blob: Digest, target: Reference) -> Sequence[str]:
+        """Return other repositories of the target's registry that have a layer, as far as known here: a few."""
+        found = {
+            reference.repository
+            for image in self._store.images.values()
+            if any(layer.descriptor.digest == blob for layer in image.layers)
+            for reference in self._store.references_of(image.id)
+            if reference.digest and reference.registry == target.registry
+        }
+        return sorted(found - {target.repository})[:3]
+
+    async def login(self, auth: Auth) -> None:
+        """Return when the registry in *auth* takes these credentials; Unauthorized when not."""
+        await self._registries.login(auth)
 
     # Layers that no image has
 
