@@ -1,0 +1,311 @@
+"""Volumes: named folders that outlive containers, ``<root>/volumes/<name>/_data``.
+
+The document says that a volume exists; the folder follows it. Whatever instant the engine is killed at, `restore`
+finds either the volume whole or nothing of it. A folder without a document is never thrown away: it becomes a
+volume again, for it may be all that is left of someone's data.
+"""
+
+import asyncio
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from yurt.engine.events import Events
+from yurt.engine.volumes import options as mount_options
+from yurt.engine.volumes.model import Volume
+from yurt.engine.volumes.ports import Documents
+from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, translated
+from yurt.ids import new_id, short
+from yurt.linux import syscall
+from yurt.linux.mount import BindMount, mounted_below, unmount
+from yurt.settings import EngineSettings
+
+log = structlog.get_logger()
+
+KIND = "volume"
+ANONYMOUS = "com.docker.volume.anonymous"
+REMOVED = ".removed-"  # a folder being deleted; no volume's name begins with a dot
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What `VolumeService.prune` removed, and the bytes that it freed."""
+
+    volumes: tuple[Volume, ...]
+    reclaimed: int
+
+
+class VolumeService:
+    """All volumes of this engine."""
+
+    def __init__(self, documents: Documents, events: Events, settings: EngineSettings) -> None:
+        self._documents = documents
+        self._events = events
+        self._folder = settings.root / "volumes"
+        self._volumes: dict[str, Volume] = {}
+        self._holders: dict[str, set[str]] = {}
+        self._deleting: set[asyncio.Task[None]] = set()
+
+    async def restore(self) -> None:
+        """Afterwards every stored volume has its folder; removals that were cut short are finished."""
+        with translated({OSError: Unavailable}, f"cannot use {self._folder}"):
+            self._folder.mkdir(mode=0o701, parents=True, exist_ok=True)
+            found = {entry.name for entry in os.scandir(self._folder) if entry.is_dir(follow_symlinks=False)}
+        removed = {name for name in found if name.startswith(REMOVED)}
+        for name, body in self._documents.all(KIND):
+            if f"{REMOVED}{name}" in removed and name not in found:
+                self._documents.delete(KIND, name)
+                continue
+            volume = msgspec.json.decode(body, type=Volume, dec_hook=_path)
+            if name not in found:
+                log.warning("volume.folder_missing", volume=name)
+            self._volumes[name] = self._here(volume)
+            self._make_folder(name)
+        for name in sorted(found - removed - self._volumes.keys()):
+            if _NAME.fullmatch(name) and (self._folder / name / "_data").is_dir():
+                log.warning("volume.adopted", volume=name)
+                self._store(self._here(Volume(name, Path(), time.time_ns())))
+        for name in removed:
+            self._delete_in_background(self._folder / name)
+
+    async def create(
+        self,
+        name: str | None,
+        *,
+        driver: str = "local",
+        labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """Return the volume *name*, made if it did not exist; without a name, a new anonymous one.
+
+        A volume that exists is returned as it is, whatever *labels* and *options* say, as Docker does.
+        """
+        if driver not in {"local", ""}:
+            raise NotFound(
+                f'error looking up volume plugin {driver}: plugin "{driver}" not found',
+                hint="volumes have the driver local here",
+            )
+        if name and name in self._volumes:
+            return self._volumes[name]
+        identifier = _checked_name(name) if name else new_id()
+        mount_options.parse(identifier, options or {})
+        volume = self._here(
+            Volume(
+                identifier,
+                Path(),
+                time.time_ns(),
+                labels={**(labels or {}), **({} if name else {ANONYMOUS: ""})},
+                options=dict(options or {}),
+                anonymous=not name,
+            )
+        )
+        self._store(volume)
+        try:
+            with translated({OSError: Unavailable}, f"cannot create volume {identifier}"):
+                self._make_folder(identifier)
+        except BaseException:
+            self._forget(volume)
+            raise
+        self._tell("create", volume)
+        return volume
+
+    def get(self, name: str) -> Volume:
+        """Return the volume *name*."""
+        try:
+            return self._volumes[name]
+        except KeyError:
+            raise NotFound(
+                f"get {name}: no such volume", hint="yurt volume ls shows those that exist"
+            ) from None
+
+    def list(self) -> tuple[Volume, ...]:
+        """Return all volumes by name."""
+        return tuple(self._volumes[name] for name in sorted(self._volumes))
+
+    async def remove(self, name: str, *, force: bool = False) -> None:
+        """Afterwards the volume does not exist; its content is deleted in the background, also after a crash.
+
+        One that a container uses is refused, even with *force*; *force* only forgives one that does not exist.
+        """
+        if force and name not in self._volumes:
+            return
+        volume = self.get(name)
+        if users := self.holders(name):
+            raise Conflict(
+                f"remove {name}: volume is in use - [{', '.join(sorted(users))}]",
+                hint="remove these containers first",
+            )
+        with translated({OSError: Internal}, f"cannot remove volume {name}"):
+            _unmount_all(volume.mountpoint)
+            grave = self._folder / f"{REMOVED}{name}"
+            if grave.exists():  # an earlier volume of this name is still being deleted
+                os.rename(grave, self._folder / f"{REMOVED}{name}-{short(new_id())}")
+            # From here on a restart finishes the removal.
+            os.rename(self._folder / name, grave)
+        self._forget(volume)
+        self._delete_in_background(grave)
+        self._tell("destroy", volume)
+
+    async def prune(
+        self,
+        *,
+        all: bool = False,  # noqa: A002 - Docker's word
+        where: Callable[[Volume], bool] = lambda _volume: True,
+    ) -> Pruned:
+        """Remove the volumes that no container uses and that *where* holds for: anonymous ones, or *all*."""
+        unused = [v for v in self.list() if not self.holders(v.name) and (all or v.anonymous) and where(v)]
+        reclaimed = 0
+        gone = []
+        for volume in unused:
+            size = await self.usage(volume.name)
+            if self.holders(volume.name):  # taken while we counted
+                continue
+            await self.remove(volume.name, force=True)
+            reclaimed += size
+            gone.append(volume)
+        return Pruned(tuple(gone), reclaimed)
+
+    async def usage(self, name: str) -> int:
+        """Return the bytes of a volume's content."""
+        return await asyncio.to_thread(_bytes_below, self.get(name).mountpoint)
+
+    # -- in use ----------------------------------------------------------------------------------------------
+
+    def hold(self, name: str, holder: str) -> None:
+        """Afterwards *holder* (a container's id) uses the volume, which cannot be removed meanwhile.
+
+        A volume with mount options is mounted for its first holder.
+        """
+        volume = self.get(name)
+        holders = self._holders.setdefault(name, set())
+        if not holders:
+            try:
+                self._mount(volume)
+            except BaseException:
+                del self._holders[name]
+                raise
+        holders.add(holder)
+
+    def release(self, name: str, holder: str) -> None:
+        """Afterwards *holder* does not use the volume. Idempotent, also for a volume that is gone.
+
+        A volume with mount options is unmounted after its last holder.
+        """
+        holders = self._holders.get(name)
+        if holders is None or holder not in holders:
+            return
+        holders.discard(holder)
+        if holders:
+            return
+        del self._holders[name]
+        volume = self._volumes.get(name)
+        if volume is not None and volume.options:
+            with translated({OSError: Internal}, f"cannot unmount volume {name}"):
+                unmount(volume.mountpoint, lazy=True)
+
+    def holders(self, name: str) -> frozenset[str]:
+        """Return the ids of the containers that use the volume."""
+        return frozenset(self._holders.get(name, ()))
+
+    async def close(self) -> None:
+        """Wait until what was removed is deleted."""
+        if self._deleting:
+            await asyncio.wait(self._deleting)
+
+    # -- steps -----------------------------------------------------------------------------------------------
+
+    def _here(self, volume: Volume) -> Volume:
+        """Return *volume* with its place below this root, which may have been moved."""
+        return replace(volume, mountpoint=self._folder / volume.name / "_data")
+
+    def _store(self, volume: Volume) -> None:
+        self._documents.put(KIND, volume.name, msgspec.json.encode(volume, enc_hook=str))
+        self._volumes[volume.name] = volume
+
+    def _forget(self, volume: Volume) -> None:
+        self._documents.delete(KIND, volume.name)
+        self._volumes.pop(volume.name, None)
+
+    def _make_folder(self, name: str) -> None:
+        (self._folder / name).mkdir(mode=0o701, exist_ok=True)
+        data = self._folder / name / "_data"
+        if not data.exists():
+            data.mkdir()
+            data.chmod(0o755)  # whatever the umask
+
+    def _mount(self, volume: Volume) -> None:
+        source = mount_options.parse(volume.name, volume.options)
+        if source is None or os.path.ismount(volume.mountpoint):
+            return
+        with translated(
+            {FileNotFoundError: NotFound, OSError: InvalidArgument}, f"cannot mount volume {volume.name}"
+        ):
+            if source.device is not None:
+                BindMount(source.device, volume.mountpoint, read_only=source.read_only).execute()
+            else:
+                flags = syscall.MS_NOSUID | syscall.MS_NODEV
+                flags |= syscall.MS_RDONLY if source.read_only else 0
+                syscall.mount("tmpfs", volume.mountpoint, "tmpfs", flags, source.data)
+
+    def _delete_in_background(self, grave: Path) -> None:
+        task = asyncio.create_task(asyncio.to_thread(_delete, grave), name=f"delete {grave.name}")
+        self._deleting.add(task)
+        task.add_done_callback(self._deleting.discard)
+
+    def _tell(self, action: str, volume: Volume) -> None:
+        self._events.publish("volume", action, volume.name, {"driver": volume.driver})
+
+
+def _path(kind: type, value: str) -> object:
+    return kind(value)
+
+
+def _checked_name(name: str) -> str:
+    if len(name) < 2:
+        raise InvalidArgument(
+            f"volume name is too short: {name!r}", hint="names have at least two letters or digits"
+        )
+    if not _NAME.fullmatch(name) or len(name) > 255:
+        raise InvalidArgument(
+            f'create {name}: "{name}" includes invalid characters for a local volume name, '
+            'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed',
+            hint="to pass a folder of the host, use its absolute path",
+        )
+    return name
+
+
+def _bytes_below(folder: Path) -> int:
+    """Return the bytes of all files below *folder*; what disappears meanwhile counts nothing."""
+    total = 0
+    for place, _folders, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _unmount_all(folder: Path) -> None:
+    """Afterwards nothing is mounted at or below *folder*, so that deleting it touches nothing else."""
+    for place in mounted_below(folder):
+        unmount(place, lazy=True)
+    if left := mounted_below(folder):
+        raise OSError(errno.EBUSY, "still mounted", str(left[0]))
+
+
+def _delete(grave: Path) -> None:
+    try:
+        _unmount_all(grave)
+        shutil.rmtree(grave)
+    except OSError as error:  # tried again when the engine starts next
+        log.warning("volume.not_deleted", path=str(grave), error=str(error))
