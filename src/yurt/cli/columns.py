@@ -95,33 +95,31 @@ def labels_text(labels: Mapping[str, str] | None) -> str:
 
 
 def ports_text(ports: Sequence[Mapping[str, Any]]) -> str:
-    """Write a container's ports, ranges joined: ``0.0.0.0:8000-8002->80-82/tcp, 443/tcp``."""
+    """Write a container's ports; neighbours published under their own number are joined: ``8000-8002/tcp``."""
     keys = sorted(
-        {
-            (port["Type"], port.get("IP") or "", port["PrivatePort"], port.get("PublicPort") or 0)
-            for port in ports
-        },
-        key=lambda key: (key[2], key[0], ":" in key[1], key[1], key[3]),
+        (port["PrivatePort"], port.get("IP") or "", port.get("PublicPort") or 0, port["Type"])
+        for port in ports
     )
-    groups: list[list[Any]] = []  # type, ip, first private, last private, first public
-    for kind, address, private, public in keys:
-        for group in reversed(groups):
-            follows = group[:2] == [kind, address] and group[3] + 1 == private
-            if follows and public == (group[4] and group[4] + group[3] - group[2] + 1):
-                group[3] = private
-                break
-        else:
-            groups.append([kind, address, private, private, public])
-    return ", ".join(_port_text(*group) for group in groups)
+    texts: list[str] = []
+    single: list[str] = []  # published under another number
+    ranges: dict[tuple[str, str], tuple[int, int]] = {}  # (address, type) → the neighbours so far
+    for private, address, public, kind in keys:
+        where = f"[{address}]" if ":" in address else address
+        if address and public != private:
+            single.append(f"{where}:{public}->{private}/{kind}")
+            continue
+        first, last = ranges.get((where, kind), (private, private))
+        if private > last + 1:
+            texts.append(_range_text(where, kind, first, last))
+            first = private
+        ranges[where, kind] = first, private
+    texts += [_range_text(*key, *ends) for key, ends in ranges.items()]
+    return ", ".join(texts + single)
 
 
-def _port_text(kind: str, address: str, first: int, last: int, public: int) -> str:
-    inside = f"{first}" if first == last else f"{first}-{last}"
-    if not public:
-        return f"{inside}/{kind}"
-    outside = f"{public}" if first == last else f"{public}-{public + last - first}"
-    where = f"[{address}]" if ":" in address else address
-    return f"{where}:{outside}->{inside}/{kind}"
+def _range_text(where: str, kind: str, first: int, last: int) -> str:
+    ports = f"{first}" if first == last else f"{first}-{last}"
+    return f"{where}:{ports}->{ports}/{kind}" if where else f"{ports}/{kind}"
 
 
 def container_row(entry: Mapping[str, Any], *, full: bool) -> Row:

@@ -51,7 +51,7 @@ def listing(
         compiled = Template.parse(template)
         return [compiled.render(row) for row in rows]
     compiled = Template.parse(template.removeprefix("table "))
-    texts = [compiled.render(row | {}) if isinstance(row, dict) else compiled.render(row) for row in rows]
+    texts = [compiled.render(row) for row in rows]
     lines = [compiled.titles(columns), *texts]
     split = [line.split("\t") for line in lines]
     width = max(len(cells) for cells in split)

@@ -181,7 +181,10 @@ class _Parser:
             match = TOKEN.match(text, position)
             if match is None:
                 raise self._error(f"cannot read {text[position:].strip()!r}")
-            tokens.append((match.lastgroup or "", match[match.lastgroup or 0]))
+            kind, token = match.lastgroup or "", match[match.lastgroup or 0]
+            if kind == "field" and match.start(kind) == position and tokens and tokens[-1][1] == ")":
+                kind = "attached"  # (index .X 0).Name
+            tokens.append((kind, token))
             position = match.end()
         return tokens
 
@@ -251,6 +254,9 @@ class _Parser:
             value = self._pipeline(tokens)
             if not tokens or tokens.pop(0) != ("mark", ")"):
                 raise self._error("a ) is missing")
+            if tokens and tokens[0][0] == "attached":
+                fields = [part for part in tokens.pop(0)[1].split(".") if part]
+                return lambda data, scope: self._walk(value(data, scope), fields)
             return value
         raise self._error(f"unexpected {text!r}")
 

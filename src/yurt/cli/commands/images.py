@@ -31,8 +31,6 @@ def images(session: Session, options: Options) -> None:
     entries.sort(key=lambda entry: entry["Created"], reverse=True)
     full = options.flag("no-trunc")
     rows = [row for entry in entries for row in columns.image_rows(entry, full=full)]
-    if options.flag("quiet"):
-        rows = list({row["ID"]: row for row in rows}.values())
     shown = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
     if options.flag("digests"):
         shown.insert(2, "Digest")

@@ -218,9 +218,8 @@ def _verbose(
     volumes: list[dict[str, Any]],
 ) -> None:
     rows = [row for entry in images for row in columns.image_rows(entry, full=False)]
-    _titled(
-        session, "Images", rows, columns.IMAGE, ["Repository", "Tag", "ID", "CreatedSince", "Size"], options
-    )
+    shown = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
+    _titled(session, "Images", output.listing(rows, columns.IMAGE, shown, options))
     rows = [columns.container_row(entry, full=False) for entry in containers]
     shown = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"]
     _titled(session, "Containers", output.listing(rows, columns.CONTAINER, shown, options))
