@@ -1,6 +1,6 @@
-"""Files of ``NAME=value`` lines: the project's ``.env`` and a service's ``env_file``.
+r"""Files of ``NAME=value`` lines: the project's ``.env`` and a service's ``env_file``.
 
-The quoting rules: single quotes keep their text as it is; double quotes know ``\\n \\r \\t \\" \\\\ \\$`` and
+The quoting rules: single quotes keep their text as it is; double quotes know ``\n \r \t \" \\ \$`` and
 variables; both may span lines. Without quotes, variables are replaced, a `` #`` begins a comment and blanks at
 the ends are dropped. ``export`` before a name is allowed. A name alone takes its value from the environment.
 """
@@ -14,7 +14,18 @@ from yurt.errors import InvalidArgument
 
 _NAME = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.\-\[\]]*)[ \t]*")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "'": "'", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_ESCAPED = {
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    '"': '"',
+    "\\": "\\",
+    "'": "'",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "v": "\v",
+}
 _COMMENT = re.compile(r"[ \t]+#")
 
 
@@ -39,7 +50,9 @@ def parse(text: str, file: str, environ: Mapping[str, str], *, raw: bool = False
         place = Position(file, text.count("\n", 0, at) + 1, start - at + 1)
         name = _NAME.match(text, start)
         if name is None:
-            raise problem(place, "", f"{shortened(stripped)!r} begins with no variable's name", expected="NAME=value")
+            raise problem(
+                place, "", f"{shortened(stripped)!r} begins with no variable's name", expected="NAME=value"
+            )
         key, at = name[1], name.end()
         separator = text[at : at + 1]
         if separator in ("\n", "", "#"):
@@ -48,7 +61,9 @@ def parse(text: str, file: str, environ: Mapping[str, str], *, raw: bool = False
             at = end + 1
             continue
         if separator not in "=:":
-            raise problem(place, key, f"no '=' after the name in {shortened(stripped)!r}", expected="NAME=value")
+            raise problem(
+                place, key, f"no '=' after the name in {shortened(stripped)!r}", expected="NAME=value"
+            )
         if raw:
             found[key] = text[at + 1 : end]
             at = end + 1
@@ -81,7 +96,9 @@ def _value(text: str, at: int, place: Position, key: str, variables: Mapping[str
     end = len(text) if end < 0 else end
     after = text[close + 1 : end].strip()
     if after and not after.startswith("#"):
-        raise problem(place, key, f"{shortened(after)!r} follows the closing quote", expected="the end of the line")
+        raise problem(
+            place, key, f"{shortened(after)!r} follows the closing quote", expected="the end of the line"
+        )
     value = text[at + 1 : close]
     if quote == "'":
         return value.replace("\\'", "'"), end + 1
@@ -93,4 +110,6 @@ def _replaced(value: str, variables: Mapping[str, str], place: Position, key: st
     try:
         return interpolate(value, variables)
     except InvalidArgument as error:
-        raise problem(place, key, error.message, hint="put the value in single quotes to keep it as it is") from error
+        raise problem(
+            place, key, error.message, hint="put the value in single quotes to keep it as it is"
+        ) from error

@@ -69,7 +69,11 @@ class Fields:
         if node is None:
             return None
         try:
-            value = float(str(node)) if isinstance(node, ScalarNode) and not isinstance(node.value, bool) else -1.0
+            value = (
+                float(str(node))
+                if isinstance(node, ScalarNode) and not isinstance(node.value, bool)
+                else -1.0
+            )
         except ValueError:
             value = -1.0
         if value < 0 or not math.isfinite(value):
@@ -125,7 +129,9 @@ class Fields:
         self.known.update(keys)
         for key in keys:
             if self.take(key) is not None:
-                raise Unimplemented(f"{self.node.position(key)}: {self.of(key)}: not supported by yurt compose")
+                raise Unimplemented(
+                    f"{self.node.position(key)}: {self.of(key)}: not supported by yurt compose"
+                )
 
     def close(self) -> None:
         """Raise for the first key nobody asked for, with the nearest known one; ``x-…`` keys are free."""
@@ -193,7 +199,9 @@ def pairs(node: Node, path: str, *, separator: str = "=") -> dict[str, str | Non
         for key, child in node.entries.items():
             if isinstance(child, ScalarNode):
                 value = child.value
-                found[key] = None if value is None else str(value).lower() if isinstance(value, bool) else str(child)
+                found[key] = (
+                    None if value is None else str(value).lower() if isinstance(value, bool) else str(child)
+                )
             else:
                 raise problem(child, f"{path}.{key}", f"is {kind(child)}", expected="one value")
             if "\0" in (found[key] or ""):
@@ -204,7 +212,9 @@ def pairs(node: Node, path: str, *, separator: str = "=") -> dict[str, str | Non
             entry = text(child, f"{path}[{index}]")
             key, is_set, value = entry.partition(separator)
             if not key.strip():
-                raise problem(child, f"{path}[{index}]", f"{entry!r} has no name", expected=f"NAME{separator}value")
+                raise problem(
+                    child, f"{path}[{index}]", f"{entry!r} has no name", expected=f"NAME{separator}value"
+                )
             found[key.strip()] = value if is_set else None
         return found
     raise problem(node, path, f"is {kind(node)}", expected=f"a mapping, or a list of NAME{separator}value")

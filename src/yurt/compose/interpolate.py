@@ -49,7 +49,8 @@ def interpolate(
             at = name.end()
         else:
             raise InvalidArgument(
-                f"a dollar sign that begins no variable in {shortened(text)!r}", hint="write $$ for a dollar sign"
+                f"a dollar sign that begins no variable in {shortened(text)!r}",
+                hint="write $$ for a dollar sign",
             )
 
 
@@ -76,7 +77,9 @@ def _closing(text: str, dollar: int) -> int:
 def _braced(inside: str, variables: Mapping[str, str], missing: Missing | None, depth: int) -> str:
     name = _NAME.match(inside)
     if name is None:
-        raise InvalidArgument(f"no variable's name in '${{{shortened(inside)}}}'", hint="write $$ for a dollar sign")
+        raise InvalidArgument(
+            f"no variable's name in '${{{shortened(inside)}}}'", hint="write $$ for a dollar sign"
+        )
     rest = inside[name.end() :]
     if not rest:
         return _value(name[0], variables, missing)
@@ -90,7 +93,9 @@ def _braced(inside: str, variables: Mapping[str, str], missing: Missing | None, 
     is_set = bool(value) if operator.startswith(":") else value is not None
     match operator[-1]:
         case "-":
-            return (value or "") if is_set else interpolate(word, variables, missing=missing, _depth=depth + 1)
+            return (
+                (value or "") if is_set else interpolate(word, variables, missing=missing, _depth=depth + 1)
+            )
         case "+":
             return interpolate(word, variables, missing=missing, _depth=depth + 1) if is_set else ""
         case _:
@@ -110,7 +115,9 @@ def _value(name: str, variables: Mapping[str, str], missing: Missing | None) -> 
     return value or ""
 
 
-def interpolated(node: Node, variables: Mapping[str, str], *, missing: Missing | None = None, path: str = "") -> Node:
+def interpolated(
+    node: Node, variables: Mapping[str, str], *, missing: Missing | None = None, path: str = ""
+) -> Node:
     """Return *node* with the variables of every value (never of a key) replaced; errors gain the position."""
     match node:
         case MappingNode():

@@ -42,7 +42,9 @@ def load(text: str | bytes, file: str) -> MappingNode:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
-        raise problem(at, "", f"not valid YAML: {error.problem or error.context}", hint=_advice(error)) from error
+        raise problem(
+            at, "", f"not valid YAML: {error.problem or error.context}", hint=_advice(error)
+        ) from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise InvalidArgument(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
     if node is None or (isinstance(node, ScalarNode) and node.value is None):
@@ -83,7 +85,9 @@ class _Composer:
     def __init__(self, text: str, file: str) -> None:
         self.parser = _Parser(text) if _Parser is not None else yaml.Loader(text)
         self.file = file
-        self.anchors: dict[str, tuple[Node, int, int]] = {}  # the node, how many nodes and levels it unfolds to
+        self.anchors: dict[
+            str, tuple[Node, int, int]
+        ] = {}  # the node, how many nodes and levels it unfolds to
         self.counts = [0]
         self.depths = [0]
 
@@ -135,20 +139,24 @@ class _Composer:
     def count(self, nodes: int, at: Position) -> None:
         self.counts[-1] += nodes
         if self.counts[-1] > MAX_NODES:
-            raise problem(at, "", f"its aliases unfold to more than {MAX_NODES} values", hint="use fewer aliases")
+            raise problem(
+                at, "", f"its aliases unfold to more than {MAX_NODES} values", hint="use fewer aliases"
+            )
 
     def tag(self, event: Any) -> str:
         tag = event.tag or ""
         if tag in ("", "!") or tag.startswith(_CORE):
             return ""
         if tag not in ("!reset", "!override"):
-            raise problem(self.at(event), "", f"the YAML tag {tag} is not known", expected="!reset or !override")
+            raise problem(
+                self.at(event), "", f"the YAML tag {tag} is not known", expected="!reset or !override"
+            )
         return str(tag)
 
     def scalar(self, event: Any) -> ScalarNode:
         at = self.at(event)
         text = event.value
-        plainly = event.style in (None, "") and event.tag in (None, "") or event.tag in (
+        plainly = (event.style in (None, "") and event.tag in (None, "")) or event.tag in (
             f"{_CORE}int", f"{_CORE}float", f"{_CORE}bool", f"{_CORE}null")  # fmt: skip
         node = ScalarNode(resolve(text) if plainly else text, at, text, self.tag(event))
         self.count(1, at)
@@ -160,7 +168,9 @@ class _Composer:
         at = self.at(event)
         found = self.anchors.get(event.anchor)
         if found is None:
-            raise problem(at, "", f"the alias *{event.anchor} has no anchor before it", expected=f"&{event.anchor}")
+            raise problem(
+                at, "", f"the alias *{event.anchor} has no anchor before it", expected=f"&{event.anchor}"
+            )
         node, nodes, levels = found
         if depth + levels > MAX_DEPTH:
             raise problem(at, "", f"nested deeper than {MAX_DEPTH} levels")
@@ -191,7 +201,9 @@ class _Composer:
             for merged in frame.merges:
                 for source in merged.items if isinstance(merged, SequenceNode) else (merged,):
                     if not isinstance(source, MappingNode):
-                        raise problem(merged, "<<", "can't be merged", expected="a mapping or a list of mappings")
+                        raise problem(
+                            merged, "<<", "can't be merged", expected="a mapping or a list of mappings"
+                        )
                     for key, value in source.entries.items():
                         if key not in frame.entries:
                             frame.entries[key], frame.keys[key] = value, source.position(key)
@@ -211,12 +223,14 @@ def resolve(text: str) -> PlainScalar:
         return _BOOLEAN[text]
     if _INTEGER.fullmatch(text):
         if text.startswith("0o"):
-            return int(text[2:], 8)
+            return int(text, 0)
         if text.startswith("0x"):
-            return int(text[2:], 16)
+            return int(text, 0)
         if len(text) > 1 and text[0] == "0" and text.isdigit() and set(text) <= set("01234567"):
             return int(text, 8)  # file modes in Compose files are written the old way
         return int(text)
     if _FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan"))
+        return float(
+            text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan")
+        )
     return text

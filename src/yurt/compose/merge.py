@@ -83,7 +83,16 @@ KEYED: dict[Path, Callable[[Node], str | None]] = {
     ("services", "*", "ports"): _port_identity,
     **{
         ("services", "*", key): _itself
-        for key in ("expose", "cap_add", "cap_drop", "security_opt", "profiles", "group_add", "dns", "env_file")
+        for key in (
+            "expose",
+            "cap_add",
+            "cap_drop",
+            "security_opt",
+            "profiles",
+            "group_add",
+            "dns",
+            "env_file",
+        )
     },
 }
 
@@ -156,7 +165,9 @@ def _regular(node: Node, path: Path) -> Node:
                 cut = min((at for mark in separators if (at := text.find(mark)) >= 0), default=-1)
                 key = text if cut < 0 else text[:cut]
                 value = None if cut < 0 else text[cut + 1 :]
-                entries[key] = _dependency(item) if path == _DEPENDS_ON else ScalarNode(value, item.at, value or "")
+                entries[key] = (
+                    _dependency(item) if path == _DEPENDS_ON else ScalarNode(value, item.at, value or "")
+                )
             return MappingNode(entries, {key: child.at for key, child in entries.items()}, node.at, node.tag)
     if path == ("services", "*", "build") and isinstance(node, ScalarNode) and node.value is not None:
         return MappingNode({"context": node}, {"context": node.at}, node.at, node.tag)
@@ -176,5 +187,7 @@ def _without_tags(node: Node) -> Node:
         entries = {key: _without_tags(child) for key, child in node.entries.items() if child.tag != "!reset"}
         return MappingNode(entries, {key: node.position(key) for key in entries}, node.at)
     if isinstance(node, SequenceNode):
-        return SequenceNode(tuple(_without_tags(child) for child in node.items if child.tag != "!reset"), node.at)
+        return SequenceNode(
+            tuple(_without_tags(child) for child in node.items if child.tag != "!reset"), node.at
+        )
     return replace(node, tag="")

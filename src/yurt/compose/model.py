@@ -12,6 +12,8 @@ from enum import StrEnum
 from yurt.compose.nodes import Position
 from yurt.errors import InvalidArgument, NotFound
 
+NOWHERE = Position("compose.yaml", 1, 1)
+
 
 class Condition(StrEnum):
     """What a dependency must have reached before the dependant starts."""
@@ -198,7 +200,7 @@ class Service:
     mac_address: str = ""
     platform: str = ""
     pull_policy: str = ""
-    at: Position = Position("compose.yaml", 1, 1)
+    at: Position = NOWHERE
 
     def dependency(self, service: str) -> Dependency | None:
         return next((edge for edge in self.depends_on if edge.service == service), None)
@@ -252,7 +254,9 @@ class Project:
             return found
         if name in self.disabled:
             profiles = ", ".join(self.disabled[name].profiles)
-            raise NotFound(f"service {name!r} is off: its profiles are {profiles}", hint="turn one on with --profile")
+            raise NotFound(
+                f"service {name!r} is off: its profiles are {profiles}", hint="turn one on with --profile"
+            )
         known = ", ".join(self.services) or "none"
         raise NotFound(f"no such service: {name}", hint=f"this project has: {known}")
 
@@ -301,7 +305,9 @@ class Project:
         trail = (*trail, service.name)
         if service.name in state:
             circle = " → ".join(trail[trail.index(service.name) :])
-            raise InvalidArgument(f"{service.at}: services.{service.name}.depends_on: goes in a circle: {circle}")
+            raise InvalidArgument(
+                f"{service.at}: services.{service.name}.depends_on: goes in a circle: {circle}"
+            )
         state[service.name] = False
         for edge in service.depends_on if dependencies else ():
             needed = self.services.get(edge.service)

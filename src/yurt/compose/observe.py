@@ -5,75 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from yurt.client.sync import Client
 from yurt.compose import labels
+from yurt.compose.observed import Observed, ObservedContainer, ObservedResource
 from yurt.compose.threads import together
 from yurt.errors import NotFound
 
 _EXIT = re.compile(r"Exited \((-?[0-9]+)\)")
 _HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedContainer:
-    """A container of the project, as the engine lists it."""
-
-    id: str
-    name: str
-    service: str
-    number: int = 1
-    state: str = "running"
-    health: str = ""  # "", "starting", "healthy" or "unhealthy"
-    exit_code: int | None = None
-    oneoff: bool = False
-    config_hash: str = ""
-    image: str = ""
-    image_id: str = ""
-    depends_on: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-    anonymous: tuple[tuple[str, str], ...] = ()  # (volume, target)
-    status: str = ""
-    command: str = ""
-    created: int = 0
-    ports: tuple[Mapping[str, Any], ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_running(self) -> bool:
-        return self.state in ("running", "restarting", "paused")
-
-    @property
-    def has_completed(self) -> bool:
-        return self.state == "exited" and self.exit_code == 0
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedResource:
-    """A network or a volume; ``key`` and ``project`` are empty when no project made it."""
-
-    name: str
-    key: str = ""
-    project: str = ""
-    config_hash: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The snapshot. ``images`` maps each reference asked about to its ID, or None when it is not there."""
-
-    containers: tuple[ObservedContainer, ...] = ()
-    networks: Mapping[str, ObservedResource] = field(default_factory=dict)
-    volumes: Mapping[str, ObservedResource] = field(default_factory=dict)
-    images: Mapping[str, str | None] = field(default_factory=dict)
-
-    def of(self, service: str) -> tuple[ObservedContainer, ...]:
-        """Return the containers of *service* by number, without one-off ones."""
-        found = (each for each in self.containers if each.service == service and not each.oneoff)
-        return tuple(sorted(found, key=lambda each: each.number))
 
 
 def observe(client: Client, project: str, *, images: Iterable[str] = ()) -> Observed:

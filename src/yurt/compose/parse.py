@@ -36,7 +36,9 @@ class Surroundings:
     directory: str
     home: str
     environ: Mapping[str, str]
-    read_env_file: Callable[[str, bool], dict[str, str] | None]  # path, raw → variables; None if there is no file
+    read_env_file: Callable[
+        [str, bool], dict[str, str] | None
+    ]  # path, raw → variables; None if there is no file
     files: Mapping[str, Mapping[str, str]]  # "secrets" and "configs": key → absolute path of the file
 
     def path(self, text: str) -> str:
@@ -57,7 +59,9 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
     network_mode = at.text("network_mode")
     networks = _networks(at)
     if network_mode and at.take("networks") is not None:
-        raise problem(at.node.position("networks"), at.of("networks"), f"excludes network_mode: {network_mode}")
+        raise problem(
+            at.node.position("networks"), at.of("networks"), f"excludes network_mode: {network_mode}"
+        )
     logging = at.section("logging")
     driver, options = "", dict[str, str]()
     if logging is not None:
@@ -160,7 +164,9 @@ def _deploy(at: Fields) -> _Deploy:
         attempts = policy.integer("max_attempts")
         policy.ignored("delay", "window")
         policy.close()
-        restart = {"none": "no", "any": "always"}.get(condition, f"on-failure:{attempts}" if attempts else "on-failure")
+        restart = {"none": "no", "any": "always"}.get(
+            condition, f"on-failure:{attempts}" if attempts else "on-failure"
+        )
     if (resources := found.section("resources")) is not None:
         limits, reserved = resources.section("limits"), resources.section("reservations")
         resources.close()
@@ -181,11 +187,15 @@ def _deploy(at: Fields) -> _Deploy:
 
 def _restart(text: str) -> str:
     policy, colon, attempts = text.partition(":")
-    if policy in RESTARTS and (not colon or (policy == "on-failure" and attempts.isdigit() and len(attempts) < 6)):
+    if policy in RESTARTS and (
+        not colon or (policy == "on-failure" and attempts.isdigit() and len(attempts) < 6)
+    ):
         return text
     if text == "false":  # `restart: no` of a YAML 1.1 writer
         return "no"
-    raise InvalidArgument(f"{text!r} is no restart policy, expected no, always, unless-stopped or on-failure[:TIMES]")
+    raise InvalidArgument(
+        f"{text!r} is no restart policy, expected no, always, unless-stopped or on-failure[:TIMES]"
+    )
 
 
 def _values(at: Fields, key: str) -> dict[str, str]:
@@ -218,7 +228,9 @@ def _environment(at: Fields, around: Surroundings) -> dict[str, str]:
             raise problem(item, path, "names no file", expected="a path")
         variables = around.read_env_file(around.path(where), raw)
         if variables is None and required:
-            raise problem(item, path, f"no such file: {where}", hint="create it, or write `required: false` beside it")
+            raise problem(
+                item, path, f"no such file: {where}", hint="create it, or write `required: false` beside it"
+            )
         found.update(variables or {})
     for name, value in at.pairs("environment").items():
         if value is not None:
@@ -240,10 +252,14 @@ def _build(at: Fields, around: Surroundings) -> Build | None:
     platforms = found.texts("platforms")
     context = found.text("context", ".")
     if "://" in context or context.startswith("git@"):
-        raise Unimplemented(f"{found.node.position('context')}: {found.of('context')}: only local folders can be built")
+        raise Unimplemented(
+            f"{found.node.position('context')}: {found.of('context')}: only local folders can be built"
+        )
     inline = found.text("dockerfile_inline")
     if inline and found.take("dockerfile") is not None:
-        raise problem(found.node.position("dockerfile_inline"), found.of("dockerfile_inline"), "excludes dockerfile")
+        raise problem(
+            found.node.position("dockerfile_inline"), found.of("dockerfile_inline"), "excludes dockerfile"
+        )
     args = {
         name: around.environ[name] if value is None else value
         for name, value in found.pairs("args").items()
@@ -274,7 +290,9 @@ def _extra_hosts(at: Fields) -> tuple[str, ...]:
     if isinstance(node, MappingNode):
         hosts: list[str] = []
         for name, child in node.entries.items():
-            hosts += [f"{name}:{address}" for address in fields.texts(child, f"{at.of('extra_hosts')}.{name}")]
+            hosts += [
+                f"{name}:{address}" for address in fields.texts(child, f"{at.of('extra_hosts')}.{name}")
+            ]
         return tuple(hosts)
     found = []
     for path, item in at.each("extra_hosts"):
@@ -342,7 +360,9 @@ def _file_mount(item: Node, path: str, group: str, place: str, around: Surroundi
         source = fields.text(item, path)
     known = around.files[group]
     if source not in known:
-        raise problem(item, path, f"no such {group[:-1]}: {source!r}", expected=f"one of the top-level `{group}:`")
+        raise problem(
+            item, path, f"no such {group[:-1]}: {source!r}", expected=f"one of the top-level `{group}:`"
+        )
     target = target or source
     return Mount("bind", target if target.startswith("/") else place + target, known[source], read_only=True,
                  create_host_path=False)  # fmt: skip
@@ -353,7 +373,9 @@ def _long_mount(entry: Fields, around: Surroundings) -> Mount:
     target = entry.text("target")
     source = entry.text("source")
     if not target.startswith("/"):
-        raise problem(entry.node, entry.of("target"), f"is {target!r}", expected="an absolute path in the container")
+        raise problem(
+            entry.node, entry.of("target"), f"is {target!r}", expected="an absolute path in the container"
+        )
     if form not in ("volume", "bind", "tmpfs"):
         raise Unimplemented(f"{entry.node.at}: {entry.of('type')}: {form} is not supported by yurt compose")
     if form == "bind" and not source:
@@ -425,7 +447,9 @@ def _depends_on(at: Fields, network_mode: str) -> tuple[Dependency, ...]:
         found.setdefault(link.partition(":")[0], Dependency(link.partition(":")[0]))
     modes = [network_mode, *(at.text(key) for key in ("ipc", "pid"))]
     shared = [mode[8:] for mode in modes if mode.startswith("service:")]
-    shared += [each.partition(":")[0] for each in at.texts("volumes_from") if not each.startswith("container:")]
+    shared += [
+        each.partition(":")[0] for each in at.texts("volumes_from") if not each.startswith("container:")
+    ]
     for name in shared:
         if name not in found:
             found[name] = Dependency(name, restart=True)
@@ -441,7 +465,9 @@ def _healthcheck(at: Fields) -> Healthcheck | None:
     if isinstance(node, SequenceNode):
         test = found.texts("test")
         if test and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
-            raise problem(node, found.of("test"), f"begins with {test[0]!r}", expected="NONE, CMD or CMD-SHELL first")
+            raise problem(
+                node, found.of("test"), f"begins with {test[0]!r}", expected="NONE, CMD or CMD-SHELL first"
+            )
     elif node is not None:
         test = ("CMD-SHELL", found.text("test"))
     result = Healthcheck(
@@ -459,7 +485,11 @@ def _healthcheck(at: Fields) -> Healthcheck | None:
 
 def _resources(at: Fields, deploy: _Deploy) -> Resources:
     cpus = at.number("cpus")
-    memory, reservation, pids = at.size("mem_limit"), at.size("mem_reservation"), at.integer("pids_limit", least=-1)
+    memory, reservation, pids = (
+        at.size("mem_limit"),
+        at.size("mem_reservation"),
+        at.integer("pids_limit", least=-1),
+    )
     at.ignored("cpu_count", "cpu_percent", "cpu_rt_period", "cpu_rt_runtime")
     cpus = deploy.cpus if cpus is None else cpus
     swap = None if at.text("memswap_limit") == "-1" else at.size("memswap_limit")

@@ -100,7 +100,7 @@ def healthcheck(check: Healthcheck) -> Json:
 
 
 def _exposed(service: Service) -> Json:
-    ports = {f"{port.target}/{port.protocol}": {} for port in service.ports}
+    ports: Json = {f"{port.target}/{port.protocol}": {} for port in service.ports}
     return ports | {port if "/" in port else f"{port}/tcp": {} for port in service.expose}
 
 
@@ -112,8 +112,14 @@ def host_config(project: Project, service: Service) -> Json:
         bindings.setdefault(key, []).append({"HostIp": port.host_ip, "HostPort": port.published})
     policy, _, attempts = s.restart.partition(":")
     binds = [bind for mount in s.mounts if (bind := _bind(project, mount))]
-    mounts = [_mount(project, mount) for mount in s.mounts if not _bind(project, mount) and _is_explicit(mount)]
-    driver = {"Type": s.logging_driver, "Config": dict(s.logging_options)} if s.logging_driver or s.logging_options else None
+    mounts = [
+        _mount(project, mount) for mount in s.mounts if not _bind(project, mount) and _is_explicit(mount)
+    ]
+    driver = (
+        {"Type": s.logging_driver, "Config": dict(s.logging_options)}
+        if s.logging_driver or s.logging_options
+        else None
+    )
     values: Json = {
         "NetworkMode": network_mode(project, s),
         "PortBindings": bindings,
@@ -162,7 +168,9 @@ def host_config(project: Project, service: Service) -> Json:
         "OomScoreAdj": r.oom_score_adj,
     }
     return {
-        key: value for key, value in values.items() if value or (value is False and key in ("Init", "OomKillDisable"))
+        key: value
+        for key, value in values.items()
+        if value or (value is False and key in ("Init", "OomKillDisable"))
     }
 
 
@@ -220,7 +228,9 @@ def _mount(project: Project, mount: Mount) -> Json:
         body["BindOptions"] = options | {"CreateMountpoint": mount.create_host_path}
     elif mount.type == "volume":
         body["Source"] = project.volumes[mount.source].name
-        body["VolumeOptions"] = {"NoCopy": mount.nocopy} | ({"Subpath": mount.subpath} if mount.subpath else {})
+        body["VolumeOptions"] = {"NoCopy": mount.nocopy} | (
+            {"Subpath": mount.subpath} if mount.subpath else {}
+        )
     else:
         sizes = {"SizeBytes": mount.size, "Mode": mount.mode}
         body["TmpfsOptions"] = {key: value for key, value in sizes.items() if value}
@@ -230,7 +240,11 @@ def _mount(project: Project, mount: Mount) -> Json:
 def _device(text: str) -> Json:
     source, _, rest = text.partition(":")
     target, _, permissions = rest.partition(":")
-    return {"PathOnHost": source, "PathInContainer": target or source, "CgroupPermissions": permissions or "rwm"}
+    return {
+        "PathOnHost": source,
+        "PathInContainer": target or source,
+        "CgroupPermissions": permissions or "rwm",
+    }
 
 
 def network(project: Project, item: Network, config_hash: str) -> Json:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from yurt.compose import dotenv, parse
+from yurt.compose import dotenv, parse, short
 from yurt.compose.fields import Fields
 from yurt.compose.interpolate import interpolated
 from yurt.compose.load import load
@@ -56,7 +56,9 @@ class Location:
     cwd: str
 
 
-def locate(options: Options, *, cwd: str, environ: Mapping[str, str], read_stdin: Callable[[], bytes]) -> Location:
+def locate(
+    options: Options, *, cwd: str, environ: Mapping[str, str], read_stdin: Callable[[], bytes]
+) -> Location:
     """Return what belongs to the project that *options* mean, seen from *cwd*.
 
     Raises NotFound when there is no Compose file here or in any folder above.
@@ -66,7 +68,9 @@ def locate(options: Options, *, cwd: str, environ: Mapping[str, str], read_stdin
     paths = list(options.files)
     if not paths and (listed := variables.get("COMPOSE_FILE")):
         paths = [path for path in listed.split(variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep) if path]
-    found = [path if path == "-" else os.path.normpath(os.path.join(cwd, path)) for path in paths] or _search(base)
+    found = [path if path == "-" else os.path.normpath(os.path.join(cwd, path)) for path in paths] or _search(
+        base
+    )
     if not found:
         raise NotFound(
             f"no Compose file in {base} or any folder above it",
@@ -137,7 +141,9 @@ def _shown(path: str, cwd: str) -> str:
 def _variables(
     options: Options, directory: str, environ: Mapping[str, str]
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    named = options.env_files or tuple(path for path in environ.get("COMPOSE_ENV_FILES", "").split(",") if path)
+    named = options.env_files or tuple(
+        path for path in environ.get("COMPOSE_ENV_FILES", "").split(",") if path
+    )
     paths = [os.path.normpath(os.path.join(directory, path)) for path in named]
     if not named and environ.get("COMPOSE_DISABLE_ENV_FILE", "") not in ("1", "true"):
         default = os.path.join(directory, ".env")
@@ -165,7 +171,7 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
     name = location.name or _written_name(documents, environ) or folder_name(location.directory)
     environ = {"COMPOSE_PROJECT_NAME": name, **environ}
     unset: dict[str, None] = {}
-    whole = merged([_interpolated(each, environ, lambda key: unset.setdefault(key)) for each in documents])
+    whole = merged([_interpolated(each, environ, unset.setdefault) for each in documents])
     for variable in unset:
         warn(f"the variable {variable} is not set; it becomes empty")
     top = Fields(whole, "")
@@ -184,11 +190,15 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
     for key, node in _section(top, "services"):
         if not _SERVICE_NAME.fullmatch(key):
             at = _expected(top, "services").position(key)
-            raise problem(at, f"services.{key}", "is no service name", expected="letters, digits, '_', '.' and '-'")
+            raise problem(
+                at, f"services.{key}", "is no service name", expected="letters, digits, '_', '.' and '-'"
+            )
         services[key] = _joined(parse.service(key, node, name, around))
     top.close()
     if not services:
-        raise InvalidArgument(f"{whole.at.file}: no services", hint="a Compose file has `services:` with at least one")
+        raise InvalidArgument(
+            f"{whole.at.file}: no services", hint="a Compose file has `services:` with at least one"
+        )
     if any(attachment.network == DEFAULT for each in services.values() for attachment in each.networks):
         networks.setdefault(DEFAULT, Network(DEFAULT, f"{name}_{DEFAULT}"))
     _check(services, networks, volumes, _expected(top, "services"))
@@ -205,7 +215,9 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
     )
 
 
-def _interpolated(node: MappingNode, environ: Mapping[str, str], missing: Callable[[str], object]) -> MappingNode:
+def _interpolated(
+    node: MappingNode, environ: Mapping[str, str], missing: Callable[[str], object]
+) -> MappingNode:
     result = interpolated(node, environ, missing=lambda name: void(missing(name)))
     assert isinstance(result, MappingNode)
     return result
@@ -218,9 +230,13 @@ def void(_: object) -> None:
 def _written_name(documents: list[MappingNode], environ: Mapping[str, str]) -> str:
     for document in reversed(documents):
         if (node := document.entries.get("name")) is not None:
-            text = Fields(_interpolated(MappingNode({"name": node}, {}, node.at), environ, void), "").text("name")
+            text = Fields(_interpolated(MappingNode({"name": node}, {}, node.at), environ, void), "").text(
+                "name"
+            )
             if text and not _PROJECT_NAME.fullmatch(text):
-                raise problem(node, "name", f"{text!r} is no project name", expected="small letters, digits, '-' or '_'")
+                raise problem(
+                    node, "name", f"{text!r} is no project name", expected="small letters, digits, '-' or '_'"
+                )
             return text
     return ""
 
@@ -326,7 +342,7 @@ def _files(top: Fields, group: str, location: Location, environ: Mapping[str, st
         if not path:
             raise problem(at.node, at.path, "names no file", expected="`file:`")
         at.close()
-        found[key] = parse.short.host_path(path, location.directory, environ.get("HOME", "/"))
+        found[key] = short.host_path(path, location.directory, environ.get("HOME", "/"))
     return found
 
 
@@ -342,15 +358,23 @@ def _check(
         node = section.entries[service.name]
 
         def refuse(field: str, what: str, expected: str, node: Node = node, name: str = service.name) -> None:
-            at = node.entries[field].at if isinstance(node, MappingNode) and field in node.entries else node.at
+            at = (
+                node.entries[field].at if isinstance(node, MappingNode) and field in node.entries else node.at
+            )
             raise problem(at, f"services.{name}.{field}", what, expected=expected)
 
         for attachment in service.networks:
             if attachment.network not in networks:
-                refuse("networks", f"no such network: {attachment.network!r}", "one of the top-level `networks:`")
+                refuse(
+                    "networks", f"no such network: {attachment.network!r}", "one of the top-level `networks:`"
+                )
         for mount in service.mounts:
             if mount.type == "volume" and mount.source and mount.source not in volumes:
-                refuse("volumes", f"no such volume: {mount.source!r}", "one of the top-level `volumes:`, or ./PATH")
+                refuse(
+                    "volumes",
+                    f"no such volume: {mount.source!r}",
+                    "one of the top-level `volumes:`, or ./PATH",
+                )
         for edge in service.depends_on:
             field = "depends_on" if not service.network_mode.endswith(f":{edge.service}") else "network_mode"
             if edge.service not in services:
@@ -360,4 +384,8 @@ def _check(
         if service.container_name:
             other = names.setdefault(service.container_name, service.name)
             if other != service.name:
-                refuse("container_name", f"{service.container_name!r} is also the name of {other}'s", "another name")
+                refuse(
+                    "container_name",
+                    f"{service.container_name!r} is also the name of {other}'s",
+                    "another name",
+                )

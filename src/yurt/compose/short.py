@@ -85,16 +85,22 @@ def mount(text: str, directory: str, home: str) -> Mount:
         elif option in _PROPAGATION:
             propagation = option
         elif option not in ("cached", "delegated", "consistent"):
-            raise InvalidArgument(f"{text!r} has the option {option!r}, expected ro, rw, z, Z, nocopy or a propagation")
+            raise InvalidArgument(
+                f"{text!r} has the option {option!r}, expected ro, rw, z, Z, nocopy or a propagation"
+            )
     if source[0] in "/.~":
         path = host_path(source, directory, home)
         return Mount("bind", target, path, read_only, propagation=propagation, selinux=selinux)
     if not _VOLUME.fullmatch(source):
-        raise InvalidArgument(f"{text!r} names the volume {source!r}, expected letters, digits, '_', '.', '-', or ./PATH")
+        raise InvalidArgument(
+            f"{text!r} names the volume {source!r}, expected letters, digits, '_', '.', '-', or ./PATH"
+        )
     return Mount("volume", target, source, read_only, nocopy=nocopy)
 
 
 def _inside(target: str, text: str) -> str:
     if not target.startswith("/"):
-        raise InvalidArgument(f"{text!r} is mounted at {target!r}, expected an absolute path in the container")
+        raise InvalidArgument(
+            f"{text!r} is mounted at {target!r}, expected an absolute path in the container"
+        )
     return posixpath.normpath(target)

@@ -10,4 +10,6 @@ def split(text: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
-        raise InvalidArgument(f"can't be split into words: {str(error).lower()}, expected balanced quotes") from error
+        raise InvalidArgument(
+            f"can't be split into words: {str(error).lower()}, expected balanced quotes"
+        ) from error

@@ -1,0 +1,90 @@
+"""Images of services: pulled from a registry, or built from a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from yurt.client.context import BuildContext
+from yurt.client.sync import Client
+from yurt.compose import labels
+from yurt.compose.model import Build, Service
+from yurt.errors import Conflict, YurtError
+
+Tell = Callable[[str], None]
+SHOWN = 25  # lines of a failed build's output in its error
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Return (name, tag or digest); without either the tag is latest."""
+    name, at, digest = reference.partition("@")
+    if at:
+        return name, digest
+    head, colon, tag = reference.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (reference, "latest")
+
+
+def pull(client: Client, reference: str, *, platform: str = "", tell: Tell) -> None:
+    """Have the engine pull *reference*; raises what the engine reports."""
+    name, tag = split_reference(reference)
+    query = {"fromImage": name, "tag": tag, "platform": platform or None}
+    with client.request("POST", "/images/create", query=query) as response:
+        for message in _messages(response.lines()):
+            if (failure := _failure(message)) is not None:
+                raise Conflict(f"cannot pull {reference}: {failure}")
+            identifier, status = message.get("id"), message.get("status", "")
+            tell(f"{identifier}: {status}" if identifier else status)
+
+
+def build(client: Client, service: Service, build: Build, *, project: str, tell: Tell) -> str:
+    """Build the image of *service* and return its ID; raises Conflict with the output of the step that failed."""
+    context = BuildContext.find(build.context, dockerfile=build.dockerfile, inline=build.dockerfile_inline)
+    marks = {labels.PROJECT: project, labels.SERVICE: service.name, **build.labels}
+    query = {
+        "t": [service.image, *build.tags],
+        "dockerfile": context.dockerfile,
+        "target": build.target or None,
+        "buildargs": json.dumps(dict(build.args)) if build.args else None,
+        "labels": json.dumps(marks),
+        "nocache": build.no_cache,
+        "pull": build.pull or None,
+        "networkmode": build.network or None,
+        "extrahosts": ",".join(build.extra_hosts) or None,
+        "shmsize": None if build.shm_size is None else str(build.shm_size),
+        "platform": build.platform or None,
+        "cachefrom": json.dumps(list(build.cache_from)) if build.cache_from else None,
+        "rm": True,
+        "forcerm": True,
+    }
+    output: list[str] = []
+    built = ""
+    headers = {"Content-Type": "application/x-tar"}
+    try:
+        response = client.request("POST", "/build", query=query, body=context.stream(), headers=headers)
+    except YurtError as error:
+        raise type(error)(f"cannot build {service.name}: {error.message}", hint=error.hint) from error
+    with response:
+        for message in _messages(response.lines()):
+            if (failure := _failure(message)) is not None:
+                tail = "".join(f"\n    {line}" for line in output[-SHOWN:])
+                raise Conflict(f"cannot build {service.name}: {failure}{tail}")
+            built = (message.get("aux") or {}).get("ID", built)
+            for line in (message.get("stream") or message.get("status") or "").splitlines():
+                if line.strip():
+                    output.append(line.rstrip())
+                    del output[: -4 * SHOWN]
+                    tell(line.rstrip())
+    return built
+
+
+def _messages(lines: Iterable[bytes]) -> Iterable[dict[str, Any]]:
+    for line in lines:
+        if line.strip():
+            yield json.loads(line)
+
+
+def _failure(message: dict[str, Any]) -> str | None:
+    detail = message.get("errorDetail") or {}
+    found = detail.get("message") or message.get("error")
+    return None if found is None else str(found).strip()

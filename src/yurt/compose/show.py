@@ -1,0 +1,265 @@
+"""A project as one Compose file again: the long forms, all variables replaced, what `config` prints. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from yurt.compose.model import Attachment, Build, Healthcheck, Mount, Network, Project, Service, Volume
+
+Plain = dict[str, Any]
+
+
+def shown(project: Project, form: str, services: Iterable[str] = ()) -> str:
+    """Return the project as YAML or JSON text, only with *services* (and what they need) if any are named."""
+    document = plain(project, services)
+    if form == "json":
+        return json.dumps(document, indent=2)
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=110))
+
+
+def plain(project: Project, services: Iterable[str] = ()) -> Plain:
+    selection = project.selection(services)
+    named = [each for each in project.services.values() if each in selection]
+    document: Plain = {"name": project.name, "services": {each.name: _service(each) for each in named}}
+    networks = {a.network for each in named for a in each.networks}
+    volumes = {m.source for each in named for m in each.mounts if m.type == "volume" and m.source}
+    if used := {key: _network(each) for key, each in project.networks.items() if key in networks}:
+        document["networks"] = used
+    if kept := {key: _volume(each) for key, each in project.volumes.items() if key in volumes}:
+        document["volumes"] = kept
+    return document
+
+
+def _filled(values: Mapping[str, Any]) -> Plain:
+    return {key: value for key, value in values.items() if value not in (None, "", [], {}, False)}
+
+
+def duration(nanoseconds: int | None) -> str | None:
+    """Return a duration as Compose writes it: ``1m30s``."""
+    if nanoseconds is None:
+        return None
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    if rest:
+        milliseconds = nanoseconds / 1_000_000
+        return f"{milliseconds:g}ms" if nanoseconds < 1_000_000_000 else f"{nanoseconds / 1e9:g}s"
+    hours, seconds = divmod(seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    return "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n) or "0s"
+
+
+def _service(s: Service) -> Plain:
+    limits = _filled(
+        {
+            "cpus": None if s.resources.nano_cpus is None else f"{s.resources.nano_cpus / 1e9:g}",
+            "memory": None if s.resources.memory is None else str(s.resources.memory),
+            "pids": s.resources.pids,
+        }
+    )
+    deploy = _filled(
+        {
+            "replicas": s.replicas if s.replicas != 1 else None,
+            "resources": {"limits": limits} if limits else None,
+        }
+    )
+    values = _filled(
+        {
+            "profiles": list(s.profiles),
+            "image": s.image,
+            "build": None if s.build is None else _build(s.build),
+            "container_name": s.container_name,
+            "hostname": s.hostname,
+            "domainname": s.domainname,
+            "environment": dict(s.environment),
+            "labels": dict(s.labels),
+            "annotations": dict(s.annotations),
+            "depends_on": {
+                edge.service: {"condition": edge.condition.value, "required": edge.required}
+                | ({"restart": True} if edge.restart else {})
+                for edge in s.depends_on
+            },
+            "deploy": deploy,
+            "healthcheck": None if s.healthcheck is None else _healthcheck(s.healthcheck),
+            "network_mode": s.network_mode,
+            "networks": {each.network: _attachment(each) for each in s.networks},
+            "ports": [
+                _filled(
+                    {
+                        "target": p.target,
+                        "published": p.published,
+                        "host_ip": p.host_ip,
+                        "protocol": p.protocol,
+                    }
+                )
+                for p in s.ports
+            ],
+            "expose": list(s.expose),
+            "volumes": [_mount(each) for each in s.mounts],
+            "tmpfs": list(s.tmpfs),
+            "volumes_from": list(s.volumes_from),
+            "restart": s.restart,
+            "user": s.user,
+            "working_dir": s.working_dir,
+            "cap_add": list(s.cap_add),
+            "cap_drop": list(s.cap_drop),
+            "privileged": s.privileged,
+            "read_only": s.read_only,
+            "stdin_open": s.stdin_open,
+            "tty": s.tty,
+            "stop_signal": s.stop_signal,
+            "stop_grace_period": duration(s.stop_grace_period),
+            "shm_size": None if s.shm_size is None else str(s.shm_size),
+            "ulimits": {u.name: {"soft": u.soft, "hard": u.hard} for u in s.ulimits},
+            "sysctls": dict(s.sysctls),
+            "extra_hosts": [each.replace(":", "=", 1) for each in s.extra_hosts],
+            "dns": list(s.dns),
+            "dns_search": list(s.dns_search),
+            "dns_opt": list(s.dns_opt),
+            "logging": _filled({"driver": s.logging_driver, "options": dict(s.logging_options)}),
+            "security_opt": list(s.security_opt),
+            "group_add": list(s.group_add),
+            "devices": list(s.devices),
+            "device_cgroup_rules": list(s.device_cgroup_rules),
+            "cgroup": s.cgroup,
+            "cgroup_parent": s.cgroup_parent,
+            "ipc": s.ipc,
+            "pid": s.pid,
+            "uts": s.uts,
+            "userns_mode": s.userns_mode,
+            "runtime": s.runtime,
+            "isolation": s.isolation,
+            "mac_address": s.mac_address,
+            "platform": s.platform,
+            "pull_policy": s.pull_policy,
+            **_more_limits(s),
+        }
+    )
+    for key, words in (("command", s.command), ("entrypoint", s.entrypoint)):
+        if words is not None:
+            values[key] = list(words)
+    if s.init is not None:
+        values["init"] = s.init
+    return values
+
+
+def _more_limits(service: Service) -> Plain:
+    r = service.resources
+    return {
+        "mem_reservation": None if r.memory_reservation is None else str(r.memory_reservation),
+        "memswap_limit": None if r.memory_swap is None else str(r.memory_swap),
+        "mem_swappiness": r.memory_swappiness,
+        "cpu_shares": r.cpu_shares,
+        "cpu_period": r.cpu_period,
+        "cpu_quota": r.cpu_quota,
+        "cpuset": r.cpuset,
+        "oom_kill_disable": r.oom_kill_disable,
+        "oom_score_adj": r.oom_score_adj,
+    }
+
+
+def _build(build: Build) -> Plain:
+    return _filled(
+        {
+            "context": build.context,
+            "dockerfile": "" if build.dockerfile_inline else build.dockerfile,
+            "dockerfile_inline": build.dockerfile_inline,
+            "args": dict(build.args),
+            "labels": dict(build.labels),
+            "target": build.target,
+            "network": build.network,
+            "platforms": [build.platform] if build.platform else [],
+            "extra_hosts": list(build.extra_hosts),
+            "shm_size": build.shm_size,
+            "cache_from": list(build.cache_from),
+            "tags": list(build.tags),
+            "no_cache": build.no_cache,
+            "pull": build.pull,
+        }
+    )
+
+
+def _healthcheck(check: Healthcheck) -> Plain:
+    return _filled(
+        {
+            "test": list(check.test),
+            "interval": duration(check.interval),
+            "timeout": duration(check.timeout),
+            "start_period": duration(check.start_period),
+            "start_interval": duration(check.start_interval),
+            "retries": check.retries,
+            "disable": check.disable,
+        }
+    )
+
+
+def _attachment(each: Attachment) -> Plain | None:
+    values = {
+        "aliases": list(each.aliases),
+        "ipv4_address": each.ipv4_address,
+        "ipv6_address": each.ipv6_address,
+        "link_local_ips": list(each.link_local_ips),
+        "mac_address": each.mac_address,
+        "driver_opts": dict(each.driver_opts),
+        "priority": each.priority or None,
+    }
+    return _filled(values) or None
+
+
+def _mount(mount: Mount) -> Plain:
+    bind = _filled({"propagation": mount.propagation, "selinux": mount.selinux})
+    if mount.type == "bind" and not mount.create_host_path:
+        bind["create_host_path"] = False
+    return _filled(
+        {
+            "type": mount.type,
+            "source": mount.source,
+            "target": mount.target,
+            "read_only": mount.read_only,
+            "bind": bind,
+            "volume": _filled({"nocopy": mount.nocopy, "subpath": mount.subpath}),
+            "tmpfs": _filled({"size": mount.size, "mode": mount.mode}),
+        }
+    )
+
+
+def _network(network: Network) -> Plain:
+    ipam = _filled(
+        {
+            "driver": network.ipam_driver,
+            "config": [
+                {name: pool[wire] for wire, name in _POOL.items() if wire in pool} for pool in network.ipam
+            ],
+        }
+    )
+    return _filled(
+        {
+            "name": network.name,
+            "external": network.external,
+            "driver": network.driver,
+            "driver_opts": dict(network.driver_opts),
+            "internal": network.internal,
+            "attachable": network.attachable,
+            "enable_ipv6": network.enable_ipv6,
+            "ipam": ipam,
+            "labels": dict(network.labels),
+        }
+    )
+
+
+_POOL = {"Subnet": "subnet", "IPRange": "ip_range", "Gateway": "gateway"}
+
+
+def _volume(volume: Volume) -> Plain:
+    return _filled(
+        {
+            "name": volume.name,
+            "external": volume.external,
+            "driver": volume.driver,
+            "driver_opts": dict(volume.driver_opts),
+            "labels": dict(volume.labels),
+        }
+    )
