@@ -20,7 +20,9 @@ def default_root(environ: "Mapping[str, str]") -> str:
 
 
 def default_host(environ: "Mapping[str, str]") -> str:
-    """Return the engine's address when no one chose another: Yurt's own socket."""
+    """Return the engine's address when no one chose another: Yurt's own socket, in the root if one was chosen."""
+    if chosen := environ.get("YURT_ROOT"):
+        return f"unix://{os.path.abspath(chosen)}/yurt.sock"
     if os.geteuid() == 0:
         return SYSTEM_SOCKET
     return f"unix://{environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.geteuid()}'}/yurt/yurt.sock"

@@ -9,7 +9,9 @@ from yurt import places
 from yurt.errors import InvalidArgument
 from yurt.places import chosen_host, default_host
 
-__all__ = ["EngineSettings", "chosen_host", "default_host", "default_root", "socket_path"]
+SYSTEM_ROOT = Path(places.SYSTEM_ROOT)
+
+__all__ = ["SYSTEM_ROOT", "EngineSettings", "chosen_host", "default_host", "default_root", "socket_path"]
 
 
 def default_root(environ: Mapping[str, str]) -> Path:
