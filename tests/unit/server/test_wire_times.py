@@ -1,0 +1,75 @@
+"""Times on the wire."""
+
+import pytest
+
+from yurt.errors import InvalidArgument
+from yurt.server.wire import times
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "text"),
+    [
+        (0, "0001-01-01T00:00:00Z"),
+        (1795503129858780536, "2026-11-24T06:52:09.858780536Z"),
+        (1795503129000000000, "2026-11-24T06:52:09Z"),
+        (1795503129500000000, "2026-11-24T06:52:09.5Z"),
+    ],
+)
+def test_a_time_is_rfc_3339(time_ns, text):
+    """Trailing zeros are left out, and never is Go's zero time."""
+    assert times.rfc3339(time_ns) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "time_ns"),
+    [
+        ("", 0),
+        (None, 0),
+        ("1795503129", 1795503129000000000),
+        ("1795503129.85", 1795503129850000000),
+        ("1795503129.858780536", 1795503129858780536),
+        ("2026-11-24T06:52:09Z", 1795503129000000000),
+        ("2026-11-24T08:52:09+02:00", 1795503129000000000),
+        ("2026-11-24T06:52:09.5", 1795503129500000000),
+    ],
+)
+def test_a_time_is_read_in_either_form(text, time_ns):
+    """Unix seconds with a fraction, or RFC 3339; without a zone it is UTC."""
+    assert times.parse(text) == time_ns
+
+
+def test_nonsense_is_no_time():
+    """What is no time is refused with an example."""
+    with pytest.raises(InvalidArgument, match="invalid time 'yesterday'") as caught:
+        times.parse("yesterday")
+    assert "RFC 3339" in (caught.value.hint or "")
+
+
+def test_a_log_lines_time_is_as_wide_as_any_other():
+    """All nine digits, so that columns stay aligned."""
+    assert times.fixed(1795503129500000000) == "2026-11-24T06:52:09.500000000Z"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "Less than a second"),
+        (1.9, "1 second"),
+        (59, "59 seconds"),
+        (60, "About a minute"),
+        (119, "About a minute"),
+        (120, "2 minutes"),
+        (3599, "59 minutes"),
+        (3600, "About an hour"),
+        (2 * 3600, "2 hours"),
+        (47 * 3600, "47 hours"),
+        (48 * 3600, "2 days"),
+        (13 * 86400, "13 days"),
+        (14 * 86400, "2 weeks"),
+        (60 * 86400, "2 months"),
+        (730 * 86400, "2 years"),
+    ],
+)
+def test_durations_are_worded_as_docker_does(seconds, words):
+    """`docker ps` users know these words."""
+    assert times.human(seconds) == words
