@@ -61,7 +61,8 @@ def resolve(
         file = read(DEFAULT_CONFIG) if DEFAULT_CONFIG.exists() else ConfigFile()
     named_root = root or environ.get("YURT_ROOT") or file.root
     root_path = (Path(named_root) if named_root else default_root(environ)).absolute()
-    address = host or environ.get("YURT_HOST") or file.host or default_host(environ)
+    beside = dict(environ) | ({"YURT_ROOT": str(root_path)} if named_root else {})
+    address = host or environ.get("YURT_HOST") or file.host or default_host(beside)
     return EngineSettings(
         root=root_path,
         run=runtime_folder(root_path),

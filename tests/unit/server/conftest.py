@@ -1,6 +1,7 @@
 """A server of a few routes on a socket, and a client that sees every byte."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,8 @@ class Wire:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with contextlib.suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 Serve = Callable[[Iterable[Route]], Awaitable[Callable[[], Awaitable[Wire]]]]

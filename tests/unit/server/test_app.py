@@ -13,6 +13,11 @@ from yurt.server import answers
 from yurt.server.app import ApiServer
 from yurt.server.router import Route
 
+OLD_SENTENCE = (
+    "client version 1.23 is too old. Minimum supported API version is 1.24, "
+    "please upgrade your client to a newer version"
+)
+
 
 async def ok(_call):
     return answers.as_json({"ok": True})
@@ -42,8 +47,7 @@ async def test_a_path_may_have_a_version(serve, path):
         ("1.52", "client version 1.52 is too new. Maximum supported API version is 1.51"),
         (
             "1.23",
-            "client version 1.23 is too old. Minimum supported API version is 1.24, "
-            "please upgrade your client to a newer version",
+            OLD_SENTENCE,
         ),
     ],
 )

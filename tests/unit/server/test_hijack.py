@@ -18,7 +18,7 @@ class Echo:
     def __init__(self, *, tty=True, farewell=b""):
         self.tty = tty
         self.heard = b""
-        self.is_closed = False
+        self.closed = asyncio.Event()
         self._out: asyncio.Queue[bytes] = asyncio.Queue()
         self._farewell = farewell
 
@@ -35,7 +35,7 @@ class Echo:
         self._out.put_nowait(b"")
 
     async def close(self):
-        self.is_closed = True
+        self.closed.set()
 
 
 def attaching(stream):
@@ -111,8 +111,7 @@ async def test_a_client_that_goes_closes_the_stream(serve):
     await wire.head()
     await wire.close()
     async with asyncio.timeout(5):
-        while not stream.is_closed:
-            await asyncio.sleep(0.01)
+        await stream.closed.wait()
 
 
 async def test_a_refusal_leaves_http_as_it_was(serve):

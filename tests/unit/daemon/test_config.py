@@ -1,0 +1,75 @@
+"""Where the daemon's settings come from."""
+
+from pathlib import Path
+
+import pytest
+
+from yurt.daemon import config
+from yurt.errors import InvalidArgument, NotFound
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "yurt.toml"
+    path.write_text(
+        'root = "/srv/yurt"\nhost = "unix:///srv/yurt.sock"\nregistry-mirrors = ["https://mirror.example"]\n'
+        '[proxies]\nHTTPS_PROXY = "http://proxy.example:3128"\n'
+    )
+    return str(path)
+
+
+def test_the_file_is_read(file):
+    """What only the file says holds."""
+    settings = config.resolve({"YURT_CONFIG": file})
+    assert settings.root == Path("/srv/yurt")
+    assert settings.socket == Path("/srv/yurt.sock")
+    assert settings.registry_mirrors == ("https://mirror.example",)
+    assert settings.proxies == {"HTTPS_PROXY": "http://proxy.example:3128"}
+
+
+def test_the_environment_outranks_the_file_and_the_command_line_both(file):
+    """The nearer to the person who starts the engine, the stronger."""
+    environ = {"YURT_CONFIG": file, "YURT_ROOT": "/env"}
+    assert config.resolve(environ).root == Path("/env")
+    assert config.resolve(environ, root="/arg").root == Path("/arg")
+
+
+def test_a_client_variable_does_not_choose_where_to_listen(file):
+    """DOCKER_HOST names the engine that clients talk to, which may be another."""
+    environ = {"YURT_CONFIG": file, "DOCKER_HOST": "unix:///other.sock"}
+    assert config.resolve(environ).socket == Path("/srv/yurt.sock")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("rooot = 1", "rooot"),
+        ("root = 1", "root"),
+        ("root = \n[", "line 1"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path, text, sentence):
+    """The sentence has the file and what is wrong in it."""
+    path = tmp_path / "yurt.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidArgument, match=sentence) as caught:
+        config.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_an_error():
+    """A file that was named must be there."""
+    with pytest.raises(NotFound, match=r"no configuration file /nowhere\.toml"):
+        config.resolve({}, config="/nowhere.toml")
+
+
+def test_each_root_has_its_own_runtime_folder():
+    """Two engines side by side do not meet."""
+    assert config.runtime_folder(Path("/a")) != config.runtime_folder(Path("/b"))
+    assert config.runtime_folder(Path("/var/lib/yurt")) == Path("/run/yurt")
+
+
+def test_proxies_are_taken_in_either_case():
+    """Programs look for either, people set either."""
+    settings = config.resolve({"https_proxy": "http://a", "NO_PROXY": "localhost", "YURT_ROOT": "/r"})
+    assert settings.proxies == {"HTTPS_PROXY": "http://a", "NO_PROXY": "localhost"}
