@@ -8,6 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from yurt.errors import Unavailable
 from yurt.linux import cgroup, process
@@ -93,6 +94,11 @@ class Runtime:
             state = json.loads((self.state_directory(container_id) / "state.json").read_bytes())
             return int(state["init_process_pid"])
         return 0
+
+    async def update(self, container_id: str, resources: dict[str, Any]) -> None:
+        """Set other limits for a running container."""
+        argv = [self.program, "--root", str(self.root), "update", "--resources", "-", container_id]
+        await process.run(argv, input=json.dumps(resources).encode())
 
     async def delete(self, container_id: str) -> None:
         """Kill the container if it runs; afterwards neither its processes, cgroups nor the runtime's state are there."""

@@ -236,7 +236,6 @@ def _linux(request: SpecRequest) -> dict[str, Any]:
 
 
 def _resources(request: SpecRequest) -> dict[str, Any]:
-    limits = request.resources
     if request.all_devices:
         rules: list[dict[str, Any]] = [{"allow": True, "access": "rwm"}]
     else:
@@ -251,7 +250,12 @@ def _resources(request: SpecRequest) -> dict[str, Any]:
             }
             for device in request.devices
         ]
-    resources: dict[str, Any] = {"devices": rules}
+    return {"devices": rules, **limits_document(request.resources)}
+
+
+def limits_document(limits: SpecResources) -> dict[str, Any]:
+    """Return ``linux.resources`` but for the devices."""
+    resources: dict[str, Any] = {}
     memory = {
         "limit": limits.memory,
         "swap": limits.memory_swap,

@@ -165,3 +165,51 @@ def _allow_if(name: str, *, index: int, value: int, operator: str) -> dict[str, 
         "action": "SCMP_ACT_ALLOW",
         "args": [{"index": index, "value": value, "op": operator}],
     }
+
+
+def from_docker(
+    document: Mapping[str, Any], capabilities: frozenset[str], machine: str = ""
+) -> dict[str, Any]:
+    """Return ``linux.seccomp`` for a profile in Docker's own format, which adds conditions and a map of architectures."""
+    machine = machine or platform.machine()
+    profile = {
+        key: value
+        for key, value in document.items()
+        if key not in {"archMap", "architectures", "syscalls"} and value is not None
+    }
+    if document.get("architectures"):
+        profile["architectures"] = document["architectures"]
+    elif machine in ARCHITECTURES:
+        profile["architectures"] = list(ARCHITECTURES[machine])
+    profile["syscalls"] = [
+        {
+            "names": rule.get("names") or [rule["name"]],
+            "action": rule["action"],
+            **{key: rule[key] for key in ("errnoRet", "args") if rule.get(key) is not None},
+        }
+        for rule in document.get("syscalls") or ()
+        if _applies(rule, capabilities, machine)
+    ]
+    return profile
+
+
+_MACHINE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "x86_64": ("amd64",),
+    "aarch64": ("arm64",),
+    "armv7l": ("arm",),
+    "riscv64": ("riscv64",),
+    "s390x": ("s390x",),
+    "ppc64le": ("ppc64le",),
+}
+
+
+def _applies(rule: Mapping[str, Any], capabilities: frozenset[str], machine: str) -> bool:
+    names = _MACHINE_NAMES.get(machine, (machine,))
+    includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
+    if (arches := includes.get("arches")) and not set(arches) & set(names):
+        return False
+    if set(excludes.get("arches") or ()) & set(names):
+        return False
+    if not set(includes.get("caps") or ()) <= capabilities:
+        return False
+    return not set(excludes.get("caps") or ()) & capabilities

@@ -1,0 +1,111 @@
+"""AttachStream: a client's end of a container's (or an exec's) stdio. The shim at the other end does the framing."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+from yurt.engine.containers.model import LogLine
+
+CHUNK = 1 << 16
+DETACH = b"\x10\x11"  # ctrl-p, ctrl-q
+
+
+class AttachStream:
+    """Bytes to and from a process.
+
+    `read` gives the next bytes for the client: Docker's frames, each with a header of eight bytes, or raw bytes
+    when *tty*; empty at the end. With *detach_keys*, that sequence in the input ends the stream, not the process.
+    """
+
+    def __init__(self, sock: socket.socket, *, tty: bool, detach_keys: bytes = b"") -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._detach_keys = detach_keys
+        self._matched = 0  # how much of the detach sequence was typed so far
+        self.tty = tty
+
+    def __repr__(self) -> str:
+        return f"<AttachStream tty={self.tty} {'open' if self._sock.fileno() >= 0 else 'closed'}>"
+
+    async def read(self) -> bytes:
+        """Return the next bytes; b"" at the end."""
+        if self._sock.fileno() < 0:
+            return b""
+        try:
+            return await self._loop.sock_recv(self._sock, CHUNK)
+        except (ConnectionResetError, BrokenPipeError):
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Send stdin; returns when the shim took it. What the process does not want any more is dropped."""
+        if self._detach_keys:
+            passed = self._without_detach_keys(data)
+            if passed is None:
+                with contextlib.suppress(OSError):
+                    self._sock.shutdown(socket.SHUT_RDWR)
+                return
+            data = passed
+        if not data or self._sock.fileno() < 0:
+            return
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            await self._loop.sock_sendall(self._sock, data)
+
+    async def close_stdin(self) -> None:
+        """End stdin; output goes on."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    async def close(self) -> None:
+        """Hang up; the process goes on. Idempotent."""
+        self._sock.close()
+
+    def _without_detach_keys(self, data: bytes) -> bytes | None:
+        """Return what to pass on: None when the sequence is complete. A begun sequence is held back."""
+        passed = bytearray()
+        for byte in data:
+            if byte == self._detach_keys[self._matched]:
+                self._matched += 1
+                if self._matched == len(self._detach_keys):
+                    return None
+                continue
+            passed += self._detach_keys[: self._matched]
+            self._matched = 0
+            if byte == self._detach_keys[0]:
+                self._matched = 1
+            else:
+                passed.append(byte)
+        return bytes(passed)
+
+
+class RecordedStream:
+    """The log so far, as an attach stream that ends: for a container that does not run."""
+
+    def __init__(self, lines: AsyncIterator[LogLine], *, tty: bool) -> None:
+        self._lines = lines
+        self.tty = tty
+
+    async def read(self) -> bytes:
+        async for line in self._lines:
+            return line.data if self.tty else frame(line.stream, line.data)
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        """Drop it: no process is there."""
+
+    async def close_stdin(self) -> None:
+        """Nothing is open."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    """Return *data* behind Docker's header: the stream, three zero bytes, the length."""
+    return bytes((stream, 0, 0, 0)) + len(data).to_bytes(4, "big") + data
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected ends: the client's, and the one to hand to a shim."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,0 +1,188 @@
+"""After a restart of the engine: find every container as it is, and clean up what was interrupted."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from yurt.engine.containers import rootfs, state
+from yurt.engine.containers.model import Container, Status
+from yurt.engine.containers.ports import Images, Networks, Snapshots, Volumes
+from yurt.engine.containers.registry import Entry, Places, Registry
+from yurt.engine.containers.runner import Runner
+from yurt.errors import NotFound, YurtError
+from yurt.ids import short
+from yurt.linux.runc import Runtime
+from yurt.linux.shims import ShimConnection, Shims, Started
+
+log = structlog.get_logger()
+
+PATIENCE = 10.0  # seconds that a shim gets to finish a start which the engine did not live to see
+
+Remove = Callable[..., Coroutine[Any, Any, None]]
+
+
+class Restorer:
+    """Goes once through all containers; each is restored on its own, so one failure does not touch another."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        places: Places,
+        runner: Runner,
+        runtime: Runtime,
+        networks: Networks,
+        images: Images,
+        volumes: Volumes,
+        snapshots: Snapshots,
+        remove: Remove,
+    ) -> None:
+        self._registry = registry
+        self._places = places
+        self._runner = runner
+        self._runtime = runtime
+        self._networks = networks
+        self._images = images
+        self._volumes = volumes
+        self._snapshots = snapshots
+        self._remove = remove
+
+    async def restore(self) -> None:
+        """Afterwards the registry says what is so, and nothing is left that it does not know."""
+        for entry in self._registry:
+            self._hold(entry.container)
+        for entry in self._registry:
+            try:
+                await self._restore(entry)
+            except YurtError as error:
+                log.error("container.restore_failed", container=short(entry.container.id), error=str(error))  # noqa: TRY400
+        await self._sweep()
+        for entry in self._registry:
+            if state.wants_start_with_engine(entry.container.host.restart, entry.container.state) and (
+                entry.container.state.status is Status.EXITED and not entry.container.host.auto_remove
+            ):
+                self._start_again(entry)
+
+    def _hold(self, container: Container) -> None:
+        self._images.hold(container.image_id, container.id)
+        for point in container.mounts:
+            if point.kind == "volume":
+                try:
+                    self._volumes.hold(point.name, container.id)
+                except NotFound:
+                    log.warning("container.volume_missing", container=short(container.id), volume=point.name)
+
+    async def _restore(self, entry: Entry) -> None:
+        container = entry.container
+        shim = Shims.connect(self._places.bundle(container.id))
+        if container.hidden:
+            if shim is not None:
+                shim.close()
+            await self._discard(entry)
+            return
+        if shim is not None and await self._adopted(entry, shim):
+            return
+        await self._ended_meanwhile(entry)
+
+    async def _adopted(self, entry: Entry, shim: ShimConnection) -> bool:
+        """Take up a run whose shim lives; return False when the start had not come to a process."""
+        try:
+            outcome = await asyncio.wait_for(asyncio.shield(shim.started), PATIENCE)
+        except TimeoutError:
+            outcome = None
+        if not isinstance(outcome, Started):
+            shim.close()
+            return False
+        container = entry.container
+        if container.state.status not in state.ALIVE:
+            # The engine was killed between the start and its record.
+            self._registry.update(
+                entry,
+                lambda current: replace(
+                    current,
+                    state=state.started(
+                        replace(current.state, status=Status.CREATED),
+                        pid=outcome.pid,
+                        time_ns=outcome.time_ns,
+                        has_healthcheck=current.config.healthcheck is not None,
+                    ),
+                ),
+            )
+        if not shim.exited.done():
+            try:
+                sandbox = await self._networks.adopt(
+                    self._runner.sandbox_request(container), container.networks, container.ports
+                )
+            except YurtError as error:
+                log.error("container.network_lost", container=short(container.id), error=str(error))  # noqa: TRY400
+            else:
+                self._registry.update(
+                    entry,
+                    lambda current: replace(current, networks=sandbox.endpoints, ports=sandbox.ports),
+                )
+        self._runner.supervise(entry, shim)
+        log.info("container.adopted", container=short(container.id), pid=entry.container.state.pid)
+        return True
+
+    async def _ended_meanwhile(self, entry: Entry) -> None:
+        """No shim: the container is not running, whatever its record says."""
+        container = entry.container
+        recorded = self._runner.recorded_exit(container.id)
+        unseen = recorded is not None and recorded.time_ns > container.state.started_ns
+        if container.state.status in state.ALIVE or (unseen and container.state.status is Status.CREATED):
+            if container.state.status is Status.CREATED:
+                entry.container = replace(
+                    container,
+                    state=replace(container.state, status=Status.RUNNING, started_ns=container.created_ns),
+                )
+            if not unseen:
+                # An exit from an earlier run says nothing about this one.
+                self._places.exit_file(container.id).unlink(missing_ok=True)
+            exited, error = await self._runner.lost(entry.container)
+            entry.keep = True  # policies are looked at when all containers are back
+            await self._runner.clean_up(entry)
+            self._runner.record_exit(entry, exited, error=error)
+            entry.keep = False
+        else:
+            await self._runtime.delete(container.id)
+            bundle = self._places.bundle(container.id)
+            if bundle.exists():
+                await asyncio.to_thread(rootfs.unmount_all, bundle)
+                shutil.rmtree(bundle, ignore_errors=True)
+        if container.state.status is Status.RESTARTING:
+            self._runner.restart_later(entry, state.FIRST_DELAY)
+        if container.state.status is Status.REMOVING or (
+            container.host.auto_remove and entry.container.state.status is Status.EXITED
+        ):
+            await self._remove(entry, volumes=True)
+
+    async def _discard(self, entry: Entry) -> None:
+        """A build step that the engine did not live to finish."""
+        await self._runtime.delete(entry.container.id)
+        await self._runner.clean_up(entry)
+        await self._remove(entry, volumes=True)
+
+    async def _sweep(self) -> None:
+        """Remove what belongs to no container: of a create or a removal that was cut short."""
+        for parent in (self._places.bundle("x").parent, self._places.state("x").parent):
+            parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+            for name in os.listdir(parent):
+                if name not in self._registry:
+                    await self._runtime.delete(name)
+                    await asyncio.to_thread(rootfs.unmount_all, parent / name)
+                    shutil.rmtree(parent / name, ignore_errors=True)
+        for key in self._snapshots.keys():  # noqa: SIM118 - a method of the snapshotter, not a mapping
+            if key not in self._registry:
+                self._snapshots.remove(key)
+
+    def _start_again(self, entry: Entry) -> None:
+        """Have its policy start it, as if it had just ended."""
+        self._registry.update(
+            entry, lambda current: replace(current, state=replace(current.state, status=Status.RESTARTING))
+        )
+        self._runner.restart_later(entry, state.FIRST_DELAY)

@@ -1,0 +1,129 @@
+"""A container's file system seen from the host: mount and unmount it, look into it, copy out of it.
+
+Whatever is opened in it is opened as if its root were the root directory, so its symbolic links lead nowhere else.
+Everything here blocks; the service decides what is quick enough for the event loop.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from yurt.engine.containers import users
+from yurt.errors import Internal, Unavailable, translated
+from yurt.linux import syscall
+from yurt.linux.mount import mounted_below, unmount
+from yurt.linux.overlay import OverlayMount
+
+_LARGEST_PASSWD = 16 * 1024 * 1024
+
+
+def mount(overlay: OverlayMount, target: Path) -> None:
+    """Mount at *target*, made if missing; whatever was mounted there before is gone."""
+    target.mkdir(parents=True, exist_ok=True)
+    if os.path.ismount(target):
+        unmount_all(target)
+    if overlay.volatile and overlay.work is not None:
+        # The mark of an earlier volatile mount: the kernel refuses the folder, because after a crash of the host
+        # its content would be a guess. Throw-away containers do not outlive one, so it was no crash.
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(overlay.work / "work" / "incompat" / "volatile")
+    with translated({OSError: Unavailable}, f"cannot mount the container's file system at {target}"):
+        overlay.mount(target)
+
+
+def unmount_all(target: Path) -> None:
+    """Afterwards nothing is mounted at *target* or below."""
+    for point in mounted_below(target):
+        unmount(point, lazy=True)
+
+
+def read_file(root: Path, path: str) -> str:
+    """Return a text file of the container; "" when it has none."""
+    try:
+        with _opened_root(root) as root_fd, os.fdopen(syscall.open_in_root(root_fd, path), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return ""
+            return file.read(_LARGEST_PASSWD).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def resolve_user(root: Path, user: str, *, add: Sequence[str] = ()) -> users.User:
+    """Return who *user* is in the container mounted at *root*."""
+    return users.resolve(user, read_file(root, "/etc/passwd"), read_file(root, "/etc/group"), add=add)
+
+
+@contextlib.contextmanager
+def _opened_root(root: Path) -> Iterator[int]:
+    descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def copy_up(root: Path, path: str, volume: Path) -> None:
+    """Fill the empty folder *volume* with what the container has at *path*: content, owners, modes, attributes.
+
+    Nothing there, or no folder: *volume* stays as it is.
+    """
+    with _opened_root(root) as root_fd:
+        try:
+            source = syscall.open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        try:
+            with translated(
+                {OSError: Internal, shutil.Error: Internal}, f"cannot fill the volume for {path}"
+            ):
+                # The descriptor's name: the way to the folder is walked once, inside the container's root.
+                _copy_folder(Path(f"/proc/self/fd/{source}"), volume, {})
+        finally:
+            os.close(source)
+
+
+def _copy_folder(source: Path, target: Path, linked: dict[tuple[int, int], Path]) -> None:
+    """Copy the entries of a folder, and its own owner and mode. *linked* finds files with several names again."""
+    with os.scandir(source) as entries:
+        for entry in entries:
+            _copy_entry(Path(entry.path), target / entry.name, linked)
+    _copy_attributes(source, target, os.stat(source))
+
+
+def _copy_entry(source: Path, target: Path, linked: dict[tuple[int, int], Path]) -> None:
+    status = os.lstat(source)
+    mode = status.st_mode
+    if status.st_nlink > 1 and not stat.S_ISDIR(mode):
+        key = (status.st_dev, status.st_ino)
+        if key in linked:
+            os.link(linked[key], target, follow_symlinks=False)
+            return
+        linked[key] = target
+    if stat.S_ISDIR(mode):
+        target.mkdir()
+        _copy_folder(source, target, linked)
+        return
+    if stat.S_ISLNK(mode):
+        os.symlink(os.readlink(source), target)
+        os.lchown(target, status.st_uid, status.st_gid)
+        return
+    if stat.S_ISREG(mode):
+        shutil.copyfile(source, target, follow_symlinks=False)
+    elif not stat.S_ISSOCK(mode):
+        os.mknod(target, mode, status.st_rdev)
+    else:
+        return  # a socket without its process is nothing
+    _copy_attributes(source, target, status)
+
+
+def _copy_attributes(source: Path, target: Path, status: os.stat_result) -> None:
+    os.chown(target, status.st_uid, status.st_gid)
+    for name in os.listxattr(source):
+        if not name.startswith(("trusted.overlay.", "user.overlay.")):
+            with contextlib.suppress(OSError):  # a label that only the kernel may set
+                os.setxattr(target, name, os.getxattr(source, name))
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))

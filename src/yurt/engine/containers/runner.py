@@ -1,0 +1,465 @@
+"""The run of a container: from its start to its exit, with all that is acquired for it and undone after it."""
+
+import asyncio
+import contextlib
+import json
+import select
+import shutil
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from yurt.engine.containers import rootfs, signals, spec, state
+from yurt.engine.containers.attach import pair
+from yurt.engine.containers.model import Container, Status
+from yurt.engine.containers.ports import Networks, Snapshots
+from yurt.engine.containers.registry import Entry, PendingAttach, Places, Registry
+from yurt.engine.containers.tasks import Background
+from yurt.engine.events import Events
+from yurt.engine.networks.model import PortBinding, Sandbox, SandboxRequest
+from yurt.errors import Conflict, Internal, InvalidArgument, YurtError
+from yurt.ids import short
+from yurt.linux import cgroup
+from yurt.linux.runc import Runtime
+from yurt.linux.shims import Exited, Failed, ShimConnection, Shims, exited_from
+from yurt.oci.runtime_spec import runtime_spec
+from yurt.shim.monitor import Request
+
+log = structlog.get_logger()
+
+STOP_TIMEOUT = 10.0  # seconds, Docker's default
+KILL_PATIENCE = 30.0  # seconds that the kernel gets to end a killed process
+KILLED = 137
+_LOST = "the shim of the container was lost, and what still ran of it was killed"
+
+
+class StartFailed(InvalidArgument):
+    """The runtime refused; *exit_code* is what Docker's CLI ends with: 127 not found, 126 not executable."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Runner:
+    """Starts containers, hears of their exits, cleans up, and starts again what its policy wants running."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        places: Places,
+        networks: Networks,
+        snapshots: Snapshots,
+        events: Events,
+        runtime: Runtime,
+        shims: Shims,
+        background: Background,
+        remove: Callable[[Entry], Coroutine[Any, Any, None]],
+        watch_health: Callable[[Entry], None],
+    ) -> None:
+        """*remove* removes a --rm container, *watch_health* begins to ask one's health."""
+        self._remove = remove
+        self._watch_health = watch_health
+        self._registry = registry
+        self._places = places
+        self._networks = networks
+        self._snapshots = snapshots
+        self._events = events
+        self._runtime = runtime
+        self._shims = shims
+        self._background = background
+        self._encoder = msgspec.json.Encoder()
+
+    # ---- start
+
+    async def start(self, entry: Entry) -> None:
+        """Start the container; its lock is held. If that fails, all is as before but for the error in its state."""
+        if entry.over is not None:
+            await entry.over
+        container = entry.container
+        try:
+            async with AsyncExitStack() as undo:
+                shim, sandbox, pid, started_ns = await self._launch(entry, undo)
+                undo.pop_all()
+        except YurtError as error:
+            self._start_failed(entry, error)
+            raise
+        self._registry.update(
+            entry,
+            lambda current: replace(
+                current,
+                state=state.started(
+                    current.state,
+                    pid=pid,
+                    time_ns=started_ns,
+                    has_healthcheck=container.config.healthcheck is not None
+                    and container.config.healthcheck.test[:1] != ("NONE",),
+                ),
+                networks=sandbox.endpoints,
+                ports=sandbox.ports,
+            ),
+        )
+        self.publish(entry, "start")
+        self.supervise(entry, shim)
+
+    async def _launch(self, entry: Entry, undo: AsyncExitStack) -> tuple[ShimConnection, Sandbox, int, int]:
+        container = entry.container
+        key = container.id
+        bundle = self._places.bundle(key)
+        bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
+        undo.callback(shutil.rmtree, bundle, ignore_errors=True)
+        # The kernel sets up the network in another thread while the file system is mounted here.
+        opening = asyncio.create_task(
+            self._networks.open_sandbox(self.sandbox_request(container)), name=f"sandbox {short(key)}"
+        )
+        undo.push_async_callback(self._undo_sandbox, key, opening)
+        await asyncio.sleep(0)
+        root = self._places.rootfs(key)
+        overlay = self._snapshots.mount_spec(key, volatile=container.host.auto_remove or container.hidden)
+        rootfs.mount(overlay, root)
+        undo.callback(rootfs.unmount_all, root)
+        user = rootfs.resolve_user(root, container.config.user, add=container.host.group_add)
+        sandbox = await opening
+        self._write_etc(container, sandbox)
+        around = spec.Surroundings(root, self._places.state(key), sandbox.netns, user, self.pid_of)
+        document = runtime_spec(spec.build(container, around))
+        (bundle / "config.json").write_bytes(self._encoder.encode(document))
+        exit_file = self._places.exit_file(key)
+        exit_file.unlink(missing_ok=True)
+        request = self._shim_request(entry, bundle, exit_file)
+        waiting, entry.pending = entry.pending, []
+        try:
+            shim = self._shims.spawn(request, [attach.sock for attach in waiting])
+        except OSError as error:
+            raise Internal(f"cannot start a shim for container {container.name}: {error}") from error
+        undo.callback(shim.close)
+        outcome = await shim.started
+        if isinstance(outcome, Failed):
+            raise start_error(outcome.error, "create")
+        return shim, sandbox, outcome.pid, outcome.time_ns
+
+    async def _undo_sandbox(self, container_id: str, opening: "asyncio.Task[Sandbox]") -> None:
+        with contextlib.suppress(YurtError):  # it failed: that error is on its way to the caller
+            await opening
+        await self._networks.close_sandbox(container_id)
+
+    def _shim_request(self, entry: Entry, bundle: Path, exit_file: Path) -> Request:
+        container = entry.container
+        self.prune_pending(entry)
+        return Request(
+            directory=str(bundle),
+            argv=self._runtime.run_argv(container.id, tty=container.config.tty),
+            tty=container.config.tty,
+            open_stdin=container.config.open_stdin,
+            stdin_once=container.config.stdin_once,
+            log="" if container.host.log_driver == "none" else str(self._places.log(container.id)),
+            exit_file=str(exit_file),
+            state_directory=str(self._runtime.state_directory(container.id)),
+            attach=[attach.wish for attach in entry.pending],
+        )
+
+    def _write_etc(self, container: Container, sandbox: Sandbox) -> None:
+        folder = self._places.state(container.id)
+        for name, text in (
+            ("hosts", sandbox.hosts),
+            ("hostname", spec.hostname_of(container) + "\n"),
+            ("resolv.conf", sandbox.resolv_conf),
+        ):
+            # Written in place: a running container's bind mount shows this very file.
+            (folder / name).write_text(text)
+
+    def _start_failed(self, entry: Entry, error: YurtError) -> None:
+        entry.close_pending()
+        code = error.exit_code if isinstance(error, StartFailed) else 128
+        self._registry.update(
+            entry,
+            lambda current: replace(
+                current, state=replace(current.state, exit_code=code, error=error.message)
+            ),
+        )
+
+    def sandbox_request(self, container: Container) -> SandboxRequest:
+        """Return what the container asks of the network."""
+        host = container.host
+        mode = host.network_mode
+        if mode.startswith("container:"):
+            other = self._registry.find(mode.removeprefix("container:"))
+            if not other.is_alive:
+                raise Conflict(
+                    f"cannot join network of a non running container: {other.container.id}",
+                    hint="start it first",
+                )
+            mode = f"container:{other.container.id}"
+        ports = list(host.ports)
+        if host.publish_all:
+            published = {(port.container_port, port.protocol) for port in ports}
+            for exposed in container.config.exposed_ports:
+                number, _slash, protocol = exposed.partition("/")
+                if number.isdecimal() and (int(number), protocol or "tcp") not in published:
+                    ports.append(PortBinding(int(number), protocol or "tcp"))
+        return SandboxRequest(
+            container_id=container.id,
+            name=container.name,
+            hostname=spec.hostname_of(container),
+            mode=mode,
+            endpoints=container.endpoints,
+            ports=tuple(ports),
+            dns=host.dns,
+            dns_search=host.dns_search,
+            dns_options=host.dns_options,
+            extra_hosts=host.extra_hosts,
+        )
+
+    def pid_of(self, ref: str) -> int:
+        """Return the process number of a running container that another one joins."""
+        other = self._registry.find(ref)
+        if not other.is_alive:
+            raise Conflict(f"cannot join container {other.container.name}: it is not running")
+        return other.container.state.pid
+
+    @staticmethod
+    def prune_pending(entry: Entry) -> None:
+        """Forget the attach streams whose client has gone."""
+        poll = select.poll()
+        for attach in entry.pending:
+            poll.register(attach.sock, 0)
+        gone = {number for number, mask in poll.poll(0) if mask & (select.POLLHUP | select.POLLERR)}
+        for attach in [one for one in entry.pending if one.sock.fileno() in gone]:
+            entry.pending.remove(attach)
+            attach.sock.close()
+
+    # ---- exit
+
+    def supervise(self, entry: Entry, shim: ShimConnection) -> None:
+        """From now on hear of the exit of the run behind *shim*."""
+        entry.shim = shim
+        entry.over = asyncio.get_running_loop().create_future()
+        over = entry.over
+
+        async def hear() -> None:
+            try:
+                await self._ended(entry, await shim.exited)
+            finally:
+                if not over.done():
+                    over.set_result(None)
+
+        self._background.start(hear(), name=f"container {short(entry.container.id)}")
+        self._watch_health(entry)
+
+    async def _ended(self, entry: Entry, exited: Exited | None) -> None:
+        """The run is over: clean up, then tell."""
+        if entry.health_task is not None:
+            entry.health_task.cancel()
+            entry.health_task = None
+        error = ""
+        if exited is None:
+            exited, error = await self.lost(entry.container)
+        await self.clean_up(entry)
+        self.record_exit(entry, exited, error=error)
+
+    async def lost(self, container: Container) -> tuple[Exited, str]:
+        """The shim is gone. Return the exit it wrote down; else kill what still runs, and say so."""
+        recorded = self.recorded_exit(container.id)
+        await self._runtime.delete(container.id)
+        if recorded is not None:
+            return recorded, ""
+        log.warning("container.lost", container=short(container.id))
+        return Exited(KILLED, oom_killed=False, time_ns=time.time_ns()), _LOST
+
+    def recorded_exit(self, container_id: str) -> Exited | None:
+        """Return the exit that the shim of the last run wrote down."""
+        try:
+            return exited_from(json.loads(self._places.exit_file(container_id).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError):
+            log.warning("container.exit_unreadable", container=short(container_id))
+            return None
+
+    async def clean_up(self, entry: Entry) -> None:
+        """Undo what the start acquired; goes on past failures."""
+        container = entry.container
+        if entry.shim is not None:
+            entry.shim.close()
+            entry.shim = None
+        try:
+            await self._networks.close_sandbox(container.id)
+        except YurtError as error:
+            log.error("container.sandbox_left", container=short(container.id), error=str(error))  # noqa: TRY400
+        bundle = self._places.bundle(container.id)
+        try:
+            if container.host.auto_remove or container.hidden:
+                self._remove_bundle(bundle)
+            else:
+                # Unmounting writes the upper layer to the disk: not on the event loop.
+                await asyncio.to_thread(self._remove_bundle, bundle)
+        except OSError as error:
+            log.error("container.bundle_left", container=short(container.id), error=str(error))  # noqa: TRY400
+
+    @staticmethod
+    def _remove_bundle(bundle: Path) -> None:
+        rootfs.unmount_all(bundle)
+        shutil.rmtree(bundle, ignore_errors=True)
+
+    def record_exit(self, entry: Entry, exited: Exited, *, error: str = "") -> None:
+        """Store the exit, tell who waits, and do what the policy says."""
+        before = entry.container.state
+        policy = entry.container.host.restart
+        retry = (
+            not entry.keep
+            and not entry.container.hidden
+            and state.wants_restart(policy, before, exit_code=exited.code)
+        )
+        ended = state.exited(
+            before,
+            code=exited.code,
+            oom_killed=exited.oom_killed,
+            time_ns=exited.time_ns,
+            retry=retry,
+            error=error,
+        )
+        entry.container = replace(entry.container, state=ended, networks=(), ports=())
+        removes = entry.container.host.auto_remove and not entry.keep
+        if not removes:
+            self._registry.save(entry.container)
+        if exited.oom_killed:
+            self.publish(entry, "oom")
+        lasted = max(0, exited.time_ns - before.started_ns) // 1_000_000_000
+        self.publish(entry, "die", exitCode=str(exited.code), execDuration=str(lasted))
+        entry.notify("next-exit", "not-running")
+        if removes:
+            self._background.start(self._remove(entry), name=f"remove {short(entry.container.id)}")
+        if retry:
+            entry.back_off = entry.back_off.next(ran_for=(exited.time_ns - before.started_ns) / 1e9)
+            self.restart_later(entry, entry.back_off.delay)
+
+    def restart_later(self, entry: Entry, delay: float) -> None:
+        """Start the container after *delay* seconds, unless someone stops it before."""
+        entry.restart_task = self._background.start(
+            self._restart(entry, delay), name=f"restart {short(entry.container.id)}"
+        )
+
+    async def _restart(self, entry: Entry, delay: float) -> None:
+        await asyncio.sleep(delay)
+        async with entry.lock:
+            entry.restart_task = None
+            if entry.container.state.status is not Status.RESTARTING:
+                return
+            count = entry.container.state.restart_count + 1
+            try:
+                await self.start(entry)
+            except YurtError as error:
+                log.error("container.restart_failed", container=short(entry.container.id), error=str(error))  # noqa: TRY400
+                self._registry.update(
+                    entry,
+                    lambda current: replace(
+                        current,
+                        state=replace(current.state, status=Status.EXITED, finished_ns=time.time_ns()),
+                    ),
+                )
+                return
+            self._registry.update(
+                entry,
+                lambda current: replace(current, state=replace(current.state, restart_count=count)),
+            )
+
+    # ---- signals
+
+    async def stop(self, entry: Entry, *, timeout: float | None, signal: str | None) -> None:
+        """Ask the process to end, and make it end after *timeout* seconds (negative: never); its lock is held."""
+        container = entry.container
+        number = signals.parse(signal or container.config.stop_signal or "TERM")
+        if timeout is None:
+            asked = container.config.stop_timeout
+            timeout = STOP_TIMEOUT if asked is None else asked
+        over, shim = entry.over, entry.shim
+        if over is None or shim is None:
+            return
+        shim.kill(number)
+        self.publish(entry, "kill", signal=str(number))
+        self.thaw(entry)
+        if timeout >= 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(over), timeout or 0.001)
+            if not over.done():
+                await self.kill_hard(entry)
+        await over
+        self.publish(entry, "stop")
+
+    async def kill_hard(self, entry: Entry) -> None:
+        """Kill the process, and wait until the run is over."""
+        over, shim = entry.over, entry.shim
+        if over is None or shim is None:
+            return
+        shim.kill(signals.parse("KILL"))
+        self.thaw(entry)
+        self.publish(entry, "kill", signal="9")
+        try:
+            await asyncio.wait_for(asyncio.shield(over), KILL_PATIENCE)
+        except TimeoutError:
+            raise Internal(
+                f"cannot kill container {entry.container.name}: PID {entry.container.state.pid} is still there "
+                f"{KILL_PATIENCE:.0f} seconds after SIGKILL",
+                hint="a process that waits for a device or a network file system cannot be killed",
+            ) from None
+
+    def thaw(self, entry: Entry) -> None:
+        """Let a paused container run, so that signals reach it."""
+        if entry.container.state.status is Status.PAUSED:
+            with contextlib.suppress(OSError):
+                cgroup.Cgroup(entry.container.id).thaw()
+            self._registry.update(
+                entry, lambda current: replace(current, state=replace(current.state, status=Status.RUNNING))
+            )
+
+    # ---- small things
+
+    def publish(self, entry: Entry, action: str, **attributes: str) -> None:
+        """Tell the listeners, with the attributes that Docker gives."""
+        container = entry.container
+        if container.hidden:
+            return
+        self._events.publish(
+            "container",
+            action,
+            container.id,
+            {
+                **container.config.labels,
+                "image": container.config.image,
+                "name": container.name,
+                **attributes,
+            },
+        )
+
+    def pend_attach(self, entry: Entry, wish: dict[str, bool]) -> socket.socket:
+        """Return the client's end of a stream that the next start connects."""
+        self.prune_pending(entry)
+        ours, theirs = pair()
+        entry.pending.append(PendingAttach(theirs, wish))
+        return ours
+
+
+def start_error(text: str, doing: str) -> YurtError:
+    """Return Docker's error for what the runtime said; the CLI derives its exit code from the words."""
+    text = text.replace("runc run failed", f"runc {doing} failed")
+    if doing == "create":
+        message = (
+            "failed to create task for container: failed to create shim task: "
+            f"OCI runtime create failed: {text}: unknown"
+        )
+    else:
+        message = f"OCI runtime exec failed: {text}: unknown"
+    lowered = text.lower()
+    if "permission denied" in lowered or "is a directory" in lowered or "exec format error" in lowered:
+        return StartFailed(message, exit_code=126)
+    if "executable file not found" in lowered or "no such file or directory" in lowered:
+        return StartFailed(message, exit_code=127)
+    return Internal(message)

@@ -1,0 +1,680 @@
+"""ContainerService: all that can be asked of containers. What a run needs is in `runner`, the rest in its siblings."""
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from yurt.engine.containers import health, logs, merge, mounts, names, rootfs, signals, spec, state, stats
+from yurt.engine.containers.attach import AttachStream, RecordedStream
+from yurt.engine.containers.execs import Execs
+from yurt.engine.containers.model import (
+    Container,
+    CreateRequest,
+    Exec,
+    ExecRequest,
+    Health,
+    HostConfig,
+    LogLine,
+    LogQuery,
+    MountPoint,
+    MountRequest,
+    Resources,
+    RestartPolicy,
+    Status,
+)
+from yurt.engine.containers.ports import Documents, Images, Networks, Snapshots, Volumes
+from yurt.engine.containers.processes import table
+from yurt.engine.containers.registry import Entry, Places, Registry, Waiter, WaitResult
+from yurt.engine.containers.restore import Restorer
+from yurt.engine.containers.runner import Runner
+from yurt.engine.containers.tasks import Background
+from yurt.engine.events import Events
+from yurt.engine.images.model import Image
+from yurt.engine.networks.model import EndpointRequest
+from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, NotModified, YurtError
+from yurt.ids import new_id, short
+from yurt.linux import cgroup
+from yurt.linux.runc import Runtime
+from yurt.linux.shims import Shims, dial
+from yurt.settings import EngineSettings
+
+log = structlog.get_logger()
+
+STATS_INTERVAL = 1.0  # seconds
+
+
+class ContainerService:
+    """Containers, from create to remove. References are an id, its unique beginning, or a name."""
+
+    def __init__(
+        self,
+        *,
+        images: Images,
+        networks: Networks,
+        volumes: Volumes,
+        events: Events,
+        runtime: Runtime,
+        documents: Documents,
+        snapshots: Snapshots,
+        settings: EngineSettings,
+    ) -> None:
+        self._images = images
+        self._networks = networks
+        self._volumes = volumes
+        self._runtime = runtime
+        self._snapshots = snapshots
+        self._places = Places(settings)
+        self._background = Background()
+        self._shims = Shims(settings.run)
+        self._registry = Registry(documents)
+        self._runner = Runner(
+            registry=self._registry,
+            places=self._places,
+            networks=networks,
+            snapshots=snapshots,
+            events=events,
+            runtime=runtime,
+            shims=self._shims,
+            background=self._background,
+            remove=self._auto_remove,
+            watch_health=self._watch_health,
+        )
+        self._execs = Execs(
+            places=self._places,
+            runtime=runtime,
+            shims=self._shims,
+            background=self._background,
+            publish=self._runner.publish,
+        )
+
+    # ---- the engine's own life
+
+    async def restore(self) -> None:
+        """Find everything as it is: afterwards running containers are supervised again, with their logs and exits whole.
+
+        What an interrupted call left is cleaned up, and containers are started that their policy wants running.
+        """
+        self._shims.warm()
+        self._registry.load()
+        await Restorer(
+            registry=self._registry,
+            places=self._places,
+            runner=self._runner,
+            runtime=self._runtime,
+            networks=self._networks,
+            images=self._images,
+            volumes=self._volumes,
+            snapshots=self._snapshots,
+            remove=self._removed,
+        ).restore()
+
+    async def shutdown(self) -> None:
+        """Let go of everything; containers stay as they are."""
+        await self._background.close()
+        for entry in self._registry:
+            entry.close_pending()
+            if entry.shim is not None:
+                entry.shim.close()
+        self._shims.close()
+
+    # ---- create, find, remove
+
+    async def create(
+        self, request: CreateRequest, *, image: Image | None = None
+    ) -> tuple[Container, tuple[str, ...]]:
+        """Make a container that is not started; return it, and warnings about what this host cannot do.
+
+        If it fails, nothing of it is left.
+        """
+        image = image or self._images.get(request.config.image)
+        config = merge.merged(request.config, image.config)
+        path, args = merge.command(config)
+        spec.check(config, request.host)
+        container_id = new_id()
+        name = self._chosen_name(request.name)
+        async with AsyncExitStack() as undo:
+            self._registry.reserve(name, container_id)
+            undo.callback(self._registry.let_go, name)
+            requests = mounts.planned(
+                request.host.mounts,
+                inherited=mounts.inherited(request.host.volumes_from, self.get),
+                image_volumes=config.volumes,
+            )
+            points = await mounts.acquire(requests, self._volumes, container_id, undo)
+            self._images.hold(image.id, container_id)
+            undo.callback(self._images.release, image.id, container_id)
+            self._snapshots.prepare(container_id, image.chain_id)
+            undo.callback(self._snapshots.remove, container_id)
+            folder = self._places.state(container_id)
+            folder.mkdir(mode=0o711, parents=True)
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+            await self._fill_volumes(container_id, points, requests)
+            container = Container(
+                id=container_id,
+                name=name,
+                created_ns=time.time_ns(),
+                image_id=str(image.id),
+                config=config,
+                host=self._resolved(request),
+                endpoints=request.endpoints,
+                path=path,
+                args=args,
+                mounts=points,
+                hidden=request.hidden,
+            )
+            entry = self._registry.add(container)
+            undo.pop_all()
+        self._runner.publish(entry, "create")
+        return container, spec.warnings(request.host)
+
+    def _chosen_name(self, asked: str | None) -> str:
+        return names.checked(asked) if asked else names.invented(self._registry.has_name)
+
+    def _resolved(self, request: CreateRequest) -> HostConfig:
+        """Name the containers that this one joins by their ids: a name could later mean another."""
+        host = request.host
+
+        def resolved(mode: str) -> str:
+            if not mode.startswith("container:"):
+                return mode
+            return f"container:{self.get(mode.removeprefix('container:')).id}"
+
+        return replace(
+            host,
+            network_mode=resolved(host.network_mode),
+            ipc_mode=resolved(host.ipc_mode),
+            pid_mode=resolved(host.pid_mode),
+        )
+
+    async def _fill_volumes(
+        self, container_id: str, points: tuple[MountPoint, ...], requests: tuple[MountRequest, ...]
+    ) -> None:
+        """Copy what the image has at the place of a new, empty volume into it."""
+        by_target = {mounts.normal(request.target): request for request in requests}
+        empty = mounts.to_fill(points, by_target)
+        if not empty:
+            return
+        overlay = self._snapshots.mount_spec(container_id, volatile=True)
+        read_only = replace(overlay, lower=overlay.lower, upper=None, work=None, volatile=False)
+        root = self._places.rootfs(container_id)
+
+        def fill() -> None:
+            rootfs.mount(read_only, root)
+            try:
+                for point in empty:
+                    rootfs.copy_up(root, point.target, Path(point.source))
+            finally:
+                rootfs.unmount_all(root)
+                shutil.rmtree(self._places.bundle(container_id), ignore_errors=True)
+
+        await asyncio.to_thread(fill)
+
+    def get(self, ref: str) -> Container:
+        """Return the container; NotFound when there is none."""
+        return self._registry.find(ref).container
+
+    def list(self) -> tuple[Container, ...]:
+        """Return all containers but the hidden ones, newest first."""
+        found = [entry.container for entry in self._registry if not entry.container.hidden]
+        return tuple(sorted(found, key=lambda container: container.created_ns, reverse=True))
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Give it another name; Conflict when another container has that."""
+        entry = self._registry.find(ref)
+        name = names.checked(name)
+        old = entry.container.name
+        if name == old:
+            raise InvalidArgument("Renaming a container with the same name as its current name")
+        self._registry.reserve(name, entry.container.id)
+        self._registry.let_go(old)
+        self._registry.update(entry, lambda current: replace(current, name=name))
+        self._runner.publish(entry, "rename", oldName=f"/{old}")
+
+    async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove it; afterwards nothing of it is left. A running one only with *force*, which kills it."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            status = entry.container.state.status
+            if status in state.ACTIVE:
+                if not force:
+                    advice = (
+                        "container is paused and must be unpaused first"
+                        if status is Status.PAUSED
+                        else f"container is {status}: stop the container before removing or force remove"
+                    )
+                    raise Conflict(f'cannot remove container "{entry.container.name}": {advice}')
+                await self._end(entry)
+            elif entry.over is not None:
+                await entry.over
+            await self._removed(entry, volumes=volumes)
+
+    async def _end(self, entry: Entry) -> None:
+        """Kill it, and have its restart policy and --rm do nothing about it."""
+        self._mark_stopped(entry)
+        entry.keep = True
+        try:
+            if entry.is_alive:
+                await self._runner.kill_hard(entry)
+            self._cancel_restart(entry)
+        finally:
+            entry.keep = False
+
+    async def _auto_remove(self, entry: Entry) -> None:
+        """--rm: remove it after its end, its anonymous volumes too."""
+        async with entry.lock:
+            if entry.container.id in self._registry and not entry.is_alive:
+                await self._removed(entry, volumes=True)
+
+    async def _removed(self, entry: Entry, *, volumes: bool) -> None:
+        """Give back all that `create` took; goes on past failures, and tells of them in the log."""
+        container = entry.container
+        if container.id not in self._registry:
+            raise NotFound(f"No such container: {container.id}")
+        entry.close_pending()
+        entry.container = replace(container, state=replace(container.state, status=Status.REMOVING))
+        self._execs.forget(container.id)
+        self._registry.drop(entry)
+        self._images.release(container.image_id, container.id)
+        for point in container.mounts:
+            if point.kind == "volume":
+                self._volumes.release(point.name, container.id)
+                if volumes:
+                    await self._remove_anonymous(point.name)
+        try:
+            self._snapshots.remove(container.id)
+        except YurtError as error:
+            log.error("container.snapshot_left", container=short(container.id), error=str(error))  # noqa: TRY400
+        folder = self._places.state(container.id)
+        self._background.start(
+            asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True), name=f"remove {short(container.id)}"
+        )
+        self._runner.publish(entry, "destroy")
+        entry.notify("removed", "next-exit", "not-running")
+
+    async def _remove_anonymous(self, name: str) -> None:
+        try:
+            if self._volumes.get(name).anonymous:
+                await self._volumes.remove(name)
+        except (NotFound, Conflict):
+            return  # gone, or another container uses it
+
+    # ---- life
+
+    async def start(self, ref: str) -> None:
+        """Start it; NotModified when it runs. A failed start leaves its error in the state, and removes a --rm one."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            status = entry.container.state.status
+            if status is Status.PAUSED:
+                raise Conflict("cannot start a paused container, try unpause instead")
+            if status is Status.RUNNING:
+                raise NotModified(f"container {entry.container.name} is running already")
+            self._cancel_restart(entry)
+            entry.container = replace(entry.container, state=replace(entry.container.state, restart_count=0))
+            try:
+                await self._runner.start(entry)
+            except YurtError as error:
+                if entry.container.host.auto_remove:
+                    await self._removed(entry, volumes=True)
+                else:
+                    entry.notify("next-exit", error=error.message)
+                raise
+
+    async def stop(self, ref: str, *, timeout: float | None = None, signal: str | None = None) -> None:
+        """Stop it by its stop signal, then by SIGKILL; NotModified when it does not run."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            if entry.container.state.status is Status.RESTARTING:
+                self._mark_stopped(entry)
+                self._cancel_restart(entry)
+                return
+            if not entry.is_alive:
+                raise NotModified(f"container {entry.container.name} is stopped already")
+            self._mark_stopped(entry)
+            await self._runner.stop(entry, timeout=timeout, signal=signal)
+
+    async def restart(self, ref: str, *, timeout: float | None = None, signal: str | None = None) -> None:
+        """Stop it if it runs, and start it."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            entry.keep = True
+            try:
+                if entry.is_alive:
+                    await self._runner.stop(entry, timeout=timeout, signal=signal)
+                self._cancel_restart(entry)
+            finally:
+                entry.keep = False
+            await self._runner.start(entry)
+        self._runner.publish(entry, "restart")
+
+    async def kill(self, ref: str, signal: str = "KILL") -> None:
+        """Send a signal; with SIGKILL, return when it has ended."""
+        entry = self._registry.find(ref)
+        number = signals.parse(signal)
+        container = entry.container
+        if not entry.is_alive or entry.shim is None:
+            raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
+        ends = {signals.parse("KILL"), signals.parse(container.config.stop_signal or "TERM")}
+        if number in ends:
+            self._mark_stopped(entry)
+        if number == signals.parse("KILL"):
+            await self._runner.kill_hard(entry)
+            return
+        entry.shim.kill(number)
+        self._runner.publish(entry, "kill", signal=str(number))
+
+    def _mark_stopped(self, entry: Entry) -> None:
+        """Note that a person wants it stopped, so that its policy does not start it again."""
+        self._registry.update(
+            entry, lambda current: replace(current, state=replace(current.state, stopped_by_user=True))
+        )
+
+    def _cancel_restart(self, entry: Entry) -> None:
+        """Keep a restarting container from being started again; it is exited then."""
+        if entry.restart_task is not None:
+            entry.restart_task.cancel()
+            entry.restart_task = None
+        if entry.container.state.status is Status.RESTARTING:
+            self._registry.update(
+                entry,
+                lambda current: replace(
+                    current, state=replace(current.state, status=state.after(Status.RESTARTING, "die"))
+                ),
+            )
+            entry.notify("not-running")
+
+    async def pause(self, ref: str) -> None:
+        """Freeze its processes."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            container = entry.container
+            if container.state.status is Status.PAUSED:
+                raise Conflict(f"Container {container.id} is already paused")
+            if container.state.status is not Status.RUNNING:
+                raise Conflict(f"Container {container.id} is not running")
+            self._freeze(entry, frozen=True)
+        self._runner.publish(entry, "pause")
+
+    async def unpause(self, ref: str) -> None:
+        """Let its processes go on."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            if entry.container.state.status is not Status.PAUSED:
+                raise Conflict(f"Container {entry.container.id} is not paused")
+            self._freeze(entry, frozen=False)
+        self._runner.publish(entry, "unpause")
+
+    def _freeze(self, entry: Entry, *, frozen: bool) -> None:
+        group = cgroup.Cgroup(entry.container.id)
+        try:
+            if frozen:
+                group.freeze()
+            else:
+                group.thaw()
+        except OSError as error:
+            raise Internal(
+                f"cannot {'pause' if frozen else 'unpause'} {entry.container.name}: {error}"
+            ) from error
+        status = state.after(entry.container.state.status, "pause" if frozen else "unpause")
+        self._registry.update(
+            entry, lambda current: replace(current, state=replace(current.state, status=status))
+        )
+
+    def waiter(self, ref: str, condition: str = "not-running") -> Awaitable[WaitResult]:
+        """Return what gives the exit once *condition* holds: not-running, next-exit or removed. Registered now."""
+        if condition not in {"", "not-running", "next-exit", "removed"}:
+            raise InvalidArgument(f"invalid condition: {condition!r}")
+        entry = self._registry.find(ref)
+        future: asyncio.Future[WaitResult] = asyncio.get_running_loop().create_future()
+        current = entry.container.state
+        if condition in {"", "not-running"} and current.status not in state.ACTIVE:
+            future.set_result(WaitResult(current.exit_code, current.error))
+        else:
+            entry.waiters.append(Waiter(condition or "not-running", future))
+        return future
+
+    async def update(
+        self, ref: str, *, resources: Resources | None, restart: RestartPolicy | None
+    ) -> tuple[str, ...]:
+        """Change limits and policy; zero fields stay as they are. A running container gets the limits at once."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            host = entry.container.host
+            if restart is not None:
+                if host.auto_remove and restart.name not in {"", "no"}:
+                    raise InvalidArgument(
+                        "Restart policy cannot be updated because AutoRemove is enabled for the container"
+                    )
+                host = replace(host, restart=restart)
+            if resources is not None:
+                changed = {
+                    name: value
+                    for name in resources.__slots__
+                    if (value := getattr(resources, name)) not in (0, "", (), False)
+                }
+                if changed:
+                    host = replace(host, resources=replace(host.resources, **changed))
+                    spec.check(entry.container.config, host)
+                    if entry.is_alive:
+                        await self._runtime.update(entry.container.id, spec.update_document(host.resources))
+            self._registry.update(entry, lambda current: replace(current, host=host))
+        self._runner.publish(entry, "update")
+        return spec.warnings(host)
+
+    # ---- streams
+
+    async def attach(
+        self,
+        ref: str,
+        *,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+        stream: bool = True,
+        logs: bool = False,
+        detach_keys: bytes = b"",
+    ) -> AttachStream | RecordedStream:
+        """Return the container's stdio. Before its start too: then nothing of the output is missed.
+
+        *logs*: first what it wrote before. Without *stream*, only that.
+        """
+        entry = self._registry.find(ref)
+        container = entry.container
+        tty = container.config.tty
+        if not stream:
+            query = LogQuery(stdout=stdout and logs, stderr=stderr and logs)
+            return RecordedStream(self.logs(container.id, query), tty=tty)
+        if container.state.status is Status.PAUSED:
+            raise Conflict(f"container {container.id} is paused, unpause the container before attach")
+        if container.state.status is Status.RESTARTING:
+            raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+        wish = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "logs": logs}
+        self._runner.publish(entry, "attach")
+        if entry.is_alive and (sock := dial(self._places.bundle(container.id))) is not None:
+            sock.send(json.dumps({"op": "attach", **wish}).encode() + b"\n")
+        else:
+            sock = self._runner.pend_attach(entry, wish)
+        return AttachStream(sock, tty=tty, detach_keys=detach_keys)
+
+    def logs(self, ref: str, query: LogQuery) -> AsyncIterator[LogLine]:
+        """Return the lines of its output that *query* asks for."""
+        entry = self._registry.find(ref)
+        if entry.container.host.log_driver == "none":
+            raise Conflict("configured logging driver does not support reading")
+        return self._log_lines(entry, query)
+
+    async def _log_lines(self, entry: Entry, query: LogQuery) -> AsyncIterator[LogLine]:
+        container_id = entry.container.id
+        path = self._places.log(container_id)
+        sock = dial(self._places.bundle(container_id)) if query.follow and entry.is_alive else None
+        if sock is None:
+            async for line in logs.lines(path, query, finished=not entry.is_alive):
+                yield line
+            return
+        loop = asyncio.get_running_loop()
+        with sock:
+            sock.send(b'{"op": "notify"}\n')
+
+            async def grown() -> bool:
+                try:
+                    return bool(await loop.sock_recv(sock, 4096))
+                except ConnectionResetError:
+                    return False
+
+            async for line in logs.lines(path, query, finished=False, grown=grown):
+                yield line
+
+    async def resize(self, ref: str, *, height: int, width: int) -> None:
+        """Set the size of its terminal."""
+        entry = self._registry.find(ref)
+        if not entry.is_alive or entry.shim is None:
+            raise Conflict(f"container {entry.container.id} is not running")
+        entry.shim.resize(height=height, width=width)
+        self._runner.publish(entry, "resize", height=str(height), width=str(width))
+
+    # ---- looking in
+
+    async def top(
+        self, ref: str, ps_args: str = "-ef"
+    ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Return titles and rows of its processes, as ps(1) of the host prints them."""
+        entry = self._registry.find(ref)
+        if not entry.is_alive:
+            raise Conflict(f"container {entry.container.id} is not running")
+        return await table(cgroup.Cgroup(entry.container.id).pids(), ps_args or "-ef")
+
+    async def stats(
+        self, ref: str, *, stream: bool = True, one_shot: bool = False
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield samples in Docker's form: one a second, or one whose first half was taken a second before."""
+        entry = self._registry.find(ref)
+        previous: dict[str, Any] | None = None
+        if not stream and not one_shot and entry.is_alive:
+            previous = stats.sample(entry.container, None)
+            await asyncio.sleep(STATS_INTERVAL)
+        while True:
+            previous = stats.sample(entry.container, previous)
+            yield previous
+            if not stream or entry.container.id not in self._registry:
+                return
+            await asyncio.sleep(STATS_INTERVAL)
+
+    async def size(self, ref: str) -> tuple[int, int]:
+        """Return the bytes that it wrote, and those of its whole file system."""
+        container = self.get(ref)
+        written = await asyncio.to_thread(self._snapshots.usage, container.id)
+        try:
+            below = self._images.get(container.image_id).size
+        except NotFound:
+            below = 0
+        return written, written + below
+
+    # ---- execs
+
+    async def exec_create(self, ref: str, request: ExecRequest) -> Exec:
+        """Note a process to run in it; Conflict when the container does not run."""
+        return self._execs.create(self._registry.find(ref), request)
+
+    async def exec_start(
+        self,
+        exec_id: str,
+        *,
+        detach: bool,
+        tty: bool | None = None,  # noqa: ARG002 - fixed at exec_create
+    ) -> AttachStream | None:
+        """Run it; return its stream unless detached."""
+        return await self._execs.start(exec_id, detach=detach)
+
+    def exec_get(self, exec_id: str) -> Exec:
+        return self._execs.get(exec_id)
+
+    def exec_ids(self, ref: str) -> tuple[str, ...]:
+        return self._execs.of(self.get(ref).id)
+
+    async def exec_resize(self, exec_id: str, *, height: int, width: int) -> None:
+        self._execs.resize(exec_id, height=height, width=width)
+
+    # ---- networks
+
+    async def connect(self, network: str, ref: str, request: EndpointRequest) -> None:
+        """Put it on one more network, now if it runs, and at each start."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            found = self._networks.get(network)
+            names_of = {found.id, found.name}
+            if any(one.network in names_of for one in entry.container.endpoints):
+                raise Conflict(
+                    f"endpoint with name {entry.container.name} already exists in network {found.name}"
+                )
+            request = replace(request, network=found.name)
+            endpoints = entry.container.networks
+            if entry.is_alive:
+                endpoints = (*endpoints, await self._networks.connect(entry.container.id, request))
+            self._registry.update(
+                entry,
+                lambda current: replace(current, endpoints=(*current.endpoints, request), networks=endpoints),
+            )
+
+    async def disconnect(self, network: str, ref: str, *, force: bool = False) -> None:
+        """Take it off a network; NotFound when it is not on it, unless *force*."""
+        entry = self._registry.find(ref)
+        async with entry.lock:
+            found = self._networks.get(network)
+            container = entry.container
+            kept = tuple(one for one in container.endpoints if one.network not in {found.id, found.name})
+            connected = any(one.network_id == found.id for one in container.networks)
+            if len(kept) == len(container.endpoints) and not connected:
+                if force:
+                    return
+                raise NotFound(f"container {container.id} is not connected to the network {found.name}")
+            if connected:
+                await self._networks.disconnect(container.id, found.id)
+            self._registry.update(
+                entry,
+                lambda current: replace(
+                    current,
+                    endpoints=kept,
+                    networks=tuple(one for one in current.networks if one.network_id != found.id),
+                ),
+            )
+
+    # ---- health
+
+    def _watch_health(self, entry: Entry) -> None:
+        """Ask the container's health for as long as this run lasts."""
+        container = entry.container
+        check = container.config.healthcheck
+        if check is None or not (command := merge.health_command(check, container.config.shell)):
+            return
+
+        async def probe(timeout: float) -> tuple[int, str]:
+            return await self._execs.probe(entry.container, command, timeout=timeout)
+
+        entry.health_task = self._background.start(
+            health.watch(
+                check,
+                container.state.started_ns,
+                current=lambda: entry.container.state.health or Health(),
+                is_paused=lambda: entry.container.state.status is Status.PAUSED,
+                probe=probe,
+                report=lambda found: self._report_health(entry, found),
+            ),
+            name=f"health {short(container.id)}",
+        )
+
+    def _report_health(self, entry: Entry, found: Health) -> None:
+        if not entry.is_alive:
+            return
+        before = entry.container.state.health
+        entry.container = replace(entry.container, state=replace(entry.container.state, health=found))
+        if before is None or before.status != found.status:
+            self._registry.save(entry.container)
+            self._runner.publish(entry, f"health_status: {found.status}")

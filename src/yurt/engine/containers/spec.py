@@ -1,0 +1,396 @@
+"""From a container to its runtime specification, adapted to what this host can do."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from yurt.engine.containers import merge, mounts, users
+from yurt.engine.containers.model import Container, ContainerConfig, ExecRequest, HostConfig, Resources
+from yurt.errors import InvalidArgument, Unavailable
+from yurt.ids import short
+from yurt.linux import cgroup, host
+from yurt.oci import capabilities, seccomp
+from yurt.oci.runtime_spec import (
+    MASKED_PATHS,
+    READONLY_PATHS,
+    SpecDevice,
+    SpecMount,
+    SpecProcess,
+    SpecRequest,
+    SpecResources,
+    limits_document,
+)
+
+INIT_PATH = "/sbin/docker-init"  # where Docker puts it, so that health checks and scripts find it
+_INITS = ("docker-init", "tini-static", "tini", "catatonit")
+_CPU_PERIOD = 100_000
+_SMALLEST_MEMORY = 6 * 1024 * 1024
+_BRIDGED_SYSCTLS = {
+    "net.ipv4.ip_unprivileged_port_start": "0",
+    "net.ipv4.ping_group_range": "0 2147483647",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a start found: where things are, and whom the container joins. *pid_of* gives a running container's pid."""
+
+    rootfs: Path
+    etc: Path  # holds hosts, hostname and resolv.conf
+    netns: Path | None
+    user: users.User
+    pid_of: Callable[[str], int]
+
+
+def hostname_of(container: Container) -> str:
+    """Return the name that the container gives itself."""
+    if container.config.hostname:
+        return container.config.hostname
+    is_the_hosts = container.host.network_mode == "host" or container.host.uts_mode == "host"
+    return os.uname().nodename if is_the_hosts else short(container.id)
+
+
+def warnings(host_config: HostConfig) -> tuple[str, ...]:
+    """Return what of a request this host cannot do, and what happens instead."""
+    found = []
+    limits = host_config.resources
+    for wanted, controller, what in (
+        (limits.memory, "memory", "memory"),
+        (limits.pids_limit, "pids", "pids"),
+        (limits.nano_cpus or limits.cpu_quota or limits.cpu_shares, "cpu", "CPU"),
+        (limits.cpuset_cpus, "cpuset", "cpuset"),
+    ):
+        if wanted and controller not in host.controllers():
+            found.append(
+                f"Your kernel does not support {what} limits or the cgroup is not mounted. Limitation discarded."
+            )
+    if limits.memory and limits.memory_swap and not host.limits_swap():
+        found.append(
+            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
+            "Memory limited without swap."
+        )
+    for name, soft, hard in limits.ulimits:
+        highest = host.highest_limit(name) if name in host.LIMITS else host.INFINITY
+        if max(_limit(soft), _limit(hard)) > highest and not _may_raise_limits():
+            found.append(
+                f"ulimit {name} is held to {highest}: the engine has no CAP_SYS_RESOURCE to raise it"
+            )
+    missing = set(_asked_capabilities(host_config)) - host.bounding_capabilities(capabilities.ALL)
+    if missing and not host_config.privileged:
+        found.append(f"not granted, because the engine itself has not got it: {', '.join(sorted(missing))}")
+    if host_config.log_driver not in {"json-file", "local", "none", ""}:
+        found.append(
+            f"log driver {host_config.log_driver!r} is not supported: output goes to the engine's own log"
+        )
+    return tuple(found)
+
+
+def check(config: ContainerConfig, host_config: HostConfig) -> None:
+    """Raise InvalidArgument when something in a request is wrong in itself."""
+    capabilities.granted(add=host_config.cap_add, drop=host_config.cap_drop)
+    limits = host_config.resources
+    if 0 < limits.memory < _SMALLEST_MEMORY:
+        raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if limits.memory > 0 and 0 < limits.memory_swap < limits.memory:
+        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if limits.nano_cpus and limits.nano_cpus > (os.cpu_count() or 1) * 1_000_000_000:
+        count = os.cpu_count() or 1
+        raise InvalidArgument(
+            f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+        )
+    for name, soft, hard in limits.ulimits:
+        if name not in host.LIMITS:
+            raise InvalidArgument(f"invalid ulimit type: {name}")
+        if _limit(soft) > _limit(hard):
+            raise InvalidArgument(
+                f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+            )
+    for port in host_config.ports:
+        port.validated()
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
+    if host_config.network_mode == "host":
+        for name in host_config.sysctls:
+            if name.startswith("net."):
+                raise InvalidArgument(f"sysctl '{name}' not allowed in host network namespace")
+    if host_config.init:
+        init_program()
+    if config.healthcheck is not None:
+        merge.health_command(config.healthcheck, config.shell)
+    _security(host_config, frozenset())
+
+
+def init_program() -> str:
+    """Return the path of a small init on this host; raise Unavailable when there is none."""
+    for name in _INITS:
+        if found := shutil.which(name):
+            return found
+    raise Unavailable("--init needs an init program, and this host has none", hint="apt-get install tini")
+
+
+def build(container: Container, around: Surroundings) -> SpecRequest:
+    """Return the specification of *container* in these surroundings."""
+    config, host_config = container.config, container.host
+    caps = granted(host_config)
+    hostname = hostname_of(container)
+    args = (container.path, *container.args)
+    own_mounts = [*_etc_mounts(around.etc, container), *mounts.to_spec(container.mounts)]
+    if host_config.init:
+        args = (INIT_PATH, "--", *args)
+        own_mounts.append(SpecMount(INIT_PATH, "bind", init_program(), ("bind", "ro")))
+    no_new_privileges, profile = _security(host_config, frozenset(caps))
+    namespaces, shm_size, ipc_mounts = _namespaces(container, around)
+    devices = tuple(_devices(host_config))
+    privileged = host_config.privileged
+    return SpecRequest(
+        process=SpecProcess(
+            args=args,
+            env=merge.process_env(config, hostname=hostname, tty=config.tty),
+            cwd=config.working_dir or "/",
+            uid=around.user.uid,
+            gid=around.user.gid,
+            groups=around.user.groups,
+            tty=config.tty,
+            capabilities=caps,
+            no_new_privileges=no_new_privileges,
+            rlimits=rlimits(host_config.resources),
+            oom_score_adj=host_config.oom_score_adj or None,
+        ),
+        rootfs=str(around.rootfs),
+        cgroups_path=f"/{cgroup.PARENT}/{container.id}",
+        hostname=hostname,
+        domainname=config.domainname,
+        read_only=host_config.read_only,
+        namespaces=namespaces,
+        mounts=(*own_mounts, *ipc_mounts),
+        shm_size=shm_size,
+        devices=devices,
+        all_devices=privileged,
+        resources=_resources(host_config.resources),
+        sysctls=_sysctls(host_config, around.netns),
+        masked_paths=MASKED_PATHS if host_config.masked_paths is None else host_config.masked_paths,
+        readonly_paths=READONLY_PATHS if host_config.readonly_paths is None else host_config.readonly_paths,
+        privileged=privileged,
+        seccomp=profile,
+        propagation=_root_propagation(container),
+    )
+
+
+def exec_process(container: Container, request: ExecRequest, user: users.User) -> SpecProcess:
+    """Return the process of an exec in *container*."""
+    host_config = container.host
+    if request.privileged:
+        host_config = replace(host_config, privileged=True)
+    env = merge.process_env(container.config, hostname=hostname_of(container), tty=request.tty)
+    return SpecProcess(
+        args=request.cmd,
+        env=merge.merged_env(env, request.env),
+        cwd=request.working_dir or container.config.working_dir or "/",
+        uid=user.uid,
+        gid=user.gid,
+        groups=user.groups,
+        tty=request.tty,
+        capabilities=granted(host_config),
+        no_new_privileges=_security(host_config, frozenset())[0],
+        rlimits=rlimits(container.host.resources),
+    )
+
+
+def _asked_capabilities(host_config: HostConfig) -> tuple[str, ...]:
+    return capabilities.granted(
+        add=host_config.cap_add, drop=host_config.cap_drop, privileged=host_config.privileged
+    )
+
+
+def granted(host_config: HostConfig) -> tuple[str, ...]:
+    """Return the capabilities of a container here: those asked for that the engine has itself."""
+    possible = host.bounding_capabilities(capabilities.ALL)
+    return tuple(name for name in _asked_capabilities(host_config) if name in possible)
+
+
+def _may_raise_limits() -> bool:
+    return "CAP_SYS_RESOURCE" in host.bounding_capabilities(capabilities.ALL)
+
+
+def _limit(value: int) -> int:
+    return host.INFINITY if value < 0 else value
+
+
+def rlimits(resources: Resources) -> tuple[tuple[str, int, int], ...]:
+    """Return the limits to set; without CAP_SYS_RESOURCE none is higher than the engine's own."""
+    found = []
+    for name, soft, hard in resources.ulimits:
+        highest = host.INFINITY if _may_raise_limits() else host.highest_limit(name)
+        found.append((f"RLIMIT_{name.upper()}", min(_limit(soft), highest), min(_limit(hard), highest)))
+    return tuple(found)
+
+
+def _resources(limits: Resources) -> SpecResources:
+    """Return the limits that this host can set."""
+    here = host.controllers()
+    has_memory, has_cpu, has_cpuset = "memory" in here, "cpu" in here, "cpuset" in here
+    swap: int | None = None
+    if limits.memory and host.limits_swap():
+        swap = limits.memory_swap or limits.memory * 2
+    quota, period = limits.cpu_quota or None, limits.cpu_period or None
+    if limits.nano_cpus:
+        quota, period = limits.nano_cpus * _CPU_PERIOD // 1_000_000_000, _CPU_PERIOD
+    return SpecResources(
+        memory=limits.memory or None if has_memory else None,
+        memory_swap=swap if has_memory else None,
+        memory_reservation=limits.memory_reservation or None if has_memory else None,
+        oom_kill_disable=limits.oom_kill_disable and has_memory,
+        cpu_shares=limits.cpu_shares or None if has_cpu else None,
+        cpu_quota=quota if has_cpu else None,
+        cpu_period=period if has_cpu else None,
+        cpuset_cpus=limits.cpuset_cpus if has_cpuset else "",
+        cpuset_mems=limits.cpuset_mems if has_cpuset else "",
+        pids=limits.pids_limit if limits.pids_limit > 0 and "pids" in here else None,
+        blkio_weight=limits.blkio_weight or None if {"blkio", "io"} & here else None,
+    )
+
+
+def update_document(resources: Resources) -> dict[str, Any]:
+    """Return the limits as ``runc update`` takes them."""
+    return limits_document(_resources(resources))
+
+
+def _security(host_config: HostConfig, caps: frozenset[str]) -> tuple[bool, dict[str, Any] | None]:
+    """Return whether new privileges are forbidden, and the system call filter: None for the default, empty for none."""
+    no_new_privileges = False
+    profile: dict[str, Any] | None = None
+    for option in host_config.security_opt:
+        name, _separator, value = (
+            option.replace(":", "=", 1).partition("=") if "=" not in option else option.partition("=")
+        )
+        if name == "no-new-privileges":
+            no_new_privileges = value != "false"
+        elif name == "seccomp":
+            profile = _seccomp_profile(value, caps)
+        elif name not in {"apparmor", "label", "systempaths", "writable-cgroups"}:
+            raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+    return no_new_privileges, profile
+
+
+def _seccomp_profile(value: str, caps: frozenset[str]) -> dict[str, Any] | None:
+    if value == "unconfined":
+        return {}
+    if value in {"", "builtin"}:
+        return None
+    try:
+        return seccomp.from_docker(json.loads(value), caps)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from error
+
+
+def _etc_mounts(etc: Path, container: Container) -> Iterator[SpecMount]:
+    covered = {point.target for point in container.mounts}
+    for name in ("resolv.conf", "hostname", "hosts"):
+        target = f"/etc/{name}"
+        if target not in covered and "/etc" not in covered:
+            yield SpecMount(target, "bind", str(etc / name), ("rbind", "rprivate"))
+
+
+def _namespaces(
+    container: Container, around: Surroundings
+) -> tuple[dict[str, str], int | None, tuple[SpecMount, ...]]:
+    """Return the namespaces, the size of /dev/shm (None: not ours to make), and its mount when it is another's."""
+    host_config = container.host
+    namespaces = {"mount": ""}
+    if host_config.uts_mode != "host":
+        namespaces["uts"] = ""
+    if around.netns is not None:
+        namespaces["network"] = str(around.netns)
+    shm_size: int | None = host_config.shm_size
+    ipc_mounts: tuple[SpecMount, ...] = ()
+    ipc = host_config.ipc_mode
+    if ipc == "host":
+        shm_size, ipc_mounts = None, (_shared_memory("/dev/shm"),)  # noqa: S108
+    elif ipc.startswith("container:"):
+        pid = around.pid_of(ipc.removeprefix("container:"))
+        namespaces["ipc"] = f"/proc/{pid}/ns/ipc"
+        shm_size, ipc_mounts = None, (_shared_memory(f"/proc/{pid}/root/dev/shm"),)
+    else:
+        namespaces["ipc"] = ""
+        if ipc == "none":
+            shm_size = None
+    pid_mode = host_config.pid_mode
+    if pid_mode.startswith("container:"):
+        namespaces["pid"] = f"/proc/{around.pid_of(pid_mode.removeprefix('container:'))}/ns/pid"
+    elif pid_mode != "host":
+        namespaces["pid"] = ""
+    private = cgroup.mode() is cgroup.Mode.V2 and not host_config.privileged
+    if host_config.cgroupns_mode == "private" or (private and host_config.cgroupns_mode != "host"):
+        namespaces["cgroup"] = ""
+    return namespaces, shm_size, ipc_mounts
+
+
+def _shared_memory(source: str) -> SpecMount:
+    return SpecMount("/dev/shm", "bind", source, ("rbind", "nosuid", "noexec", "nodev"))  # noqa: S108
+
+
+def _sysctls(host_config: HostConfig, netns: Path | None) -> dict[str, str]:
+    own = netns is not None and not host_config.network_mode.startswith("container:")
+    return {**(_BRIDGED_SYSCTLS if own else {}), **host_config.sysctls}
+
+
+def _devices(host_config: HostConfig) -> Iterator[SpecDevice]:
+    if host_config.privileged:
+        for node in host.device_nodes(Path("/dev")):
+            if device := _device(node, str(node), "rwm"):
+                yield device
+    for source, target, access in host_config.resources.devices:
+        with _naming_device(source):
+            nodes = host.device_nodes(Path(source))
+            for node in nodes:
+                inside = target if str(node) == source else f"{target}/{node.relative_to(source)}"
+                device = _device(node, inside, access)
+                if device is None:
+                    raise InvalidArgument(
+                        f"error gathering device information: {source} is not a device node"
+                    )
+                yield device
+
+
+@contextmanager
+def _naming_device(source: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise InvalidArgument(
+            f'error gathering device information while adding custom device "{source}": no such file or directory'
+        ) from None
+
+
+def _device(node: Path, inside: str, access: str) -> SpecDevice | None:
+    status = node.stat()
+    kind = "c" if node.is_char_device() else "b" if node.is_block_device() else ""
+    if not kind:
+        return None
+    return SpecDevice(
+        path=inside,
+        kind=kind,
+        major=os.major(status.st_rdev),
+        minor=os.minor(status.st_rdev),
+        mode=status.st_mode & 0o777,
+        uid=status.st_uid,
+        gid=status.st_gid,
+        access=access or "rwm",
+    )
+
+
+def _root_propagation(container: Container) -> str:
+    """A mount that travels needs a root that lets it through."""
+    wanted = {point.propagation for point in container.mounts}
+    if wanted & {"shared", "rshared"}:
+        return "rshared"
+    if wanted & {"slave", "rslave"}:
+        return "rslave"
+    return "rprivate"
