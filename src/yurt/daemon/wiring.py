@@ -42,9 +42,26 @@ def engine(settings: EngineSettings) -> Engine:
     )
     volumes = VolumeService(documents, events, settings)
     networks = NetworkService(documents, events, settings)
-    containers = ContainerService(images, networks, volumes, events, runtime, documents, snapshots, settings)
-    provider = ImageProvider(images, settings)
-    builds = BuildService(images, containers, snapshots, documents, provider, settings)
+    containers = ContainerService(
+        images=images,
+        networks=networks,
+        volumes=volumes,
+        events=events,
+        runtime=runtime,
+        documents=documents,
+        snapshots=snapshots,
+        settings=settings,
+    )
+    provider = ImageProvider(images=images, settings=settings)
+    builds = BuildService(
+        images=images,
+        containers=containers,
+        snapshots=snapshots,
+        documents=documents,
+        provider=provider,
+        settings=settings,
+    )
+    provider.use(builds)  # the catalog's recipes are built like any other Dockerfile
     system = System(settings=settings, runtime=runtime, containers=containers, images=images, volumes=volumes)
     return Engine(
         documents=documents,

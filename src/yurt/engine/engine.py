@@ -47,6 +47,8 @@ class Engine:
         await self.networks.restore()
         await self.containers.restore()
         await self.networks.sweep()
+        await self.builds.restore()
+        await self.provider.restore()
         log.info(
             "engine.started",
             containers=len(tuple(self.containers.list())),
