@@ -106,6 +106,9 @@ class Cache:
         self.local_age = local_age
         self._counters = Counters()
         self._mutex = threading.Lock()
+        self._epoch = (
+            0  # grows with each invalidation: what was read before one is not put into `local` after it
+        )
         self._flights: dict[str, tuple[Future[Any], tuple[str, ...]]] = {}
 
     @classmethod
@@ -144,6 +147,7 @@ class Cache:
         """Keep *value*; when the tier is down it is not kept, and that is logged."""
         request = Request(key, tuple(sorted(set(tags))), seconds(ttl))
         payload = request.codec.encode(value)
+        self._drop_flights(lambda flight_key, _tags: flight_key == key)
         try:
             entry = self._entry(request, payload, self._generations(request, (None,) * len(request.tags)))
             self.tier.set(key, entry, request.ttl)
@@ -311,11 +315,13 @@ class Cache:
             self._note_down(error)
             return (yield from self._compute_only())
         try:
+            epoch = self._epoch
             value = yield from self._compute_only()
-            entry = self._entry(request, request.codec.encode(value), generations)
+            payload = request.codec.encode(value)
         except BaseException:
             yield from self._release(lock, token)
             raise
+        entry = self._entry(request, payload, generations)
         try:
             stored = yield Ask(
                 partial(self.tier.store, request.key, entry, request.ttl, lock=lock, token=token)
@@ -323,7 +329,9 @@ class Cache:
         except TierDown as error:
             self._note_down(error)
         else:
-            if not stored:
+            if stored:
+                self._keep_near(request, payload, epoch)
+            else:
                 self._counters.add("discarded")
                 log.info("cache.discarded", extra={"key": request.key, "lease_s": request.lease})
         return value
@@ -356,6 +364,7 @@ class Cache:
             (payload,) = self.local.get_many([request.key])
             if payload is not None:  # only what was decoded once is put there
                 return self._counted(Found(hit=True, value=request.codec.decode(payload)), (), count=count)
+        epoch = self._epoch
         data, *generations = self.tier.get_many([request.key, *map(tag_key, request.tags)])
         missed = Found(hit=False, generations=tuple(generations))
         if data is None:
@@ -370,8 +379,7 @@ class Cache:
         except (CorruptedValue, msgspec.DecodeError) as error:
             log.warning("cache.corrupted", extra={"key": request.key, "reason": str(error)})
             return self._counted(missed, ("corrupted",), count=count)
-        if self.local is not None:
-            self.local.set(request.key, entry.payload, self.local_age)
+        self._keep_near(request, entry.payload, epoch)
         return self._counted(replace(missed, hit=True, value=value), (), count=count)
 
     def _counted(self, found: Found, more: tuple[str, ...], *, count: bool) -> Found:
@@ -403,8 +411,16 @@ class Cache:
             for key, (_flight, tags) in list(self._flights.items()):
                 if concerned(key, tags):
                     del self._flights[key]
+            self._epoch += 1
         if self.local is not None:
             self.local.clear()  # it lives for a second: simpler than an index of tags
+
+    def _keep_near(self, request: Request, payload: bytes, epoch: int) -> None:
+        if self.local is None:
+            return
+        with self._mutex:
+            if epoch == self._epoch:
+                self.local.set(request.key, payload, min(self.local_age, request.ttl or self.local_age))
 
     def _remove_flight(self, key: str, flight: "Future[Any]") -> None:
         with self._mutex:
