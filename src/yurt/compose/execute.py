@@ -9,8 +9,7 @@ from queue import SimpleQueue
 
 from yurt.client.sync import Client
 from yurt.compose import hash as hashes
-from yurt.compose import images, payload
-from yurt.compose.logs import last_lines
+from yurt.compose import payload
 from yurt.compose.model import Condition, Project, Service
 from yurt.compose.observed import Observed
 from yurt.compose.plan import Action, Plan, Verb
@@ -125,6 +124,8 @@ class Executor:
     # ---------------------------------------------------------------- images
 
     def _pull(self, action: Action) -> None:
+        from yurt.compose import images  # tar and .dockerignore are not needed to start what is built
+
         service = self.project.services[action.service]
         images.pull(
             self.client,
@@ -134,6 +135,8 @@ class Executor:
         )
 
     def _build(self, action: Action) -> None:
+        from yurt.compose import images
+
         service = self.project.services[action.service]
         assert service.build is not None
         build = replace(
@@ -317,6 +320,8 @@ def wait_for(
 
 def failed(client: Client, service: str, seen: Seen) -> Conflict:
     """Return the error about a container that did not do what was waited for, with its last lines."""
+    from yurt.compose.logs import last_lines
+
     state = f"container {seen.name} {'is ' if seen.state != 'exited' else ''}{_said(seen)}"
     lines = last_lines(client, seen.name, 10) if seen.state != "removed" else []
     said = "".join(f"\n    {line}" for line in lines)

@@ -16,13 +16,18 @@ MAX_BYTES = 8 << 20
 MAX_DEPTH = 64
 MAX_NODES = 200_000  # after aliases are unfolded: a real file has some hundreds
 
-_Parser: Any = getattr(yaml, "CParser", None)
+_Parser: Any
+try:
+    from yaml._yaml import CParser as _Parser
+except ImportError:  # PyYAML built without libyaml: several times slower, and the same events
+    _Parser = yaml.Loader
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.nan")
 _CORE = "tag:yaml.org,2002:"
+_TYPES = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
 
 
 def load(text: str | bytes, file: str) -> MappingNode:
@@ -58,6 +63,8 @@ def _advice(error: yaml.MarkedYAMLError) -> str | None:
     said = f"{error.problem} {error.context}"
     if "cannot start any token" in said and ("\\t" in repr(error.problem) or "'\t'" in said):
         return "YAML is indented with spaces, not tabs"
+    if "did not find expected key" in said or "expected <block end>" in said:
+        return "check the indentation: the keys of one mapping begin in the same column"
     if "mapping values are not allowed" in said:
         return "check the indentation, and quote values that contain a colon and a space"
     return None
@@ -83,7 +90,7 @@ class _Frame:
 
 class _Composer:
     def __init__(self, text: str, file: str) -> None:
-        self.parser = _Parser(text) if _Parser is not None else yaml.Loader(text)
+        self.parser = _Parser(text)
         self.file = file
         self.anchors: dict[
             str, tuple[Node, int, int]
@@ -145,7 +152,7 @@ class _Composer:
 
     def tag(self, event: Any) -> str:
         tag = event.tag or ""
-        if tag in ("", "!") or tag.startswith(_CORE):
+        if tag in ("", "!") or (tag.startswith(_CORE) and tag.removeprefix(_CORE) in _TYPES):
             return ""
         if tag not in ("!reset", "!override"):
             raise problem(
