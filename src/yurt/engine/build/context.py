@@ -1,16 +1,11 @@
-"""The build context: a tar stream becomes files in a folder of ours, each hashed on the way.
+"""The build context: a tar stream becomes files in a folder of ours, each hashed on the way."""
 
-The stream is read by a thread, which asks the event loop for one chunk after another, so a slow client holds
-up nobody and a fast one cannot fill the memory.
-"""
-
-import asyncio
-import concurrent.futures
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable
 
 from yurt.engine.build.files import FILE, FOLDER, LINK, ContextTree, FileEntry
+from yurt.engine.images.threads import feeding
 from yurt.errors import InvalidArgument
 from yurt.oci import tar
 from yurt.oci.layer import path_parts
@@ -22,55 +17,12 @@ async def receive(chunks: AsyncIterator[bytes], folder: str) -> ContextTree:
     """Unpack the archive in *chunks* (plain, gzip, bzip2, xz or zstd) into *folder*, which is empty.
 
     Raises InvalidArgument for a broken or hostile archive, Unavailable when the disk is full; *folder* is then
-    to be thrown away. When the caller is cancelled, the thread has ended before this returns.
+    to be thrown away. When the caller is cancelled, the thread that writes has ended before this returns.
     """
-    feed = _Feed(chunks, asyncio.get_running_loop())
-    work = asyncio.ensure_future(asyncio.to_thread(unpack, decompress(feed), folder))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        feed.stop()
-        await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()  # it was told to stop; whatever it says about that is no news
-        raise
+    return await feeding(lambda feed: unpack(decompress(feed), folder), chunks)
 
 
-class _Feed:
-    """An iterator for a thread over chunks that come to the event loop."""
-
-    def __init__(self, chunks: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
-        self._chunks = chunks
-        self._loop = loop
-        self._pending: concurrent.futures.Future[bytes | None] | None = None
-        self._stopped = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._stopped:
-            raise InvalidArgument("the build was cancelled")
-        self._pending = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
-        try:
-            chunk = self._pending.result()
-        except concurrent.futures.CancelledError as stopped:
-            raise InvalidArgument("the build was cancelled") from stopped
-        if chunk is None:
-            raise StopIteration
-        return chunk
-
-    async def _next(self) -> bytes | None:
-        return await anext(self._chunks, None)
-
-    def stop(self) -> None:
-        """End the thread's wait. Called on the event loop."""
-        self._stopped = True
-        if self._pending is not None:
-            self._pending.cancel()
-
-
-def unpack(chunks: Iterator[bytes], folder: str) -> ContextTree:
+def unpack(chunks: Iterable[bytes], folder: str) -> ContextTree:
     """Write the plain archive in *chunks* to *folder*; nothing outside of it is touched, whatever the archive says."""
     unpacking = _Unpacking(folder)
     try:
@@ -101,9 +53,10 @@ class _Unpacking:
         match entry.kind:
             case tar.DIRECTORY:
                 made.kind = FOLDER
-                os.makedirs(place, mode=0o700, exist_ok=True)
+                os.makedirs(place, exist_ok=True)
+                os.chmod(place, made.mode)
             case tar.REGULAR:
-                made.size, made.digest = entry.size, _write(place, reader)
+                made.size, made.digest = entry.size, _write(place, reader, made.mode)
             case tar.SYMLINK:
                 made.kind, made.link, made.mode = LINK, entry.link, 0o777
                 if not entry.link or "\0" in entry.link:
@@ -135,7 +88,7 @@ class _Unpacking:
         entry = self.entries.get(path)
         if entry is None:  # archives may leave folders out
             self.entries[path] = FileEntry(path, FOLDER, 0o755)
-            os.mkdir(place, 0o700)
+            os.mkdir(place, 0o755)
         elif entry.kind != FOLDER:
             raise InvalidArgument(
                 f"refusing build context: a path goes through {path!r}, which is a {entry.kind}"
@@ -150,7 +103,7 @@ class _Unpacking:
         del self.entries[path]
 
 
-def _write(place: str, reader: tar.TarReader) -> str:
+def _write(place: str, reader: tar.TarReader, mode: int) -> str:
     digest = hashlib.sha256()
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -158,6 +111,7 @@ def _write(place: str, reader: tar.TarReader) -> str:
             digest.update(piece)
             while piece:
                 piece = piece[os.write(descriptor, piece) :]  # noqa: PLW2901 - what is left of it
+        os.fchmod(descriptor, mode)  # RUN --mount=type=bind shows these very files
     finally:
         os.close(descriptor)
     return digest.hexdigest()

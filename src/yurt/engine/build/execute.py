@@ -1,0 +1,303 @@
+"""Carry a plan out: take from the build cache what is there, make the rest, and say what happens."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from yurt.dockerfile.ignore import IgnoreRules
+from yurt.dockerfile.instructions import Instruction
+from yurt.dockerfile.mounts import RunMount
+from yurt.dockerfile.stages import find_stage
+from yurt.engine.build.cache import BuildCache, Hit
+from yurt.engine.build.copying import Copier, Dress, Target, add_archive, is_archive
+from yurt.engine.build.files import RootTree, Selection
+from yurt.engine.build.plan import Planner
+from yurt.engine.build.rootfs import find_owner, make_folders
+from yurt.engine.build.running import Runner
+from yurt.engine.build.steps import SCRATCH, BuildPlan, CopyWork, FolderWork, RunWork, StagePlan, Step
+from yurt.engine.images.model import Layer
+from yurt.engine.images.service import ImageService
+from yurt.engine.images.threads import in_thread
+from yurt.errors import Internal, InvalidArgument, NotFound
+from yurt.ids import new_id
+from yurt.linux.mount import unmount
+from yurt.oci.config import History
+from yurt.oci.digest import Digest
+from yurt.storage.content import disk_error
+from yurt.storage.snapshots.base import Snapshotter
+
+
+class StepFailed(InvalidArgument):
+    """A RUN that ended with another exit code than 0. *exit_code*, *location* and *output* (its end) are kept."""
+
+    def __init__(self, message: str, *, exit_code: int, location: str, output: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.location = location
+        self.output = output
+
+
+@dataclass(slots=True)
+class _Result:
+    """A stage as far as it is made."""
+
+    layers: list[Layer]
+    history: list[History]
+    created: str = ""
+
+
+@dataclass(slots=True)
+class Execution:
+    """One build under way. *folder* is its own, *context* the unpacked files in it."""
+
+    plan: BuildPlan
+    planner: Planner
+    images: ImageService
+    snapshots: Snapshotter
+    cache: BuildCache
+    runner: Runner
+    folder: Path
+    context: Path
+    say: Callable[[str], None]
+    no_cache: bool = False
+    cached_steps: int = 0
+    _results: dict[int, _Result] = field(default_factory=dict)
+    _fresh: dict[str, Hit] = field(default_factory=dict)  # made by this build, also with no_cache
+
+    async def run(self) -> tuple[_Result, bool]:
+        """Make the target stage; return it, and whether every step came from the cache."""
+        required = self._required()
+        for stage in self.plan.stages:
+            await self._stage(stage, whole=stage.index in required)
+        return self._results[self.plan.target.index], self.cached_steps == self._works()
+
+    def _works(self) -> int:
+        return sum(step.work is not None for stage in self.plan.stages for step in stage.steps)
+
+    def _hit(self, key: str) -> Hit | None:
+        if (fresh := self._fresh.get(key)) is not None:
+            return fresh
+        return None if self.no_cache else self.cache.step(key)
+
+    def _required(self) -> set[int]:
+        """Return the stages whose files something reads that is not in the cache, and the target."""
+        by_index = {stage.index: stage for stage in self.plan.stages}
+        required = {self.plan.target.index}
+        for stage in reversed(self.plan.stages):
+            if stage.index not in required:
+                continue
+            if isinstance(stage.base, int):
+                required.add(stage.base)
+            cached = True
+            for step in stage.steps:
+                if step.work is None:
+                    continue
+                cached = cached and self._hit(step.key) is not None
+                if not cached:
+                    required |= {index for index in self._reads(step) if index in by_index}
+        return required
+
+    def _reads(self, step: Step) -> set[int]:
+        work = step.work
+        if isinstance(work, CopyWork) and work.stage is not None:
+            return {work.stage}
+        if isinstance(work, RunWork):
+            found = (self._origin_stage(mount) for mount in work.mounts if mount.kind == "bind")
+            return {index for index in found if index is not None}
+        return set()
+
+    def _origin_stage(self, mount: RunMount) -> int | None:
+        if not mount.origin or mount.origin in self.planner.images:
+            return None
+        stage = find_stage(self.planner.layout.dockerfile.stages, mount.origin)
+        return None if stage is None else stage.index
+
+    async def _stage(self, stage: StagePlan, *, whole: bool) -> None:
+        """Make *stage*; unless *whole*, only say that nothing of it is needed."""
+        result = self._start(stage)
+        cached = True
+        for step in stage.steps:
+            self.say(f"Step {step.number}/{self.plan.count} : {step.text}\n")
+            if step is stage.steps[0]:
+                self._say_key(step.key if isinstance(stage.base, int) else stage.base)
+                continue
+            if step.work is None:
+                self._note(result, step, None, result.created)
+                self._say_key(step.key)
+                continue
+            hit = self._hit(step.key) if cached else None
+            if hit is not None or not whole:
+                self.cached_steps += 1
+                self.say(" ---> Using cache\n")
+                hit = hit or Hit(None, "")
+            else:
+                cached = False
+                hit = await self._make(step, result.layers)
+            self._note(result, step, hit.layer, hit.created)
+            self._say_key(step.key)
+        self._results[stage.index] = result
+
+    def _start(self, stage: StagePlan) -> _Result:
+        if stage.base == SCRATCH:
+            return _Result([], [])
+        if isinstance(stage.base, int):
+            before = self._results[stage.base]
+            return _Result(list(before.layers), list(before.history), before.created)
+        image = self.images.get(stage.base)
+        return _Result(list(image.layers), list(image.config.history), image.config.created)
+
+    def _say_key(self, key: str) -> None:
+        self.say(f" ---> {key.removeprefix('sha256:')[:12]}\n")
+
+    @staticmethod
+    def _note(result: _Result, step: Step, layer: Layer | None, created: str) -> None:
+        if layer is not None:
+            result.layers.append(layer)
+        result.created = created or result.created
+        result.history.append(
+            History(created=created, created_by=step.text, comment="yurt", empty_layer=layer is None)
+        )
+
+    async def _make(self, step: Step, layers: Sequence[Layer]) -> Hit:
+        """Do the work of *step* on *layers*; afterwards the cache knows what it made."""
+        work = step.work
+        assert work is not None
+        async with AsyncExitStack() as undo:
+            if isinstance(work, RunWork):
+                layer = await self._run(step, work, layers, undo)
+            else:
+                layer = await self._change(step, work, layers, undo)
+        created = now()
+        self.cache.put_step(step.key, layer, created)
+        hit = self._fresh[step.key] = Hit(layer, created)
+        return hit
+
+    async def _run(
+        self, step: Step, work: RunWork, layers: Sequence[Layer], undo: AsyncExitStack
+    ) -> Layer | None:
+        shown: dict[RunMount, str] = {}
+        for mount in work.mounts:
+            if mount.kind == "bind":
+                shown[mount] = await self._shown(mount, undo)
+        with _placed(step.instruction):
+            ran = await self.runner.run(step, work, layers, shown, undo)
+        if ran.exit_code != 0:
+            told = f": {ran.error}" if ran.error else ""
+            raise StepFailed(
+                f"{step.instruction.location}: {step.text}: the command ended with exit code {ran.exit_code}{told}",
+                exit_code=ran.exit_code,
+                location=str(step.instruction.location),
+                output=ran.tail,
+            )
+        return await self.images.commit_layer(ran.container, parent=_top(layers))
+
+    async def _shown(self, mount: RunMount, undo: AsyncExitStack) -> str:
+        if not mount.origin:
+            return str(self.context)
+        stage = self._origin_stage(mount)
+        layers = (
+            self._results[stage].layers
+            if stage is not None
+            else self.images.get(self.planner.images[mount.origin].id).layers
+        )
+        return str(self._mounted(layers, undo))
+
+    def _mounted(self, layers: Sequence[Layer], undo: AsyncExitStack | ExitStack) -> Path:
+        """Show *layers* read-only at a folder of this build's until *undo* unwinds."""
+        target = self.folder / f"mount-{new_id()[:12]}"
+        target.mkdir()
+        if layers:
+            self.snapshots.mount_spec(layers[-1].chain_id).mount(target)
+            undo.callback(unmount, target, lazy=True)
+        return target
+
+    async def _change(
+        self, step: Step, work: CopyWork | FolderWork, layers: Sequence[Layer], undo: AsyncExitStack
+    ) -> Layer | None:
+        """Change the files from outside, with no container: COPY, ADD and WORKDIR."""
+        key = f"build-{new_id()}"
+        parent = _top(layers)
+        self.snapshots.prepare(key, parent)
+        undo.callback(self.snapshots.remove, key)
+        await in_thread(self._change_files, step, work, key)
+        return await self.images.commit_layer(key, parent=parent)
+
+    def _change_files(self, step: Step, work: CopyWork | FolderWork, key: str) -> None:
+        with _placed(step.instruction), ExitStack() as undo:
+            target = self.folder / f"mount-{new_id()[:12]}"
+            target.mkdir()
+            self.snapshots.mount_spec(key, volatile=True).mount(target)
+            # Not lazily: the layer is read from below when this is done.
+            undo.callback(unmount, target)
+            try:
+                if isinstance(work, FolderWork):
+                    make_folders(str(target), work.path)
+                else:
+                    self._copy(work, str(target), undo)
+            except OSError as error:
+                raise disk_error(error, error.filename or work.path) from error
+
+    def _copy(self, work: CopyWork, root: str, undo: ExitStack) -> None:
+        selections = list(work.selections)
+        owner: tuple[int, int] | None = (0, 0)
+        if work.stage is not None or work.image:
+            layers = (
+                self._results[work.stage].layers
+                if work.stage is not None
+                else self.images.get(work.image).layers
+            )
+            tree = RootTree(str(self._mounted(layers, undo)))
+            ignores = (
+                IgnoreRules.parse("\n".join(work.exclude), file="--exclude").ignores if work.exclude else None
+            )
+            selections = [found for source in work.sources for found in tree.select(source, ignores=ignores)]
+            if len(selections) > 1 and not work.is_folder:
+                raise InvalidArgument(
+                    f"several files match, but the destination {work.path} is no folder",
+                    hint="end it with a slash",
+                )
+            owner = None
+        if work.owner:
+            owner = find_owner(root, work.owner)
+        target = Target(root, work.path, work.is_folder)
+        copied: list[Selection] = []
+        for selection in selections:
+            archive = work.unpack and selection.folder is None and self._archive(selection)
+            if archive:
+                add_archive(archive, target, Dress(owner if work.owner else None, work.mode))
+            else:
+                copied.append(selection)
+        copier = Copier(target, Dress(owner, work.mode))
+        copier.copy(copied)
+        for doc in work.inline:
+            copier.write(doc.name, doc.content.encode(), mode=0o644 if work.mode is None else work.mode)
+
+    @staticmethod
+    def _archive(selection: Selection) -> str:
+        path = f"{selection.base}/{selection.entries[0].path}"
+        return path if os.path.isfile(path) and not os.path.islink(path) and is_archive(path) else ""
+
+
+def _top(layers: Sequence[Layer]) -> Digest | None:
+    return layers[-1].chain_id if layers else None
+
+
+@contextmanager
+def _placed(instruction: Instruction) -> Iterator[None]:
+    """Put file and line before what an error says, unless they are there."""
+    try:
+        yield
+    except (InvalidArgument, NotFound) as error:
+        place = str(instruction.location)
+        if error.message.startswith(place):
+            raise
+        raise type(error)(f"{place}: {error.message}", hint=error.hint) from error
+    except Internal as error:
+        raise Internal(f"{instruction.location}: {error.message}", hint=error.hint) from error
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,487 @@
+"""From a Dockerfile, base images and a context to a plan: every step with its cache key. Pure: nothing is done here.
+
+What can be known before anything runs is complained about here: a missing file of a COPY, a wrong --chmod, an
+unknown stage.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from yurt.dockerfile.ignore import IgnoreRules
+from yurt.dockerfile.instructions import (
+    Arg,
+    Cmd,
+    Command,
+    Copy,
+    Dockerfile,
+    Entrypoint,
+    Env,
+    Expose,
+    Healthcheck,
+    Instruction,
+    Label,
+    Maintainer,
+    Onbuild,
+    Run,
+    Shell,
+    Stage,
+    StopSignal,
+    User,
+    Volume,
+    Workdir,
+)
+from yurt.dockerfile.lexer import Heredoc
+from yurt.dockerfile.location import Location
+from yurt.dockerfile.mounts import RunMount, parse_mount
+from yurt.dockerfile.parser import parse_trigger
+from yurt.dockerfile.scope import PREDEFINED, Scope, platform_arguments
+from yurt.dockerfile.shell import expand_heredoc, expand_words
+from yurt.dockerfile.stages import find_stage, needed, target_stage
+from yurt.engine.build.files import ContextTree, Selection
+from yurt.engine.build.steps import (
+    SCRATCH,
+    BuildPlan,
+    CopyWork,
+    FolderWork,
+    RunWork,
+    StagePlan,
+    Step,
+    Work,
+    chained,
+    portable,
+    work_key,
+)
+from yurt.errors import InvalidArgument, NotFound, Unimplemented
+from yurt.oci.config import ImageConfig
+
+DEFAULT_SHELL = ("/bin/sh", "-c")
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+_HEREDOC_ONLY = re.compile(r"""<<-?['"]?[A-Za-z_][A-Za-z0-9_.]*['"]?""")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image that a stage starts from, or that a COPY takes files from. *chain* names its file system."""
+
+    id: str
+    chain: str
+    config: ImageConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is known before base images are: the needed stages, and for each its FROM with variables expanded."""
+
+    dockerfile: Dockerfile
+    stages: tuple[Stage, ...]
+    bases: Mapping[int, str]
+    arguments: Mapping[str, str]  # before the first FROM, and the platform's
+
+    def images(self) -> dict[str, Location]:
+        """Return the images that must be here before planning, and the line that first names each."""
+        found: dict[str, Location] = {}
+        for stage in self.stages:
+            earlier = self.dockerfile.stages[: stage.index]
+            base = self.bases[stage.index]
+            if base != SCRATCH and not _named(earlier, base):
+                found.setdefault(base, stage.base.location)
+            for instruction in stage.instructions:
+                for origin in _origins(instruction):
+                    if find_stage(earlier, origin) is None:
+                        found.setdefault(origin, instruction.location)
+        return found
+
+
+def _named(stages: Sequence[Stage], reference: str) -> bool:
+    # FROM 0 is an image called 0: numbers count in --from only.
+    return any(stage.name and stage.name == reference.lower() for stage in stages)
+
+
+def _origins(instruction: Instruction) -> list[str]:
+    if isinstance(instruction, Copy):
+        return [instruction.origin] if instruction.origin else []
+    if isinstance(instruction, Run):
+        found = []
+        for text in instruction.mounts:
+            try:
+                found.append(parse_mount(text).origin)
+            except ValueError:
+                continue  # told when the step is planned
+        return [origin for origin in found if origin]
+    return []
+
+
+def lay_out(dockerfile: Dockerfile, *, target: str, given: Mapping[str, str | None], platform: str) -> Layout:
+    """Return which stages *target* needs and what they start from."""
+    scope = Scope(given=given, outer={}, escape=dockerfile.escape)
+    scope = replace(scope, arguments=platform_arguments(platform, stage=target))
+    for arg in dockerfile.arguments:
+        scope = scope.declare(arg)
+    bases: dict[int, str] = {}
+    for stage in dockerfile.stages:
+        base = scope.expand(stage.base.image, stage.base.location)
+        if not base:
+            raise stage.base.location.error(
+                f"FROM {stage.base.image} names no image: the variable is empty",
+                hint="give the ARG before FROM a default, or pass --build-arg",
+            )
+        bases[stage.index] = base
+    wanted = needed(dockerfile, target_stage(dockerfile, target), bases)
+    return Layout(dockerfile, wanted, bases, scope.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A stage half planned."""
+
+    scope: Scope
+    config: ImageConfig
+    key: str
+    cmd_is_own: bool = False  # CMD stands in this stage, so ENTRYPOINT leaves it alone
+
+    def with_config(self, **changes: Any) -> "_State":
+        config = replace(self.config, **changes)
+        return replace(self, config=config, scope=self.scope.with_environment(_environment(config)))
+
+
+@dataclass(slots=True)
+class Planner:
+    """Plans the stages of one build. *images* are those that `Layout.images` named."""
+
+    layout: Layout
+    images: Mapping[str, Base]
+    context: ContextTree
+    given: Mapping[str, str | None]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: str = "linux/amd64"
+    network: str = ""
+    _done: dict[int, StagePlan] = field(default_factory=dict)
+    _needs: set[int] = field(default_factory=set)
+    _number: int = 0
+
+    def plan(self) -> BuildPlan:
+        """Return the whole plan; a mistake raises InvalidArgument, NotFound or Unimplemented naming file and line."""
+        for stage in self.layout.stages:
+            self._done[stage.index] = self._stage(stage)
+        stages = tuple(self._done[stage.index] for stage in self.layout.stages)
+        last = stages[-1]
+        config = replace(last.config, labels={**last.config.labels, **self.labels})
+        stages = (*stages[:-1], replace(last, config=config))
+        return BuildPlan(stages, self._number, self._image_key(stages), self._unused())
+
+    def _image_key(self, stages: tuple[StagePlan, ...]) -> str:
+        """Return what stands for the image as a whole: its files, its configuration and how it came to be."""
+        by_index = {stage.index: stage for stage in stages}
+        said: list[str] = []
+        stage = stages[-1]
+        while True:
+            said += [step.text for step in reversed(stage.steps)]
+            if isinstance(stage.base, str):
+                break
+            stage = by_index[stage.base]
+        return chained(
+            stages[-1].key, "image", [stage.base, said, portable(stages[-1].config), self.platform]
+        )
+
+    def _unused(self) -> tuple[str, ...]:
+        declared = {
+            name
+            for arg in (
+                *self.layout.dockerfile.arguments,
+                *(each for stage in self.layout.dockerfile.stages for each in stage.instructions),
+            )
+            if isinstance(arg, Arg)
+            for name, _ in arg.items
+        }
+        return tuple(sorted(name for name in self.given if name not in declared | PREDEFINED))
+
+    def _stage(self, stage: Stage) -> StagePlan:
+        self._needs = set()
+        base, config, key = self._base(stage)
+        scope = Scope(given=self.given, outer=self.layout.arguments, escape=self.layout.dockerfile.escape)
+        triggers = config.on_build
+        state = _State(scope, config, key).with_config(on_build=(), history=(), created="", diff_ids=())
+        self._number += 1
+        steps = [Step(self._number, stage.base, stage.base.original, key, state.config)]
+        for trigger in triggers:
+            instruction = parse_trigger(trigger)
+            placed = replace(instruction, location=stage.base.location)
+            state = self._step(state, placed, steps)
+        for instruction in stage.instructions:
+            state = self._step(state, instruction, steps)
+        return StagePlan(
+            stage.index, stage.name, base, tuple(steps), state.config, state.key, frozenset(self._needs)
+        )
+
+    def _base(self, stage: Stage) -> tuple[int | str, ImageConfig, str]:
+        reference = self.layout.bases[stage.index]
+        if reference == SCRATCH:
+            architecture = platform_arguments(self.platform)["TARGETARCH"]
+            return SCRATCH, ImageConfig(architecture=architecture), chained("", "files", "")
+        if _named(self.layout.dockerfile.stages[: stage.index], reference):
+            other = find_stage(self.layout.dockerfile.stages[: stage.index], reference)
+            assert other is not None
+            before = self._done[other.index]
+            self._needs.add(other.index)
+            return other.index, before.config, before.key
+        image = self.images[reference]
+        return image.id, image.config, chained("", "files", image.chain)
+
+    def _step(self, state: _State, instruction: Instruction, steps: list[Step]) -> _State:
+        after, work = self._planned(state, instruction)
+        if work is None:
+            # Only the files count for the steps to come; the configuration counts where it is seen, in RUN.
+            key = chained(state.key, type(instruction).__name__, portable(after.config))
+        else:
+            origin = ""
+            if isinstance(work, CopyWork) and work.stage is not None:
+                origin = self._done[work.stage].key
+            elif isinstance(work, RunWork):
+                origin = self._mount_keys(work, instruction)
+            key = work_key(state.key, work, state.config, origin)
+            after = replace(after, key=key)
+        self._number += 1
+        steps.append(Step(self._number, instruction, instruction.original, key, after.config, work))
+        return after
+
+    def _mount_keys(self, work: RunWork, instruction: Instruction) -> str:
+        """Return what the mounts of a RUN show, as one text for its key. Caches do not count."""
+        shown: list[str] = []
+        for mount in work.mounts:
+            if mount.kind != "bind":
+                continue
+            if not mount.origin:
+                shown += [each.fingerprint() for each in self._select(mount.source or ".", instruction, ())]
+            elif mount.origin in self.images:
+                shown.append(self.images[mount.origin].id)
+            elif (other := find_stage(self.layout.dockerfile.stages, mount.origin)) is not None:
+                shown.append(self._done[other.index].key)
+        return " ".join(shown)
+
+    def _planned(self, state: _State, instruction: Instruction) -> tuple[_State, Work | None]:
+        """Return the state after *instruction* (its key still the old one) and what there is to do."""
+        where, config = instruction.location, state.config
+
+        def expand(text: str) -> str:
+            scope = state.scope
+            if "PATH" not in scope.environment:
+                scope = replace(scope, environment={**scope.environment, "PATH": DEFAULT_PATH})
+            return scope.expand(text, where)
+
+        match instruction:
+            case Arg():
+                return replace(state, scope=state.scope.declare(instruction)), None
+            case Env(pairs=pairs):
+                changes = {expand(name): expand(value) for name, value in pairs}
+                merged = {**_environment(config), **changes}
+                return state.with_config(env=tuple(f"{name}={value}" for name, value in merged.items())), None
+            case Label(pairs=pairs):
+                labels = {expand(name): expand(value) for name, value in pairs}
+                return state.with_config(labels={**config.labels, **labels}), None
+            case Maintainer(name=name):
+                return state.with_config(author=name), None
+            case Cmd(command=command):
+                after = state.with_config(cmd=_argv(command, config), args_escaped=False)
+                return replace(after, cmd_is_own=True), None
+            case Entrypoint(command=command):
+                kept = config.cmd if state.cmd_is_own else ()
+                return state.with_config(entrypoint=_argv(command, config), cmd=kept), None
+            case Expose(ports=ports):
+                added = [port for word in self._words(state, ports, where) for port in _ports(word, where)]
+                return state.with_config(exposed_ports=_merged(config.exposed_ports, added)), None
+            case Volume(paths=paths):
+                return state.with_config(
+                    volumes=_merged(config.volumes, [expand(path) for path in paths])
+                ), None
+            case User(user=user):
+                name = expand(user)
+                if not name:
+                    raise where.error(f"USER {user} names no user: the variable is empty")
+                return state.with_config(user=name), None
+            case StopSignal(signal=signal):
+                return state.with_config(stop_signal=expand(signal)), None
+            case Shell(argv=argv):
+                return state.with_config(shell=argv), None
+            case Healthcheck():
+                return state.with_config(healthcheck=_healthcheck(instruction)), None
+            case Onbuild(trigger=trigger):
+                return state.with_config(on_build=(*config.on_build, trigger)), None
+            case Workdir(path=path):
+                return self._workdir(state, expand(path), where)
+            case Run():
+                return state, self._run(state, instruction)
+            case Copy():
+                return state, self._copy(state, instruction)
+            case _:
+                raise where.error(f"{type(instruction).__name__.upper()} cannot stand here")
+
+    def _words(self, state: _State, text: str, where: Location) -> list[str]:
+        try:
+            return expand_words(text, state.scope.variables, escape=state.scope.escape)
+        except ValueError as bad:
+            raise where.error(str(bad)) from bad
+
+    def _workdir(self, state: _State, path: str, where: Location) -> tuple[_State, Work]:
+        if not path:
+            raise where.error("WORKDIR without a path: the variable is empty")
+        absolute = posixpath.normpath(posixpath.join("/", state.config.working_dir, path))
+        return state.with_config(working_dir="/" + absolute.lstrip("/")), FolderWork(
+            "/" + absolute.lstrip("/")
+        )
+
+    def _run(self, state: _State, run: Run) -> RunWork:
+        where = run.location
+        mounts: list[RunMount] = []
+        for text in run.mounts:
+            try:
+                mount = parse_mount(state.scope.expand(text, where))
+            except ValueError as bad:
+                raise where.error(f"--mount={text}: {bad}") from bad
+            if mount.kind == "ssh":
+                raise Unimplemented(f"{where}: RUN --mount=type=ssh is not supported", hint="use a secret")
+            mounts.append(mount)
+        if run.network not in {"", "default", "none", "host"}:
+            raise where.error(f"--network={run.network}: expected default, none or host")
+        if run.security not in {"", "sandbox"}:
+            raise Unimplemented(f"{where}: RUN --security={run.security} is not supported")
+        argv, scripts = _script(run, state.config)
+        proxies = state.scope.proxies()
+        return RunWork(
+            argv=argv,
+            environment=tuple(f"{name}={value}" for name, value in state.scope.run_arguments().items()),
+            unkeyed=tuple(f"{name}={value}" for name, value in proxies.items()),
+            mounts=tuple(mounts),
+            network=self.network if run.network in {"", "default"} else run.network,
+            scripts=scripts,
+        )
+
+    def _copy(self, state: _State, copy: Copy) -> CopyWork:
+        where = copy.location
+        if copy.parents:
+            raise Unimplemented(f"{where}: COPY --parents is not supported", hint="copy folder by folder")
+        sources = tuple(state.scope.expand(source, where) for source in copy.sources)
+        for source in sources:
+            if copy.add and re.match(r"[a-z][a-z0-9+.-]*://|git@", source):
+                raise Unimplemented(
+                    f"{where}: ADD {source}: remote sources are not supported",
+                    hint="use RUN with curl or wget, or download it into the build context",
+                )
+        target = state.scope.expand(copy.target, where)
+        is_folder = target.endswith(("/", "/.")) or target == "."
+        if len(sources) + len(copy.inline) > 1 and not is_folder:
+            raise where.error(
+                f"several sources, but the destination {target} is no folder",
+                hint=f"end it with a slash: {target}/",
+            )
+        exclude = tuple(state.scope.expand(text, where) for text in copy.exclude)
+        work = CopyWork(
+            path=posixpath.normpath(posixpath.join("/", state.config.working_dir, target)),
+            is_folder=is_folder or (len(copy.inline) > 0 and is_folder),
+            sources=sources,
+            inline=tuple(self._inline(state, doc, where) for doc in copy.inline),
+            owner=state.scope.expand(copy.chown, where),
+            mode=_mode(state.scope.expand(copy.chmod, where), where),
+            exclude=exclude,
+            unpack=copy.add and copy.unpack is not False,
+        )
+        if copy.origin:
+            other = find_stage(self.layout.dockerfile.stages, copy.origin)
+            if copy.origin not in self.images and other is not None:
+                self._needs.add(other.index)
+                return replace(work, stage=other.index)
+            return replace(work, image=self.images[copy.origin].id)
+        selections = [found for source in sources for found in self._select(source, copy, exclude)]
+        if len(selections) + len(copy.inline) > 1 and not is_folder:
+            raise where.error(
+                f"{' '.join(sources)} matches {len(selections)} files, but the destination {target} is no folder",
+                hint=f"end it with a slash: {target}/",
+            )
+        return replace(work, selections=tuple(selections))
+
+    def _select(self, source: str, instruction: Instruction, exclude: tuple[str, ...]) -> list[Selection]:
+        ignores = IgnoreRules.parse("\n".join(exclude), file="--exclude").ignores if exclude else None
+        try:
+            return self.context.select(source, ignores=ignores)
+        except NotFound as missing:
+            raise NotFound(
+                f"{instruction.location}: {instruction.original.split()[0]}: {missing.message}",
+                hint="paths are relative to the build context; is it named in .dockerignore?",
+            ) from missing
+        except InvalidArgument as bad:
+            raise instruction.location.error(bad.message, hint=bad.hint) from bad
+
+    def _inline(self, state: _State, doc: Heredoc, where: Location) -> Heredoc:
+        if not doc.expand:
+            return doc
+        try:
+            content = expand_heredoc(doc.content, state.scope.variables, escape=state.scope.escape)
+        except ValueError as bad:
+            raise where.error(str(bad)) from bad
+        return replace(doc, content=content)
+
+
+def _environment(config: ImageConfig) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in config.env if "=" in entry)
+
+
+def _argv(command: Command, config: ImageConfig) -> tuple[str, ...]:
+    if command.in_shell and command.argv:
+        return (*(config.shell or DEFAULT_SHELL), *command.argv)
+    return command.argv
+
+
+def _script(run: Run, config: ImageConfig) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return the command line of a RUN, and the scripts to show it."""
+    shell = config.shell or DEFAULT_SHELL
+    if not run.heredocs:
+        return _argv(run.command, config), ()
+    (text,) = run.command.argv
+    if len(run.heredocs) == 1 and _HEREDOC_ONLY.fullmatch(text.strip()):
+        doc = run.heredocs[0]
+        if doc.content.startswith("#!"):
+            return (f"/dev/{_script_name(doc)}",), ((_script_name(doc), doc.content),)
+        return (*shell, doc.content), ()
+    documents = "".join(f"{doc.content}{doc.name}\n" for doc in run.heredocs)
+    return (*shell, f"{text}\n{documents}"), ()
+
+
+def _script_name(doc: Heredoc) -> str:
+    return f"yurt-script-{doc.name}"
+
+
+def _merged(before: tuple[str, ...], added: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*before, *added)))
+
+
+def _ports(word: str, where: Location) -> list[str]:
+    match = _PORT.fullmatch(word)
+    if match is None:
+        raise where.error(f"{word!r} is not a port", hint="write 8000, 8000/udp or 8000-8010")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not 0 < first <= last < 65536:
+        raise where.error(f"{word!r} is not a port: ports go from 1 to 65535")
+    protocol = (match[3] or "tcp").lower()
+    return [f"{port}/{protocol}" for port in range(first, last + 1)]
+
+
+def _mode(text: str, where: Location) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-7]{1,5}", text) or int(text, 8) > 0o7777:
+        raise where.error(f"--chmod={text}: not an octal mode", hint="such as 755")
+    return int(text, 8)
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    times = {
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+        "Retries": check.retries,
+    }
+    return {"Test": list(check.test)} | {name: value for name, value in times.items() if value}

@@ -1,0 +1,210 @@
+"""RUN: a hidden container on the files so far, its output passed on as it comes."""
+
+import asyncio
+import codecs
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from yurt.dockerfile.mounts import RunMount
+from yurt.engine.build.model import BuildRequest
+from yurt.engine.build.ports import Containers, Stream
+from yurt.engine.build.rootfs import resolve
+from yurt.engine.build.steps import RunWork, Step
+from yurt.engine.build.surroundings import certificates, environment, proxy_variables
+from yurt.engine.containers.model import ContainerConfig, CreateRequest, HostConfig, MountRequest, Resources
+from yurt.engine.images.model import Image, Layer
+from yurt.errors import InvalidArgument, NotFound, Unimplemented
+from yurt.ids import short
+from yurt.oci.digest import Digest
+from yurt.settings import EngineSettings
+
+TAIL = 4000  # characters of a failed step's output that its error carries
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A RUN that ended. *container* still holds what it changed; *tail* is the end of its output."""
+
+    container: str
+    exit_code: int
+    error: str
+    tail: str
+
+
+class Runner:
+    """Runs the RUN steps of one build. *folder* is the build's own; *caches* outlive it."""
+
+    def __init__(
+        self,
+        containers: Containers,
+        settings: EngineSettings,
+        request: BuildRequest,
+        *,
+        folder: Path,
+        caches: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self._containers = containers
+        self._settings = settings
+        self._request = request
+        self._folder = folder
+        self._caches = caches
+        self._say = say
+
+    async def run(
+        self,
+        step: Step,
+        work: RunWork,
+        layers: Sequence[Layer],
+        shown: Mapping[RunMount, str],
+        undo: AsyncExitStack,
+    ) -> Ran:
+        """Run *work* on *layers* and wait for its end. *shown* says where the files of each bind mount are.
+
+        The container's removal is pushed on *undo*: when that unwinds nothing of it is left, running or not.
+        """
+        request = self._create_request(step, work, shown)
+        container, _warnings = await self._containers.create(request, image=_image(step, layers))
+        undo.push_async_callback(self._remove, container.id)
+        self._say(f" ---> Running in {short(container.id)}\n")
+        stream = await self._containers.attach(container.id, stdin=False, stdout=True, stderr=True)
+        undo.push_async_callback(stream.close)
+        waiter = asyncio.ensure_future(self._containers.waiter(container.id, "next-exit"))
+        try:
+            await self._containers.start(container.id)
+            tail = await self._pass_on(stream)
+            ended = await waiter
+        finally:
+            waiter.cancel()
+        return Ran(container.id, ended.exit_code, ended.error, tail)
+
+    async def _remove(self, container: str) -> None:
+        await self._containers.remove(container, force=True, volumes=True)
+
+    async def _pass_on(self, stream: Stream) -> str:
+        """Say the output as it comes; return its end."""
+        decoders = {number: codecs.getincrementaldecoder("utf-8")(errors="replace") for number in range(3)}
+        buffer, tail = bytearray(), ""
+        while piece := await stream.read():
+            buffer += piece
+            text: list[str] = []
+            while len(buffer) >= 8 and len(buffer) >= 8 + (size := int.from_bytes(buffer[4:8], "big")):
+                text.append(decoders[buffer[0] % 3].decode(bytes(buffer[8 : 8 + size])))
+                del buffer[: 8 + size]
+            if said := "".join(text):
+                self._say(said)
+                tail = (tail + said)[-TAIL:]
+        return tail
+
+    def _create_request(self, step: Step, work: RunWork, shown: Mapping[RunMount, str]) -> CreateRequest:
+        mounts, certificate_variables = certificates(self._settings.ca_bundle)
+        secrets: dict[str, str] = {}
+        made = [self._mount(step, mount, shown, secrets) for mount in work.mounts]
+        added = [*mounts, *(mount for mount in made if mount is not None)]
+        for name, content in work.scripts:
+            path = self._folder / name
+            path.write_text(content)
+            path.chmod(0o755)
+            added.append(MountRequest(kind="bind", source=str(path), target=f"/dev/{name}", read_only=True))
+        variables = environment(
+            step.config.env,
+            certificate_variables.items(),
+            proxy_variables(self._settings.proxies).items(),
+            _pairs(work.unkeyed),
+            _pairs(work.environment),
+            secrets.items(),
+        )
+        return CreateRequest(
+            name=None,
+            config=ContainerConfig(image=step.key[:12], cmd=work.argv, env=variables),
+            host=HostConfig(
+                mounts=tuple(added),
+                network_mode=work.network or "bridge",
+                extra_hosts=self._request.extra_hosts,
+                shm_size=self._request.shm_size,
+                resources=Resources(memory=self._request.memory),
+            ),
+            hidden=True,
+        )
+
+    def _mount(
+        self, step: Step, mount: RunMount, shown: Mapping[RunMount, str], secrets: dict[str, str]
+    ) -> MountRequest | None:
+        where = step.instruction.location
+        match mount.kind:
+            case "tmpfs":
+                return MountRequest(kind="tmpfs", target=mount.target, tmpfs_size=mount.size)
+            case "cache":
+                if mount.origin or mount.source:
+                    raise Unimplemented(f"{where}: a cache mount with from= or source= is not supported")
+                source = self._cache_folder(mount)
+                return MountRequest(
+                    kind="bind", source=str(source), target=mount.target, read_only=bool(mount.read_only)
+                )
+            case "bind":
+                if mount.read_only is False:
+                    raise Unimplemented(
+                        f"{where}: a bind mount that can be written is not supported", hint="leave rw out"
+                    )
+                root = shown[mount]
+                source = Path(resolve(root, mount.source))
+                if not source.exists():
+                    raise NotFound(f"{where}: --mount: {mount.source!r} is not there")
+                return MountRequest(kind="bind", source=str(source), target=mount.target, read_only=True)
+            case _:
+                return self._secret(step, mount, secrets)
+
+    def _cache_folder(self, mount: RunMount) -> Path:
+        name = hashlib.sha256((mount.id or mount.target).encode()).hexdigest()[:32]
+        folder = self._caches / name
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            os.chown(folder, mount.uid, mount.gid)
+            folder.chmod(0o755 if mount.mode is None else mount.mode)
+        return folder
+
+    def _secret(self, step: Step, mount: RunMount, secrets: dict[str, str]) -> MountRequest | None:
+        name = mount.id or Path(mount.source or mount.target).name
+        content = self._request.secrets.get(name)
+        if content is None:
+            if mount.required:
+                raise InvalidArgument(
+                    f"{step.instruction.location}: the secret {name} was not given",
+                    hint=f"pass --secret id={name}",
+                )
+            return None
+        if mount.env:
+            secrets[mount.env] = content.decode(errors="surrogateescape")
+            if not mount.target:
+                return None
+        path = self._folder / f"secret-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        path.write_bytes(content)
+        os.chown(path, mount.uid, mount.gid)
+        path.chmod(0o400 if mount.mode is None else mount.mode)
+        return MountRequest(
+            kind="bind", source=str(path), target=mount.target or f"/run/secrets/{name}", read_only=True
+        )
+
+
+def _pairs(entries: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, value) for name, _, value in (entry.partition("=") for entry in entries)]
+
+
+def _image(step: Step, layers: Sequence[Layer]) -> Image:
+    """Return the files so far as an image, with what of the configuration counts for RUN: variables, user, folder."""
+    config = replace(
+        step.config,
+        entrypoint=(),
+        cmd=(),
+        healthcheck=None,
+        volumes=(),
+        exposed_ports=(),
+        labels={},
+        stop_signal="",
+    )
+    name = Digest(f"sha256:{step.key}")
+    return Image(id=name, config=config, manifest=name, layers=tuple(layers), size=0)
