@@ -17,15 +17,24 @@ from yurt.errors import Unavailable
 
 TYPE_CHECKING = False  # as everywhere on the way of a command
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 PATIENCE = 30.0  # seconds for an engine to answer; restoring many containers takes a few
 PAUSE = 0.02
 TAIL = 8192
 
 
-def start(environ: Mapping[str, str], socket: str, *, tell: Callable[[str], None]) -> None:
-    """Afterwards an engine answers on *socket*; raises Unavailable, with the reason, when it cannot be brought up."""
+def start(
+    environ: Mapping[str, str],
+    socket: str,
+    *,
+    tell: Callable[[str], None],
+    program: Sequence[str] = (sys.executable, "-m", "yurt.daemon"),
+) -> None:
+    """Afterwards an engine answers on *socket*; raises Unavailable, with the reason, when it cannot be brought up.
+
+    *program* is started with ``--root`` and ``--host``.
+    """
     root = places.default_root(environ)
     try:
         os.makedirs(root, mode=0o711, exist_ok=True)
@@ -40,14 +49,14 @@ def start(environ: Mapping[str, str], socket: str, *, tell: Callable[[str], None
         if _answers(socket):
             return
         tell("starting the engine …")
-        _start(root, socket)
+        _start(program, root, socket)
     finally:
         os.close(lock)
 
 
-def _start(root: str, socket: str) -> None:
+def _start(program: Sequence[str], root: str, socket: str) -> None:
     log = f"{root}/yurtd.log"
-    command = [sys.executable, "-m", "yurt.daemon", "--root", root, "--host", f"unix://{socket}"]
+    command = [*program, "--root", root, "--host", f"unix://{socket}"]
     before = _size(log)
     with open(log, "ab") as output:
         engine = subprocess.Popen(

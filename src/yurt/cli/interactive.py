@@ -25,6 +25,7 @@ PROXIED = {
     SIGUSR2: "USR2",
     SIGTERM: "TERM",
 }
+INTERRUPTED = 130
 PATIENCE = 3  # interrupts until the person is believed to want out
 
 
@@ -78,7 +79,11 @@ def attached(
         if number in (SIGINT, SIGTERM):
             interrupts += 1
             if interrupts >= PATIENCE:
-                raise KeyboardInterrupt
+                raise Failure(
+                    f"interrupted {PATIENCE} times: leaving, but the container goes on",
+                    hint=f"yurt kill {proxy[:12]} ends it",
+                    code=INTERRUPTED,
+                )
         try:
             session.client.request(
                 "POST", f"/containers/{proxy}/kill", query={"signal": PROXIED[number]}

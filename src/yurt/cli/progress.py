@@ -53,7 +53,7 @@ class Progress:
             return
         if "stream" in message:
             self._rows.clear()
-            self._stream.write(message["stream"])
+            self._stream.write(message["stream"] if self._moving else _plain(message["stream"]))
             self._stream.flush()
         elif "status" in message:
             self._status(message)
@@ -74,6 +74,13 @@ class Progress:
         up = len(self._rows) - self._rows[name]
         self._stream.write(f"\x1b[{up}A\r\x1b[2K{text}\x1b[{up}B\r")
         self._stream.flush()
+
+
+def _plain(text: str) -> str:
+    """Return *text* without the colours that the engine may have put in."""
+    while (start := text.find("\x1b[")) >= 0 and (end := text.find("m", start)) >= 0:
+        text = text[:start] + text[end + 1 :]
+    return text
 
 
 def _bar(detail: dict[str, Any]) -> str:

@@ -32,9 +32,6 @@ class RawMode:
 
         self._before = termios.tcgetattr(self._fd)
         tty.setraw(self._fd, termios.TCSANOW)
-        mode = termios.tcgetattr(self._fd)
-        mode[1] |= self._before[1] & termios.OPOST  # so that our own messages keep their line ends
-        termios.tcsetattr(self._fd, termios.TCSANOW, mode)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
