@@ -26,11 +26,20 @@ RAW_STREAM = "application/vnd.docker.raw-stream"
 MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
 BATCH = 256 * 1024  # bytes a stream may hold back before its source has to wait
 
-_encode = msgspec.json.Encoder().encode
+
+def _plain(value: Any) -> str:
+    """Encode a `str` of ours (a Digest) as the text it is; anything else is a mistake."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"{type(value).__name__} is no wire type")
+
+
+encode = msgspec.json.Encoder(enc_hook=_plain).encode
+"""Return a wire value as JSON."""
 
 
 def as_json(value: Any, *, status: int = 200) -> Response:
-    return Response(body=_encode(value), status=status, content_type=JSON, headers=HEADERS)
+    return Response(body=encode(value), status=status, content_type=JSON, headers=HEADERS)
 
 
 def nothing(status: int = 204) -> Response:
@@ -156,15 +165,15 @@ async def lines(call: Call, work: Callable[[Emit], Awaitable[None]]) -> StreamRe
                 batch.append(pending.get_nowait())
             if response is None:
                 response = await started(call, JSON)
-            await response.write(b"".join(_encode(line) + b"\r\n" for line in batch))
+            await response.write(b"".join(encode(line) + b"\r\n" for line in batch))
         error = worker.exception()
         if error is not None and (response is None or not isinstance(error, YurtError)):
             if response is not None:
-                await response.write(_encode(error_line(Exception("internal error"))) + b"\r\n")
+                await response.write(encode(error_line(Exception("internal error"))) + b"\r\n")
             raise error
         response = response or await started(call, JSON)
         if isinstance(error, YurtError):
-            await response.write(_encode(error_line(error)) + b"\r\n")
+            await response.write(encode(error_line(error)) + b"\r\n")
         await response.write_eof()
         return response
     finally:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Protocol
 
-import msgspec
 from aiohttp import WSMsgType
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_ws import WebSocketResponse
@@ -109,11 +108,12 @@ class AttachRoutes:
         waiter = self._containers.waiter(call.places["id"], condition)
         response = await answers.started(call, answers.JSON)
         result = await waiter
+        # Docker tells of a failed start by its exit code here and by `start` in words: a client would say it twice.
+        said = result.error if result.exit_code == 0 else ""
         answer = wire.WaitAnswer(
-            status_code=result.exit_code,
-            error=wire.WaitError(message=result.error) if result.error else None,
+            status_code=result.exit_code, error=wire.WaitError(message=said) if said else None
         )
-        await response.write(msgspec.json.encode(answer) + b"\n")
+        await response.write(answers.encode(answer) + b"\n")
         await response.write_eof()
         return response
 
@@ -144,7 +144,7 @@ def _tail(text: str) -> int | None:
 
 async def _encoded(values: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     async for value in values:
-        yield msgspec.json.encode(value) + b"\r\n"
+        yield answers.encode(value) + b"\r\n"
 
 
 async def _rendered(lines: AsyncIterator[LogLine], *, framed: bool, timestamps: bool) -> AsyncIterator[bytes]:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-import msgspec
 from aiohttp.web_response import StreamResponse
 
 from yurt.api.types import system as wire
@@ -124,4 +123,4 @@ class SystemRoutes:
 
 
 def _line(event: Event) -> bytes:
-    return msgspec.json.encode(translate_events.to_wire(event)) + b"\n"
+    return answers.encode(translate_events.to_wire(event)) + b"\n"
