@@ -453,10 +453,10 @@ def start_error(text: str, doing: str) -> YurtError:
     if doing == "create":
         message = (
             "failed to create task for container: failed to create shim task: "
-            f"OCI runtime create failed: {text}: unknown"
+            f"OCI runtime create failed: {text}"
         )
     else:
-        message = f"OCI runtime exec failed: {text}: unknown"
+        message = f"OCI runtime exec failed: {text}"
     lowered = text.lower()
     if "permission denied" in lowered or "is a directory" in lowered or "exec format error" in lowered:
         return StartFailed(message, exit_code=126)
