@@ -51,6 +51,7 @@ class Executor:
         self.how = how or How()
         self._project = project
         self._hashes: dict[str, str] = {}
+        self._new: set[str] = set()  # names of containers made here that replace none
         self._containers = {each.id: each for each in observed.containers}
         self._do: Mapping[Verb, Callable[[Action], None]] = {
             Verb.PULL: self._pull,
@@ -189,6 +190,8 @@ class Executor:
             replaces=old.name if old else "",
         )
         create(self.client, self.project, service, stamp, action.name, inherited=old.anonymous if old else ())
+        if old is None:
+            self._new.add(action.name)
 
     def config_hash(self, service: Service) -> str:
         if service.name not in self._hashes:
@@ -196,8 +199,13 @@ class Executor:
         return self._hashes[service.name]
 
     def _start(self, action: Action) -> None:
-        with _already(NotModified), _told(f"cannot start {action.name}"):
-            self.client.request("POST", f"/containers/{action.reference}/start").read()
+        try:
+            with _already(NotModified), _told(f"cannot start {action.name}"):
+                self.client.request("POST", f"/containers/{action.reference}/start").read()
+        except YurtError:
+            if action.name in self._new:  # it never ran: leave things as they were
+                self._remove(action)
+            raise
 
     def _restart(self, action: Action) -> None:
         with _told(f"cannot restart {action.name}"):

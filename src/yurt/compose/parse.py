@@ -410,7 +410,7 @@ def _networks(at: Fields) -> tuple[Attachment, ...]:
     if node is None:
         return ()
     if not isinstance(node, MappingNode):
-        return tuple(Attachment(name) for name in dict.fromkeys(at.texts("networks")))
+        return tuple(Attachment(name) for name in sorted(set(at.texts("networks"))))
     found = []
     for key, child in node.entries.items():
         entry = Fields(child, f"{at.of('networks')}.{key}")
@@ -428,7 +428,7 @@ def _networks(at: Fields) -> tuple[Attachment, ...]:
         )
         entry.ignored("gw_priority", "interface_name")
         entry.close()
-    return tuple(sorted(found, key=lambda attachment: -attachment.priority))
+    return tuple(sorted(found, key=lambda attachment: (-attachment.priority, attachment.network)))
 
 
 def _depends_on(at: Fields, network_mode: str) -> tuple[Dependency, ...]:

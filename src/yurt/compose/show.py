@@ -13,13 +13,25 @@ Plain = dict[str, Any]
 
 def shown(project: Project, form: str, services: Iterable[str] = ()) -> str:
     """Return the project as YAML or JSON text, only with *services* (and what they need) if any are named."""
-    document = plain(project, services)
+    document = escaped(plain(project, services))
     if form == "json":
         return json.dumps(document, indent=2)
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=110))
+
+
+def escaped(value: Any) -> Any:
+    """Return *value* with every dollar sign doubled, so that reading it again replaces nothing."""
+    match value:
+        case dict():
+            return {key: escaped(child) for key, child in value.items()}
+        case list():
+            return [escaped(child) for child in value]
+        case str():
+            return value.replace("$", "$$")
+    return value
 
 
 def plain(project: Project, services: Iterable[str] = ()) -> Plain:
