@@ -25,18 +25,28 @@ _DPKG = (
     "force-unsafe-io",
 )
 _APT = (
-    'Acquire::Languages "none"',
-    'Acquire::GzipIndexes "true"',
-    'Apt::AutoRemove::SuggestsImportant "false"',
-    'APT::Keep-Downloaded-Packages "false"',
+    'Acquire::Languages "none";',
+    'Acquire::GzipIndexes "true";',
+    'APT::AutoRemove::SuggestsImportant "false";',
+    # mmdebstrap itself installs from the packages that apt keeps: this is for the finished system only.
+    'APT::Keep-Downloaded-Packages "false";',
+    'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };',
 )
+_DULL = ("hook", "tempdir", "architecture", "signed-by", "I: done")  # of interest to mmdebstrap's own authors
+_POLICY = "#!/bin/sh\n# No service starts when a package is installed: there is no init.\nexit 101\n"
 
 
-def bootstrap_argv(suite: str, target: Path, mirror: Mirror, *, sources: Path, policy: Path) -> list[str]:
-    """Return the command that writes the archive of *suite* to *target*.
+def system_files(suite: str, mirror: Mirror) -> dict[str, str]:
+    """Return the files that the finished system has beyond its packages, by path."""
+    return {
+        "/etc/apt/sources.list.d/debian.sources": mirror.sources(suite),
+        "/etc/apt/apt.conf.d/90yurt": "".join(f"{line}\n" for line in _APT),
+        "/usr/sbin/policy-rc.d": _POLICY,
+    }
 
-    *sources* and *policy* are files on the host that become apt's sources and /usr/sbin/policy-rc.d.
-    """
+
+def bootstrap_argv(suite: str, target: Path, mirror: Mirror, *, uploads: Mapping[Path, str]) -> list[str]:
+    """Return the command that writes the archive of *suite* to *target*; *uploads* are files on the host → paths in it."""
     return [
         "mmdebstrap",
         "--mode=root",
@@ -44,13 +54,11 @@ def bootstrap_argv(suite: str, target: Path, mirror: Mirror, *, sources: Path, p
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt={option}" for option in _DPKG),
-        *(f"--aptopt={option}" for option in _APT),
+        '--aptopt=Acquire::Languages "none"',
         # mmdebstrap gives the system the host's name and resolvers; an image has neither.
         '--customize-hook=rm -f "$1/etc/hostname"; : >"$1/etc/resolv.conf"',
-        '--customize-hook=rm -f "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/*',
-        f"--customize-hook=upload {shlex.quote(str(sources))} /etc/apt/sources.list.d/debian.sources",
-        # No service starts when a package is installed: there is no init.
-        f"--customize-hook=upload {shlex.quote(str(policy))} /usr/sbin/policy-rc.d",
+        '--customize-hook=rm -f "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99*',
+        *(f"--customize-hook=upload {shlex.quote(str(path))} {inside}" for path, inside in uploads.items()),
         '--customize-hook=chmod 755 "$1/usr/sbin/policy-rc.d"',
         '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/debconf/*-old',
         '--customize-hook=find "$1/var/log" -type f -delete',
@@ -77,11 +85,13 @@ async def bootstrap(
             f"cannot verify Debian's packages: {KEYRING} is missing",
             hint="apt-get install debian-archive-keyring",
         )
-    sources, policy, target = folder / "debian.sources", folder / "policy-rc.d", folder / "rootfs.tar"
-    sources.write_text(mirror.sources(suite))
-    policy.write_text("#!/bin/sh\n# No service starts inside a container that is being built.\nexit 101\n")
-    for path in (sources, policy):
+    target = folder / "rootfs.tar"
+    uploads: dict[Path, str] = {}
+    for index, (inside, text) in enumerate(system_files(suite, mirror).items()):
+        path = folder / f"file-{index}"
+        path.write_text(text)
         path.chmod(0o644)
+        uploads[path] = inside
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "TMPDIR": str(folder),
@@ -94,12 +104,8 @@ async def bootstrap(
         nonlocal rest
         *lines, rest = (rest + piece.decode(errors="replace")).replace("\r", "\n").split("\n")
         for line in lines:
-            if line.startswith(("I: ", "E: ")):
-                on_line(line[3:])
+            if line.startswith(("I: ", "E: ")) and not any(word in line for word in _DULL):
+                on_line(line[3:].rstrip("."))
 
-    await run(
-        bootstrap_argv(suite, target, mirror, sources=sources, policy=policy),
-        env=environment,
-        on_output=on_output,
-    )
+    await run(bootstrap_argv(suite, target, mirror, uploads=uploads), env=environment, on_output=on_output)
     return target
