@@ -3,36 +3,46 @@
 import asyncio
 import os
 import socket
+import struct
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from socket import inet_aton
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from dnslib import DNSRecord
+from dnslib import DNSRecord  # type: ignore[import-untyped]
 
 from yurt.engine.events import Events
 from yurt.engine.networks.firewall import tag_of
+from yurt.engine.networks.ipam import mac_of
 from yurt.engine.networks.model import EndpointRequest, PortBinding, Sandbox, SandboxRequest
 from yurt.engine.networks.service import NetworkService
 from yurt.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from yurt.ids import new_id
+from yurt.linux import netlink
 from yurt.linux.namespace import run_in_network
 from yurt.linux.netlink import Rtnetlink
 from yurt.linux.nftables import Nftables
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
 
+if TYPE_CHECKING:
+    from tests.conftest import Needs
+
+T = TypeVar("T")
+
 pytestmark = pytest.mark.root
 
 
-def a_request(name: str, *, mode: str = "bridge", **changes) -> SandboxRequest:
+def a_request(name: str, *, mode: str = "bridge", **changes: Any) -> SandboxRequest:
     return replace(SandboxRequest(new_id(), name, name, mode), **changes)
 
 
-def inside(sandbox: Sandbox, work):
+def inside(sandbox: Sandbox, work: Callable[[], T]) -> T:
     """Call *work* in the sandbox's network namespace."""
     descriptor = os.open(str(sandbox.netns), os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -69,12 +79,17 @@ def a_server(sandbox: Sandbox, port: int, text: bytes) -> Iterator[None]:
         listening.close()
 
 
+def address_of(sandbox: Sandbox) -> str:
+    """Return the sandbox's address on its first network."""
+    return str(sandbox.endpoints[0].ipv4)
+
+
 def read(address: str, port: int, *, timeout: float = 3) -> bytes:
     with socket.create_connection((address, port), timeout=timeout) as connection:
         return b"".join(iter(lambda: connection.recv(100), b""))
 
 
-async def read_from(sandbox: Sandbox, address: str, port: int, **options) -> bytes:
+async def read_from(sandbox: Sandbox, address: str, port: int, **options: Any) -> bytes:
     return await asyncio.to_thread(inside, sandbox, lambda: read(address, port, **options))
 
 
@@ -91,7 +106,7 @@ def ask(name: str, kind: str = "A", *, tcp: bool = False) -> DNSRecord:
         return DNSRecord.parse(asking.recv(65535))
 
 
-async def resolve(sandbox: Sandbox, name: str, kind: str = "A", **options) -> list[str]:
+async def resolve(sandbox: Sandbox, name: str, kind: str = "A", **options: Any) -> list[str]:
     reply = await asyncio.to_thread(inside, sandbox, lambda: ask(name, kind, **options))
     return [str(record.rdata) for record in reply.rr]
 
@@ -129,7 +144,7 @@ async def wait_gone(settings: EngineSettings) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, needs) -> EngineSettings:
+def settings(tmp_path: Path, needs: "Needs") -> EngineSettings:
     needs.root()
     return EngineSettings(root=tmp_path / "root", run=tmp_path / "run", socket=tmp_path / "yurt.sock")
 
@@ -158,20 +173,20 @@ async def networks(settings: EngineSettings) -> AsyncIterator[NetworkService]:
     assert str(settings.run) not in Path("/proc/self/mountinfo").read_text()
 
 
-async def test_predefined_networks_exist(networks):
+async def test_predefined_networks_exist(networks: NetworkService) -> None:
     """bridge, host and none exist and cannot be removed."""
     assert [network.name for network in networks.list()] == ["bridge", "host", "none"]
     with pytest.raises(Forbidden, match="pre-defined"):
         await networks.remove("bridge")
 
 
-async def test_containers_reach_each_other_by_name(networks):
+async def test_containers_reach_each_other_by_name(networks: NetworkService) -> None:
     """Two containers on a user-defined network find each other by name, alias and short id, and talk."""
     await networks.create("shop")
     web = await networks.open_sandbox(a_request("web", mode="shop"))
     db_request = a_request("db", mode="shop", endpoints=(EndpointRequest("shop", aliases=("postgres",)),))
     db = await networks.open_sandbox(db_request)
-    address = db.endpoints[0].ipv4
+    address = address_of(db)
     for name in ("db", "postgres", "DB.", "db.shop", db_request.container_id[:12]):
         assert await resolve(web, name) == [address], name
     assert await resolve(web, "db", tcp=True) == [address]
@@ -179,11 +194,11 @@ async def test_containers_reach_each_other_by_name(networks):
     reverse = ".".join(reversed(address.split("."))) + ".in-addr.arpa"
     assert await resolve(web, reverse, "PTR") == ["db.shop."]
     with a_server(db, 5432, b"hello"):
-        own = web.endpoints[0].ipv4
+        own = address_of(web)
         assert await read_from(web, address, 5432) == b"hello " + own.encode()
 
 
-async def test_an_alias_shared_by_replicas_is_answered_in_turn(networks):
+async def test_an_alias_shared_by_replicas_is_answered_in_turn(networks: NetworkService) -> None:
     """Each replica comes first in its turn."""
     await networks.create("shop")
     replicas = [
@@ -197,7 +212,7 @@ async def test_an_alias_shared_by_replicas_is_answered_in_turn(networks):
     assert {answer[0] for answer in answers} == {r.endpoints[0].ipv4 for r in replicas}
 
 
-async def test_a_published_port_answers_on_every_address(networks):
+async def test_a_published_port_answers_on_every_address(networks: NetworkService) -> None:
     """A published port answers from 127.0.0.1, from another address of the host, and from containers."""
     port = free_port()
     await networks.create("shop")
@@ -211,14 +226,14 @@ async def test_a_published_port_answers_on_every_address(networks):
         assert (await asyncio.to_thread(read, other_address(), port)).startswith(b"shop ")
         for container in (stranger, neighbour, web):
             assert (await read_from(container, other_address(), port)).startswith(b"shop ")
-        gateway = neighbour.endpoints[0].gateway
+        gateway = str(neighbour.endpoints[0].gateway)
         assert (await read_from(neighbour, gateway, port)).startswith(b"shop ")
     await networks.close_sandbox(web.container_id)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.to_thread(read, "127.0.0.1", port)
 
 
-async def test_a_udp_port_answers(networks):
+async def test_a_udp_port_answers(networks: NetworkService) -> None:
     """A published UDP port answers on 127.0.0.1."""
     dns = await networks.open_sandbox(a_request("dns", ports=(PortBinding(5353, protocol="udp"),)))
 
@@ -236,7 +251,7 @@ async def test_a_udp_port_answers(networks):
         assert client.recv(10) == b"ping!"
 
 
-async def test_a_port_on_one_address_answers_only_there(networks):
+async def test_a_port_on_one_address_answers_only_there(networks: NetworkService) -> None:
     """-p 127.0.0.1:…: answers on 127.0.0.1 and is refused on the host's other address."""
     port = free_port()
     binding = PortBinding(80, host_ip="127.0.0.1", host_port=port)
@@ -247,7 +262,7 @@ async def test_a_port_on_one_address_answers_only_there(networks):
             await asyncio.to_thread(read, other_address(), port)
 
 
-async def test_a_taken_port_is_refused(networks):
+async def test_a_taken_port_is_refused(networks: NetworkService) -> None:
     """A port that another container or program has is refused, and nothing of the container is left."""
     port = free_port()
     first = a_request("first", ports=(PortBinding(80, host_port=port),))
@@ -265,7 +280,7 @@ async def test_a_taken_port_is_refused(networks):
     await networks.open_sandbox(second)
 
 
-async def test_networks_are_isolated(networks):
+async def test_networks_are_isolated(networks: NetworkService) -> None:
     """Containers of different networks do not reach each other, nor find each other's names."""
     await networks.create("one")
     await networks.create("two")
@@ -273,26 +288,58 @@ async def test_networks_are_isolated(networks):
     b = await networks.open_sandbox(a_request("b", mode="two"))
     with a_server(b, 80, b"secret"):
         with pytest.raises(TimeoutError):
-            await read_from(a, b.endpoints[0].ipv4, 80, timeout=0.5)
+            await read_from(a, address_of(b), 80, timeout=0.5)
     assert await resolve(a, "a") != []
     assert await resolve(a, "b.two") == []
 
 
-async def test_containers_do_not_reach_the_hosts_loopback(networks):
-    """route_localnet on the bridges opens no way to what listens on the host's 127.0.0.1."""
+def a_frame(*, source: str, mac: str, port: int) -> bytes:
+    """An Ethernet frame to *mac* with a UDP datagram to the host's own 127.0.0.1."""
+    udp = struct.pack("!HHHH", 40000, port, 8 + 4, 0) + b"evil"
+    ip = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, *map(inet_aton, (source, "127.0.0.1"))
+    )
+    total = sum(struct.unpack("!10H", ip))
+    checksum = ~(total + (total >> 16)) & 0xFFFF
+    return (
+        netlink.mac_bytes(mac)
+        + b"\x02\x42"
+        + inet_aton(source)
+        + b"\x08\x00"
+        + ip[:10]
+        + struct.pack("!H", checksum)
+        + ip[12:]
+        + udp
+    )
+
+
+async def test_containers_do_not_reach_the_hosts_loopback(
+    networks: NetworkService, settings: EngineSettings
+) -> None:
+    """route_localnet on the bridges opens no way to what listens on 127.0.0.1; without our rule it would."""
     box = await networks.open_sandbox(a_request("box"))
+    gateway = IPv4Address(str(box.endpoints[0].gateway))
+    rules = Nftables()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(0.5)
+        frame = a_frame(source=address_of(box), mac=mac_of(gateway), port=listening.getsockname()[1])
 
-    def route() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.settimeout(0.5)
-            probe.bind((box.endpoints[0].ipv4, 0))
-            probe.connect(("127.0.0.2", 9))
+        def send() -> None:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sending:
+                sending.bind(("eth0", 0))
+                sending.send(frame)
 
-    with pytest.raises(OSError):
-        await asyncio.to_thread(inside, box, route)
+        inside(box, send)
+        with pytest.raises(TimeoutError):
+            listening.recv(10)
+        rules.run(f"flush chain ip yurt_{tag_of(settings.root)} raw")
+        inside(box, send)
+        assert listening.recv(10) == b"evil"
+    rules.close()
 
 
-async def test_an_internal_network_has_no_way_out(networks):
+async def test_an_internal_network_has_no_way_out(networks: NetworkService) -> None:
     """On an internal network there is no default route and no forwarding of names; neighbours are reached."""
     await networks.create("inner", internal=True)
     a = await networks.open_sandbox(a_request("a", mode="inner", ports=(PortBinding(80),)))
@@ -300,14 +347,14 @@ async def test_an_internal_network_has_no_way_out(networks):
     assert a.ports == ()
     assert a.endpoints[0].gateway is None
     with a_server(b, 80, b"near"):
-        assert (await read_from(a, b.endpoints[0].ipv4, 80)).startswith(b"near")
+        assert (await read_from(a, address_of(b), 80)).startswith(b"near")
     with pytest.raises(OSError, match="unreachable"):
         await read_from(a, "192.0.2.1", 80)
     reply = await asyncio.to_thread(inside, a, lambda: ask("example.org"))
     assert reply.header.rcode == 2
 
 
-async def test_static_addresses(networks):
+async def test_static_addresses(networks: NetworkService) -> None:
     """An address asked for is given; a taken or foreign one is refused; it can be had again at once."""
     await networks.create("shop", subnet="172.31.250.0/24")
     asked = (EndpointRequest("shop", ipv4="172.31.250.9"),)
@@ -327,7 +374,7 @@ async def test_static_addresses(networks):
         )
 
 
-async def test_connect_and_disconnect_a_running_container(networks):
+async def test_connect_and_disconnect_a_running_container(networks: NetworkService) -> None:
     """A container gets a second interface while it runs, and loses it; its way out follows."""
     await networks.create("one")
     await networks.create("two")
@@ -337,7 +384,7 @@ async def test_connect_and_disconnect_a_running_container(networks):
     assert await resolve(web, "db.two") == []
     endpoint = await networks.connect(request.container_id, EndpointRequest("two", aliases=("front",)))
     assert endpoint.interface == "eth1"
-    assert await resolve(web, "db") == [db.endpoints[0].ipv4]
+    assert await resolve(web, "db") == [address_of(db)]
     assert await resolve(db, "front") == [endpoint.ipv4]
     with pytest.raises(Forbidden, match="already exists"):
         await networks.connect(request.container_id, EndpointRequest("two"))
@@ -345,7 +392,7 @@ async def test_connect_and_disconnect_a_running_container(networks):
         await networks.remove("two")
     await networks.disconnect(request.container_id, "one")
     with a_server(db, 80, b"data"):
-        assert (await read_from(web, db.endpoints[0].ipv4, 80)).startswith(b"data")
+        assert (await read_from(web, address_of(db), 80)).startswith(b"data")
     routes = inside(web, lambda: Path("/proc/thread-self/net/route").read_text())
     assert routes.splitlines()[1].split()[:2] == ["eth1", "00000000"]
     with pytest.raises(Conflict, match="not connected"):
@@ -354,7 +401,7 @@ async def test_connect_and_disconnect_a_running_container(networks):
     assert [e.interface for e in networks.sandbox(request.container_id).endpoints] == ["eth1", "eth0"]
 
 
-async def test_modes_without_a_network_of_their_own(networks):
+async def test_modes_without_a_network_of_their_own(networks: NetworkService) -> None:
     """host has the host's files and no namespace, none an empty namespace, container: another's."""
     host = await networks.open_sandbox(a_request("host", mode="host", extra_hosts=("db:10.0.0.7",)))
     assert (host.netns, host.endpoints) == (None, ())
@@ -367,23 +414,23 @@ async def test_modes_without_a_network_of_their_own(networks):
     joined = await networks.open_sandbox(a_request("side", mode=f"container:{base_request.container_id}"))
     assert (joined.netns, joined.hosts) == (base.netns, base.hosts)
     await networks.close_sandbox(joined.container_id)
-    assert base.netns.exists()
+    assert Path(str(base.netns)).exists()
     with pytest.raises(Conflict, match="not running"):
         await networks.open_sandbox(a_request("late", mode="container:" + "f" * 64))
 
 
-async def test_an_unknown_network_is_refused(networks):
+async def test_an_unknown_network_is_refused(networks: NetworkService) -> None:
     """A network that does not exist is named, and nothing is left."""
     with pytest.raises(NotFound, match="network shop not found"):
         await networks.open_sandbox(a_request("web", mode="shop"))
 
 
-async def test_overlapping_subnets_are_refused(networks):
+async def test_overlapping_subnets_are_refused(networks: NetworkService) -> None:
     """Two networks never share addresses; a default subnet never covers a route of the host."""
     one = await networks.create("one", subnet="172.31.250.0/24")
     with Rtnetlink() as routes:
         host = routes.destinations()
-    automatic = IPv4Network((await networks.create("three")).subnet)
+    automatic = IPv4Network(str((await networks.create("three")).subnet))
     assert not any(automatic.overlaps(route) for route in host)
     assert one.gateway == "172.31.250.1"
     with pytest.raises(Conflict, match="overlaps"):
@@ -392,7 +439,7 @@ async def test_overlapping_subnets_are_refused(networks):
         await networks.create("one")
 
 
-async def test_a_new_engine_adopts_what_still_runs(settings, needs):
+async def test_a_new_engine_adopts_what_still_runs(settings: EngineSettings, needs: "Needs") -> None:
     """After kill -9 names, ports and addresses of running containers work again; what is gone is swept."""
     port = free_port()
     request = a_request("web", mode="shop", ports=(PortBinding(80, host_port=port),))
@@ -411,8 +458,8 @@ async def test_a_new_engine_adopts_what_still_runs(settings, needs):
             assert [path.name for path in (settings.run / "netns").iterdir()] == [request.container_id]
             assert (await asyncio.to_thread(read, "127.0.0.1", port)).startswith(b"still")
             new = await after.open_sandbox(a_request("new", mode="shop"))
-            assert new.endpoints[0].ipv4 != web.endpoints[0].ipv4
-            assert await resolve(web, "new") == [new.endpoints[0].ipv4]
+            assert address_of(new) != address_of(web)
+            assert await resolve(web, "new") == [address_of(new)]
             assert await resolve(new, "dead") == []
             with pytest.raises(Conflict, match="already allocated"):
                 await after.open_sandbox(a_request("thief", ports=(PortBinding(80, host_port=port),)))
@@ -421,7 +468,7 @@ async def test_a_new_engine_adopts_what_still_runs(settings, needs):
     await wait_gone(settings)
 
 
-async def test_networks_come_back_after_a_reboot(settings, needs):
+async def test_networks_come_back_after_a_reboot(settings: EngineSettings, needs: "Needs") -> None:
     """With interfaces, rules and run folder gone, the stored networks are made anew and work."""
     async with a_service(settings) as before:
         network = await before.create("shop")
@@ -432,11 +479,11 @@ async def test_networks_come_back_after_a_reboot(settings, needs):
         web = await after.open_sandbox(a_request("web", mode="shop"))
         assert web.endpoints[0].network_id == network.id
         with a_server(web, 80, b"back"):
-            assert (await asyncio.to_thread(read, web.endpoints[0].ipv4, 80)).startswith(b"back")
+            assert (await asyncio.to_thread(read, address_of(web), 80)).startswith(b"back")
         await after.dismantle()
 
 
-async def test_names_of_others_are_asked_of_the_given_servers(networks, monkeypatch):
+async def test_names_of_others_are_asked_of_the_given_servers(networks: NetworkService) -> None:
     """A question that is about no container goes to the servers of --dns; silence becomes SERVFAIL."""
     upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     upstream.bind(("127.0.0.77", 53))
@@ -456,3 +503,58 @@ async def test_names_of_others_are_asked_of_the_given_servers(networks, monkeypa
         assert reply.header.rcode == 0
     refused = await asyncio.to_thread(inside, box, lambda: ask("example.org"))
     assert refused.header.rcode == 2
+
+
+async def test_a_container_that_is_a_dns_server_can_have_port_53(networks: NetworkService) -> None:
+    """Publishing port 53 moves the embedded DNS aside, so that the container may bind 0.0.0.0:53; names still work."""
+    await networks.create("shop")
+    ports = (PortBinding(53, protocol="udp"), PortBinding(53))
+    server = await networks.open_sandbox(a_request("ns", mode="shop", ports=ports))
+
+    def bind() -> tuple[socket.socket, socket.socket]:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("0.0.0.0", 53))
+        return udp, socket.create_server(("0.0.0.0", 53))
+
+    udp, tcp = inside(server, bind)
+    with udp, tcp:
+        assert await resolve(server, "ns") == [address_of(server)]
+        assert await resolve(server, "ns", tcp=True) == [address_of(server)]
+
+
+async def test_two_engines_side_by_side(networks: NetworkService, tmp_path: Path) -> None:
+    """Engines with different roots do not touch each other's networks, also when one sweeps or is dismantled."""
+    other = EngineSettings(
+        root=tmp_path / "other", run=tmp_path / "other-run", socket=tmp_path / "other.sock"
+    )
+    web = await networks.open_sandbox(a_request("web"))
+    with a_server(web, 80, b"first"):
+        async with a_service(other) as second:
+            assert second.get("bridge").subnet != networks.get("bridge").subnet
+            stranger = await second.open_sandbox(a_request("web"))
+            await second.sweep()
+            with pytest.raises(TimeoutError):
+                await read_from(stranger, address_of(web), 80, timeout=0.5)
+            await second.dismantle()
+        assert (await asyncio.to_thread(read, address_of(web), 80)).startswith(b"first")
+    await wait_gone(other)
+
+
+async def test_a_bridge_that_was_removed_is_made_again(networks: NetworkService) -> None:
+    """Someone removes a bridge by hand: the next container has its network all the same."""
+    bridge = str(networks.get("bridge").bridge)
+    with Rtnetlink() as routes:
+        routes.apply([netlink.delete_link(bridge)])
+    web = await networks.open_sandbox(a_request("web"))
+    with a_server(web, 80, b"here"):
+        assert (await asyncio.to_thread(read, address_of(web), 80)).startswith(b"here")
+
+
+async def test_many_at_once(networks: NetworkService) -> None:
+    """Twenty containers start and end at the same time, each with its own address, and nothing is left."""
+    requests = [a_request(f"job-{n}") for n in range(20)]
+    sandboxes = await asyncio.gather(*(networks.open_sandbox(request) for request in requests))
+    assert len({address_of(sandbox) for sandbox in sandboxes}) == 20
+    await asyncio.gather(*(networks.close_sandbox(request.container_id) for request in requests))
+    assert networks.endpoints(networks.get("bridge").id) == {}
+    await networks.close_sandbox(requests[0].container_id)

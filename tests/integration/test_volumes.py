@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,11 +14,14 @@ from yurt.linux.mount import mounted_below
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
 
+if TYPE_CHECKING:
+    from tests.conftest import Needs
+
 pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-async def volumes(tmp_path: Path, needs) -> AsyncIterator[VolumeService]:
+async def volumes(tmp_path: Path, needs: "Needs") -> AsyncIterator[VolumeService]:
     needs.root()
     documents = Documents(tmp_path / "meta.db")
     settings = EngineSettings(root=tmp_path, run=tmp_path / "run", socket=tmp_path / "socket")
@@ -29,7 +33,7 @@ async def volumes(tmp_path: Path, needs) -> AsyncIterator[VolumeService]:
     assert mounted_below(tmp_path) == ()
 
 
-async def test_a_tmpfs_volume_is_mounted_while_used(volumes):
+async def test_a_tmpfs_volume_is_mounted_while_used(volumes: VolumeService) -> None:
     """It is mounted for its first holder with its options, and gone after the last."""
     volume = await volumes.create("scratch", options={"type": "tmpfs", "device": "tmpfs", "o": "size=1m"})
     volumes.hold("scratch", "one")
@@ -42,7 +46,7 @@ async def test_a_tmpfs_volume_is_mounted_while_used(volumes):
     assert not volume.mountpoint.is_mount()
 
 
-async def test_a_bound_folder_survives_its_volume(volumes, tmp_path):
+async def test_a_bound_folder_survives_its_volume(volumes: VolumeService, tmp_path: Path) -> None:
     """Removing a volume that shows a folder of the host never touches that folder."""
     source = tmp_path / "source"
     source.mkdir()
@@ -56,7 +60,7 @@ async def test_a_bound_folder_survives_its_volume(volumes, tmp_path):
     assert (source / "precious").read_text() == "x"
 
 
-async def test_a_mount_that_fails_leaves_no_holder(volumes):
+async def test_a_mount_that_fails_leaves_no_holder(volumes: VolumeService) -> None:
     """A missing source or a bad option is refused, and the volume can be removed."""
     await volumes.create("data", options={"type": "none", "o": "bind", "device": "/nowhere"})
     with pytest.raises(NotFound, match="cannot mount volume data"):

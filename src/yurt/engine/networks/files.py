@@ -116,3 +116,9 @@ def host_hosts_text(extra: Iterable[tuple[str, str]], path: Path = HOSTS) -> str
     if text and not text.endswith("\n"):
         text += "\n"
     return text + "".join(f"{address}\t{names}\n" for address, names in extra)
+
+
+def own_names(hostname: str) -> str:
+    """Return the names in a container's own line: the host name, and without its domain if it has one."""
+    bare = hostname.partition(".")[0]
+    return hostname if bare == hostname else f"{hostname} {bare}"

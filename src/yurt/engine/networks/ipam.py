@@ -6,6 +6,7 @@ endpoints that are alive, told again (`AddressPool.take` with *wanted*) when the
 
 from collections.abc import Iterable, Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from itertools import chain
 
 from yurt.errors import Conflict, InvalidArgument, Unavailable, Unimplemented
 
@@ -106,5 +107,5 @@ class AddressPool:
     def _in_turn(self) -> Iterator[IPv4Address]:
         first, end = int(self.subnet.network_address) + 1, int(self.subnet.broadcast_address)
         start = max(int(self._last) + 1, first)
-        for value in (*range(start, end), *range(first, min(start, end))):
+        for value in chain(range(start, end), range(first, min(start, end))):
             yield IPv4Address(value)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from yurt.engine.networks.files import EMBEDDED_DNS
 from yurt.linux import netlink
-from yurt.linux.namespace import forget, keep, run_in_network, run_in_new_network
+from yurt.linux.namespace import run_in_network, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
+from yurt.linux.nftables import Nftables
 
 LOOPBACK = 1  # its index in every network namespace
 DNS_PORT = 53
@@ -40,13 +41,24 @@ class DnsSockets:
         self.tcp.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inside:
     """A hold on a namespace: its descriptor, a socket to its routing tables, and its DNS sockets (taken by the user)."""
 
     descriptor: int
     routes: Rtnetlink
     dns: DnsSockets | None
+
+    def move_dns(self) -> None:
+        """Serve DNS from another port of 127.0.0.11, and lead the usual one there by packet rules.
+
+        For a container that is a DNS server itself: it could not bind port 53 on every address otherwise. Others
+        are spared these rules, which take longer to make, and to remove, than the rest of a namespace.
+        """
+        if self.dns is not None:
+            self.dns.close()
+            self.dns = None
+        self.dns = run_in_network(self.descriptor, _open_moved_dns_sockets)
 
     def close(self, *, dns: bool = True) -> None:
         """Let go of the namespace; with *dns* false its DNS sockets stay open."""
@@ -70,20 +82,52 @@ class Wire:
     replaces: str | None = None  # a veth that had this address and may not be quite gone
 
 
-def open_dns_sockets() -> DnsSockets:
+def open_dns_sockets(port: int = DNS_PORT) -> DnsSockets:
     """Bind the DNS sockets in the namespace of the calling thread."""
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        udp.bind((EMBEDDED_DNS, DNS_PORT))
+        udp.bind((EMBEDDED_DNS, port))
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        tcp.bind((EMBEDDED_DNS, DNS_PORT))
+        tcp.bind((EMBEDDED_DNS, port))
         tcp.listen(64)
     except BaseException:
         udp.close()
         tcp.close()
         raise
     return DnsSockets(udp, tcp)
+
+
+def _open_moved_dns_sockets() -> DnsSockets:
+    sockets = open_dns_sockets(0)
+    nft = Nftables()
+    try:
+        nft.run(moved_dns_text(sockets.udp.getsockname()[1], sockets.tcp.getsockname()[1]))
+    except BaseException:
+        sockets.close()
+        raise
+    finally:
+        nft.close()
+    return sockets
+
+
+def moved_dns_text(udp: int, tcp: int) -> str:
+    """Return the nft commands that lead port 53 of the embedded DNS to these ports, and answers back."""
+    ports = {"udp": udp, "tcp": tcp}
+    rules = [
+        f"add rule ip yurt_dns output ip daddr {EMBEDDED_DNS} {p} dport {DNS_PORT} dnat to {EMBEDDED_DNS}:{port}"
+        for p, port in ports.items()
+    ]
+    return "\n".join(
+        [
+            "add table ip yurt_dns",
+            "delete table ip yurt_dns",
+            "add table ip yurt_dns",
+            "add chain ip yurt_dns output { type nat hook output priority -100; }",
+            *rules,
+            "",
+        ]
+    )
 
 
 def new_namespace() -> Inside:
@@ -196,16 +240,3 @@ class HostLinks:
             if gateway is not None and gateway in wire.address.network:
                 inner.append(netlink.set_default_route(gateway, index))
         inside.routes.apply(inner)
-
-
-__all__ = [
-    "DnsSockets",
-    "HostLinks",
-    "Inside",
-    "Wire",
-    "enter_namespace",
-    "forget",
-    "keep",
-    "new_namespace",
-    "write_sysctl",
-]

@@ -9,7 +9,8 @@ from yurt.engine.networks.ports import Documents
 from yurt.errors import Conflict, Forbidden, InvalidArgument, NotFound
 
 KIND = "network"
-PREDEFINED = ("bridge", "host", "none")
+DEFAULT = "bridge"  # the network of containers that name none
+PREDEFINED = (DEFAULT, "host", "none")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
@@ -33,8 +34,9 @@ class NetworkStore:
 
     def get(self, ref: str) -> Network:
         """Return the network whose name, id or unique beginning of an id is *ref*."""
+        name = DEFAULT if ref == "default" else ref
         for network in self._networks.values():
-            if network.name == ref:
+            if network.name == name:
                 return network
         if ref in self._networks:
             return self._networks[ref]

@@ -18,7 +18,7 @@ from yurt.errors import InvalidArgument, Unimplemented
         ({"o": "bind,ro", "device": "/srv"}, Source("bind", device=Path("/srv"), read_only=True)),
     ],
 )
-def test_offered_options(options, source):
+def test_offered_options(options: dict[str, str], source: Source | None) -> None:
     """A tmpfs and a folder of the host are offered."""
     assert parse("data", options) == source
 
@@ -34,7 +34,7 @@ def test_offered_options(options, source):
         ({"device": "/dev/sda1"}, Unimplemented, "these options"),
     ],
 )
-def test_refused_options(options, kind, words):
+def test_refused_options(options: dict[str, str], kind: type[Exception], words: str) -> None:
     """What is not offered is refused with the reason."""
     with pytest.raises(kind, match=words):
         parse("data", options)

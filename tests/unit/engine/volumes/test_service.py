@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from yurt.storage.metadata import Documents
 
 
 @pytest.fixture
-def settings(tmp_path) -> EngineSettings:
+def settings(tmp_path: Path) -> EngineSettings:
     return EngineSettings(root=tmp_path, run=tmp_path / "run", socket=tmp_path / "socket")
 
 
@@ -30,12 +31,12 @@ async def a_service(settings: EngineSettings, events: Events | None = None) -> A
 
 
 @pytest.fixture
-async def volumes(settings) -> AsyncIterator[VolumeService]:
+async def volumes(settings: EngineSettings) -> AsyncIterator[VolumeService]:
     async with a_service(settings) as service:
         yield service
 
 
-async def test_a_volume_is_a_folder(volumes, settings):
+async def test_a_volume_is_a_folder(volumes: VolumeService, settings: EngineSettings) -> None:
     """A volume has a folder that exists as long as it does; making it again returns it unchanged."""
     volume = await volumes.create("data", labels={"a": "b"})
     assert volume.mountpoint == settings.root / "volumes/data/_data"
@@ -49,7 +50,7 @@ async def test_a_volume_is_a_folder(volumes, settings):
         volumes.get("data")
 
 
-async def test_an_anonymous_volume_has_an_id_for_a_name(volumes):
+async def test_an_anonymous_volume_has_an_id_for_a_name(volumes: VolumeService) -> None:
     """Without a name a volume is new each time, and marked."""
     one, two = await volumes.create(None), await volumes.create(None)
     assert one.name != two.name
@@ -58,14 +59,14 @@ async def test_an_anonymous_volume_has_an_id_for_a_name(volumes):
 
 
 @pytest.mark.parametrize("name", ["a", ".data", "a/b", "../x", "-a", "a b", "ä1", "x" * 256])
-async def test_names_that_docker_refuses_are_refused(volumes, name):
+async def test_names_that_docker_refuses_are_refused(volumes: VolumeService, name: str) -> None:
     """Names follow Docker's rule, so none leads out of the folder."""
     with pytest.raises(InvalidArgument):
         await volumes.create(name)
     assert volumes.list() == ()
 
 
-async def test_refused_requests_leave_nothing(volumes, settings):
+async def test_refused_requests_leave_nothing(volumes: VolumeService, settings: EngineSettings) -> None:
     """An unknown driver or option leaves neither folder nor volume."""
     with pytest.raises(NotFound, match='plugin "rexray" not found'):
         await volumes.create("data", driver="rexray")
@@ -74,7 +75,7 @@ async def test_refused_requests_leave_nothing(volumes, settings):
     assert list((settings.root / "volumes").iterdir()) == []
 
 
-async def test_a_volume_in_use_is_not_removed(volumes):
+async def test_a_volume_in_use_is_not_removed(volumes: VolumeService) -> None:
     """Holders keep a volume; releasing twice, or one that is gone, does no harm."""
     await volumes.create("data")
     volumes.hold("data", "web")
@@ -94,7 +95,7 @@ async def test_a_volume_in_use_is_not_removed(volumes):
         await volumes.remove("data")
 
 
-async def test_prune_removes_unused_anonymous_volumes(volumes):
+async def test_prune_removes_unused_anonymous_volumes(volumes: VolumeService) -> None:
     """Named volumes stay, unless all are asked for; those in use always stay."""
     named, used, unused = (
         await volumes.create("named"),
@@ -109,7 +110,7 @@ async def test_prune_removes_unused_anonymous_volumes(volumes):
     assert volumes.list() == (used,)
 
 
-async def test_volumes_survive_a_restart(settings):
+async def test_volumes_survive_a_restart(settings: EngineSettings) -> None:
     """A new service finds the same volumes with their content, labels and options."""
     async with a_service(settings) as before:
         volume = await before.create("data", labels={"a": "b"}, options={"type": "tmpfs"})
@@ -121,7 +122,7 @@ async def test_volumes_survive_a_restart(settings):
         assert (anonymous.mountpoint / "file").read_text() == "kept"
 
 
-async def test_a_removal_cut_short_is_finished(settings):
+async def test_a_removal_cut_short_is_finished(settings: EngineSettings) -> None:
     """Killed while removing, a volume is gone after the restart, with its folder."""
     async with a_service(settings) as before:
         volume = await before.create("data")
@@ -132,7 +133,7 @@ async def test_a_removal_cut_short_is_finished(settings):
     assert list((settings.root / "volumes").iterdir()) == []
 
 
-async def test_a_creation_cut_short_is_whole_or_nothing(settings):
+async def test_a_creation_cut_short_is_whole_or_nothing(settings: EngineSettings) -> None:
     """Killed between document and folder, the volume has its folder after the restart."""
     async with a_service(settings) as before:
         volume = await before.create("data")
@@ -143,7 +144,7 @@ async def test_a_creation_cut_short_is_whole_or_nothing(settings):
         assert volume.mountpoint.is_dir()
 
 
-async def test_a_folder_without_a_document_becomes_a_volume(settings):
+async def test_a_folder_without_a_document_becomes_a_volume(settings: EngineSettings) -> None:
     """Data that was copied back by hand, or whose database was lost, is found again."""
     data = settings.root / "volumes/data/_data"
     data.mkdir(parents=True)
@@ -151,7 +152,7 @@ async def test_a_folder_without_a_document_becomes_a_volume(settings):
         assert [volume.name for volume in volumes.list()] == ["data"]
 
 
-async def test_events_tell_of_volumes(settings):
+async def test_events_tell_of_volumes(settings: EngineSettings) -> None:
     """Making and removing a volume are told, with Docker's words."""
     events = Events()
     async with a_service(settings, events) as volumes:

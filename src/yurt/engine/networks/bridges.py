@@ -1,0 +1,113 @@
+"""Bridges: the host's end of each network. Planned as values, then made; everything that asks the kernel blocks."""
+
+import time
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+from yurt.engine.networks import ipam
+from yurt.engine.networks.model import Network
+from yurt.engine.networks.namespaces import HostLinks
+from yurt.errors import Conflict, InvalidArgument
+from yurt.ids import new_id
+from yurt.linux import netlink
+
+BRIDGE_NAME = "com.docker.network.bridge.name"
+MTU = "com.docker.network.driver.mtu"
+NAME_BYTES = 15  # IFNAMSIZ less the end
+
+
+class Bridges:
+    """The bridges of one engine; *tag* tells its interfaces from those of another on this host."""
+
+    def __init__(self, links: HostLinks, tag: str) -> None:
+        self._links = links
+        self.prefix = f"yu{tag[:5]}"  # of our bridges' names
+        self.veth_prefix = f"yv{tag[:5]}"  # of the names of veths on them
+
+    def plan(
+        self,
+        name: str,
+        others: Iterable[Network],
+        *,
+        subnet: str | None = None,
+        gateway: str | None = None,
+        internal: bool = False,
+        labels: Mapping[str, str],
+        options: Mapping[str, str],
+    ) -> Network:
+        """Decide on a new network's subnet, gateway and bridge. A subnet of one of *others* is refused."""
+        others = tuple(others)
+        mine = [IPv4Network(n.subnet) for n in others if n.subnet]
+        if subnet is None:
+            chosen = ipam.free_subnet([*mine, *self._links.destinations()])
+        else:
+            chosen = ipam.parse_subnet(subnet)
+            if any(chosen.overlaps(other) for other in mine):
+                raise Conflict(
+                    "invalid pool request: Pool overlaps with other one on this address space",
+                    hint=f"{subnet} is used by another network: yurt network ls, yurt network inspect",
+                )
+        identifier = new_id()
+        network = Network(
+            id=identifier,
+            name=name,
+            driver="bridge",
+            created_ns=time.time_ns(),
+            subnet=str(chosen),
+            gateway=str(ipam.parse_address(gateway)) if gateway else str(chosen.network_address + 1),
+            bridge=options.get(BRIDGE_NAME) or self.prefix + identifier[:8],
+            internal=internal,
+            labels=dict(labels),
+            options=dict(options),
+        )
+        _check_options(network)
+        if any(network.bridge == other.bridge for other in others):
+            raise Conflict(f"cannot make network {name}: bridge {network.bridge} belongs to another network")
+        return network
+
+    def ensure(self, network: Network) -> None:
+        """Afterwards the network's bridge exists with its address, whoever made it."""
+        gateway = IPv4Address(str(network.gateway))
+        prefix = str(network.subnet).rpartition("/")[2]
+        self._links.ensure_bridge(
+            str(network.bridge),
+            IPv4Interface(f"{gateway}/{prefix}"),
+            ipam.mac_of(gateway),
+            mtu=mtu_of(network),
+        )
+
+    def ensure_quickly(self, networks: Iterable[Network]) -> None:
+        """Make those bridges again that someone removed behind our back."""
+        for network in networks:
+            if not Path(f"/sys/class/net/{network.bridge}").exists():
+                self.ensure(network)
+
+    def drop(self, network: Network) -> None:
+        """Afterwards the network's bridge does not exist."""
+        self._links.apply([netlink.delete_link(str(network.bridge))])
+
+    def drop_strangers(self, *, bridges: Iterable[str | None], veths: Iterable[str | None]) -> None:
+        """Remove the interfaces that look like ours and are neither of *bridges* nor of *veths*."""
+        kept = {*bridges, *veths}
+        self._links.apply(
+            [
+                netlink.delete_link(link.name)
+                for link in self._links.links()
+                if link.name.startswith((self.prefix, self.veth_prefix)) and link.name not in kept
+            ]
+        )
+
+
+def mtu_of(network: Network) -> int | None:
+    value = network.options.get(MTU)
+    return int(value) if value else None
+
+
+def _check_options(network: Network) -> None:
+    name = str(network.bridge)
+    if len(name.encode()) > NAME_BYTES or set(name) & set('/ "\\*:') or name in {".", ".."}:
+        raise InvalidArgument(f"invalid bridge name {name!r}: at most {NAME_BYTES} characters, no slash")
+    value = network.options.get(MTU, "1500")
+    if not value.isdecimal() or not 68 <= int(value) <= 65535:
+        raise InvalidArgument(f"invalid {MTU} {value!r}: a number from 68 to 65535")

@@ -1,0 +1,453 @@
+"""Sandboxes: the networks' share of each running container, opened, changed, adopted and closed."""
+
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+import structlog
+
+from yurt.engine.networks import files, ipam
+from yurt.engine.networks.bridges import mtu_of
+from yurt.engine.networks.dns import DnsServer
+from yurt.engine.networks.firewall import Target
+from yurt.engine.networks.host import Host
+from yurt.engine.networks.model import Endpoint, EndpointRequest, Network, PortBinding, SandboxRequest
+from yurt.engine.networks.names import NameTable
+from yurt.engine.networks.namespaces import (
+    DNS_PORT,
+    DnsSockets,
+    Inside,
+    Wire,
+    enter_namespace,
+    new_namespace,
+)
+from yurt.engine.networks.published import HeldPorts
+from yurt.engine.networks.store import NetworkStore
+from yurt.errors import Conflict, Forbidden, InvalidArgument, YurtError
+from yurt.ids import new_id, short
+from yurt.linux import netlink
+from yurt.linux.namespace import forget, keep
+
+log = structlog.get_logger()
+
+JOIN = "container:"
+
+
+@dataclass(slots=True)
+class Attached:
+    """A running container: what closing it has to undo. Only `Sandboxes` changes it."""
+
+    request: SandboxRequest
+    netns: Path | None
+    endpoints: list[Endpoint] = field(default_factory=list)
+    held: HeldPorts = field(default_factory=lambda: HeldPorts((), ()))
+    targets: tuple[Target, ...] = ()
+    dns: DnsServer | None = None
+    gateway: str | None = None
+    joined: "Attached | None" = None  # mode container:<id>
+
+    def networks(self) -> tuple[str, ...]:
+        return tuple(endpoint.network_id for endpoint in self.endpoints)
+
+    def first_gateway(self) -> str | None:
+        """Return the gateway of the first network that leads outside."""
+        return next((endpoint.gateway for endpoint in self.endpoints if endpoint.gateway), None)
+
+    def stop_dns(self) -> None:
+        if self.dns is not None:
+            self.dns.close()
+
+    def serves_dns(self) -> bool:
+        """Tell whether the container publishes a DNS server of its own."""
+        return any(binding.container_port == DNS_PORT for binding in self.request.ports)
+
+
+class Sandboxes:
+    """All of them, by container id. Addresses, names and ports in use are known from them alone."""
+
+    def __init__(self, host: Host, store: NetworkStore, folder: Path) -> None:
+        self._host = host
+        self._store = store
+        self._folder = folder
+        self._attached: dict[str, Attached] = {}
+        self._addresses: dict[str, ipam.AddressPool] = {}  # by network id
+        self._names = NameTable()
+        self._veths: dict[tuple[str, str], str] = {}  # (network id, address) → the veth that had it last
+
+    # -- networks come and go --------------------------------------------------------------------------------
+
+    def serve(self, network: Network) -> None:
+        """From now on containers may be put on *network*. Raises InvalidArgument for a gateway outside of it."""
+        self._addresses[network.id] = ipam.AddressPool(
+            IPv4Network(str(network.subnet)), IPv4Address(str(network.gateway))
+        )
+
+    def forget(self, network: Network) -> None:
+        self._addresses.pop(network.id, None)
+        self._veths = {key: veth for key, veth in self._veths.items() if key[0] != network.id}
+
+    def endpoints(self, network_id: str) -> Mapping[str, Endpoint]:
+        """Return the endpoints on a network, by container id."""
+        return {
+            container_id: endpoint
+            for container_id, attached in self._attached.items()
+            for endpoint in attached.endpoints
+            if endpoint.network_id == network_id
+        }
+
+    def get(self, container_id: str) -> Attached:
+        """Return a running container's; one that has none raises Conflict."""
+        attached = self._attached.get(container_id)
+        if attached is None:
+            raise Conflict(f"container {short(container_id)} is not running: it has no network")
+        return attached
+
+    # -- a container's life ------------------------------------------------------------------------------------
+
+    async def open(self, request: SandboxRequest) -> Attached:
+        """Give a starting container its network. All or nothing."""
+        attached = Attached(request, None)
+        if request.mode.startswith(JOIN):
+            attached.joined = self.get(request.mode.removeprefix(JOIN))
+            attached.netns = attached.joined.netns
+        elif request.mode == "none":
+            attached.netns = self._folder / request.container_id
+            await self._host.in_thread(self._make, attached, self._host.pool.take(), ())
+        elif request.mode != "host":
+            await self._attach(attached)
+        self._attached[request.container_id] = attached
+        return attached
+
+    async def close(self, container_id: str) -> tuple[Endpoint, ...]:
+        """Afterwards the container has no network; return the endpoints that it had. Idempotent.
+
+        Whatever fails on the way, the rest is undone. The interfaces end with the namespace, that is, a little after
+        its last process: the kernel removes many at once in the time that removing one by hand takes.
+        """
+        attached = self._attached.pop(container_id, None)
+        if attached is None:
+            return ()
+        failures: list[Exception] = []
+        for undo in self._undoing(attached):
+            try:
+                undo()
+            except (YurtError, OSError) as error:
+                failures.append(error)
+        if attached.netns is not None and attached.joined is None:
+            try:
+                await self._host.in_thread(forget, attached.netns)
+            except OSError as error:
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup(f"cannot take down the network of {short(container_id)}", failures)
+        return tuple(attached.endpoints)
+
+    async def adopt(
+        self, request: SandboxRequest, endpoints: Sequence[Endpoint], ports: Sequence[PortBinding]
+    ) -> Attached:
+        """Take over a container that ran on while the engine was away. What cannot be had again is logged."""
+        attached = Attached(request, None)
+        if request.mode.startswith(JOIN):
+            attached.joined = self.get(request.mode.removeprefix(JOIN))
+            attached.netns = attached.joined.netns
+        elif request.mode != "host":
+            attached.netns = self._folder / request.container_id
+            attached.endpoints = [e for e in endpoints if e.network_id in self._addresses]
+            attached.gateway = attached.first_gateway()
+            for endpoint in attached.endpoints:
+                self._claim(endpoint)
+            self._readopt_ports(attached, ports)
+            if request.mode != "none":
+                await self._reopen_dns(attached)
+        self._attached[request.container_id] = attached
+        return attached
+
+    async def sweep(self) -> None:
+        """Afterwards only the containers known here have namespaces, interfaces and published ports."""
+        kept = {a.netns.name for a in self._attached.values() if a.netns is not None}
+        for path in self._folder.iterdir():
+            if path.name not in kept:
+                await self._host.in_thread(forget, path)
+        veths = {e.host_interface for a in self._attached.values() for e in a.endpoints}
+        bridges = {network.bridge for network in self._store.bridges()}
+        await self._host.in_thread(partial(self._host.bridges.drop_strangers, bridges=bridges, veths=veths))
+        self._host.rules.keep_published(t for a in self._attached.values() for t in a.targets)
+
+    async def connect(self, container_id: str, network: Network, request: EndpointRequest) -> Endpoint:
+        """Put a running container on one more network, at once."""
+        attached = self.get(container_id)
+        _check_connectable(attached, network)
+        with ExitStack() as undo:
+            endpoint = self._reserve(attached, network, request, undo)
+            attached.endpoints.append(endpoint)
+            undo.callback(attached.endpoints.remove, endpoint)
+            await self._host.in_thread(self._plug, attached, endpoint)
+            undo.pop_all()
+        self._names.add(endpoint)
+        return endpoint
+
+    async def disconnect(self, container_id: str, network: Network) -> Endpoint:
+        """Take a running container off a network, at once; ports published through it end. Return what it had."""
+        attached = self.get(container_id)
+        endpoint = next((e for e in attached.endpoints if e.network_id == network.id), None)
+        if endpoint is None:
+            raise Conflict(f"container {short(container_id)} is not connected to network {network.name}")
+        attached.endpoints.remove(endpoint)
+        self._names.remove(endpoint)
+        if any(target.address == endpoint.ipv4 for target in attached.targets):
+            self._host.rules.unpublish(attached.targets)
+            attached.targets = ()
+            attached.held.release()
+            attached.held = HeldPorts((), ())
+        await self._host.in_thread(self._unplug, attached, endpoint)
+        self._give_back(endpoint)
+        return endpoint
+
+    def let_go(self) -> None:
+        """End what lives in this process: DNS and held ports. The containers keep everything else."""
+        for attached in self._attached.values():
+            attached.held.release()
+            attached.stop_dns()
+        self._attached.clear()
+
+    def ids(self) -> tuple[str, ...]:
+        return tuple(self._attached)
+
+    # -- attaching, in steps -----------------------------------------------------------------------------------
+
+    async def _attach(self, attached: Attached) -> None:
+        request = attached.request
+        wanted = self._wanted(request)
+        async with AsyncExitStack() as undo:
+            for network, endpoint_request in wanted:
+                attached.endpoints.append(self._reserve(attached, network, endpoint_request, undo))
+            attached.gateway = attached.first_gateway()
+            attached.held = HeldPorts.hold(request.ports if attached.gateway else ())
+            undo.callback(attached.held.release)
+            attached.netns = self._folder / request.container_id
+            undo.push_async_callback(self._host.in_thread, forget, attached.netns)
+            networks = [network for network, _ in wanted]
+            sockets = await self._host.in_thread(self._make, attached, self._host.pool.take(), networks)
+            self._serve_dns(attached, sockets)
+            undo.callback(attached.stop_dns)
+            attached.targets = _targets(attached)
+            self._host.rules.publish(attached.targets)
+            undo.pop_all()
+        for endpoint in attached.endpoints:
+            self._names.add(endpoint)
+
+    def _wanted(self, request: SandboxRequest) -> Sequence[tuple[Network, EndpointRequest]]:
+        """Return the networks to attach to, that of the mode first."""
+        mode = self._store.get(request.mode)
+        wanted = {self._store.get(e.network).id: e for e in request.endpoints}
+        first = wanted.pop(mode.id, EndpointRequest(mode.name))
+        requests = [(mode, first), *((self._store.get(key), e) for key, e in wanted.items())]
+        for network, _endpoint in requests:
+            if network.bridge is None:
+                raise InvalidArgument(f"cannot attach a container to both {mode.name} and {network.name}")
+        return requests
+
+    def _reserve(
+        self,
+        attached: Attached,
+        network: Network,
+        request: EndpointRequest,
+        undo: ExitStack | AsyncExitStack,
+    ) -> Endpoint:
+        """Reserve an address and names on a network; *undo* gives them back."""
+        if network.predefined and (request.ipv4 or request.aliases):
+            what = (
+                "user specified IP address is supported"
+                if request.ipv4
+                else "network-scoped aliases are only supported"
+            )
+            raise InvalidArgument(f"invalid endpoint settings: {what} on user defined networks only")
+        addresses = self._addresses[network.id]
+        address = addresses.take(ipam.parse_address(request.ipv4) if request.ipv4 else None)
+        undo.callback(addresses.give_back, address)
+        identifier = new_id()
+        used = {endpoint.interface for endpoint in attached.endpoints}
+        return Endpoint(
+            id=identifier,
+            network_id=network.id,
+            network_name=network.name,
+            aliases=request.aliases,
+            ipv4=str(address),
+            prefix_length=addresses.subnet.prefixlen,
+            gateway=None if network.internal else str(addresses.gateway),
+            mac=request.mac or ipam.mac_of(address),
+            interface=next(f"eth{n}" for n in range(len(used) + 1) if f"eth{n}" not in used),
+            host_interface=self._host.bridges.veth_prefix + identifier[:8],
+            dns_names=() if network.predefined else _names(attached.request, request),
+        )
+
+    def _make(
+        self, attached: Attached, inside: Inside | None, networks: Sequence[Network]
+    ) -> DnsSockets | None:
+        """In a thread: keep a namespace for the container, with its endpoints in it; return its DNS sockets."""
+        assert attached.netns is not None
+        inside = inside or new_namespace()
+        done = False
+        try:
+            forget(attached.netns)
+            keep(inside.descriptor, attached.netns)
+            if not networks:
+                return None
+            self._host.bridges.ensure_quickly(networks)
+            wires = [self._wire(endpoint, attached) for endpoint in attached.endpoints]
+            gateway = IPv4Address(attached.gateway) if attached.gateway else None
+            self._host.links.connect(inside, wires, gateway)
+            if attached.serves_dns():
+                inside.move_dns()
+            done = True
+            return inside.dns
+        finally:
+            inside.close(dns=not done)
+
+    def _wire(self, endpoint: Endpoint, attached: Attached) -> Wire:
+        network = self._store.get(endpoint.network_id)
+        key = (endpoint.network_id, str(endpoint.ipv4))
+        replaces = self._veths.get(key)
+        self._veths[key] = str(endpoint.host_interface)
+        return Wire(
+            bridge=str(network.bridge),
+            host_interface=str(endpoint.host_interface),
+            interface=str(endpoint.interface),
+            mac=str(endpoint.mac),
+            address=IPv4Interface(f"{endpoint.ipv4}/{endpoint.prefix_length}"),
+            mtu=mtu_of(network),
+            hairpin=bool(attached.held.bindings),
+            replaces=replaces,
+        )
+
+    def _plug(self, attached: Attached, endpoint: Endpoint) -> None:
+        assert attached.netns is not None
+        inside = enter_namespace(attached.netns)
+        try:
+            gateway = None if attached.gateway else attached.first_gateway()
+            wire = self._wire(endpoint, attached)
+            self._host.links.connect(inside, [wire], IPv4Address(gateway) if gateway else None)
+            attached.gateway = attached.gateway or gateway
+        finally:
+            inside.close()
+
+    def _unplug(self, attached: Attached, endpoint: Endpoint) -> None:
+        assert attached.netns is not None
+        self._host.links.apply([netlink.delete_link(str(endpoint.host_interface))])
+        if endpoint.gateway != attached.gateway:
+            return
+        attached.gateway = attached.first_gateway()
+        if attached.gateway is None:
+            return
+        inside = enter_namespace(attached.netns)
+        try:
+            through = next(e for e in attached.endpoints if e.gateway == attached.gateway)
+            index = inside.routes.index(str(through.interface))
+            inside.routes.apply([netlink.set_default_route(IPv4Address(attached.gateway), index)])
+        finally:
+            inside.close()
+
+    def _serve_dns(self, attached: Attached, sockets: DnsSockets | None) -> None:
+        if sockets is None:
+            return
+        attached.dns = DnsServer(
+            sockets.udp,
+            sockets.tcp,
+            addresses=lambda name: self._names.addresses(attached.networks(), name),
+            name_of=lambda address: self._names.name_of(attached.networks(), address),
+            servers=partial(_servers, attached),
+        )
+
+    # -- undoing, adopting ---------------------------------------------------------------------------------------
+
+    def _undoing(self, attached: Attached) -> Sequence[Callable[[], None]]:
+        steps: MutableSequence[Callable[[], None]] = [
+            partial(self._host.rules.unpublish, attached.targets),
+            attached.held.release,
+            attached.stop_dns,
+        ]
+        for endpoint in attached.endpoints:
+            steps += [partial(self._names.remove, endpoint), partial(self._give_back, endpoint)]
+        return steps
+
+    def _give_back(self, endpoint: Endpoint) -> None:
+        addresses = self._addresses.get(endpoint.network_id)
+        if addresses is not None and endpoint.ipv4 is not None:
+            addresses.give_back(IPv4Address(endpoint.ipv4))
+
+    def _claim(self, endpoint: Endpoint) -> None:
+        try:
+            self._addresses[endpoint.network_id].take(IPv4Address(str(endpoint.ipv4)))
+        except (YurtError, ValueError) as error:
+            log.warning("network.address_not_adopted", endpoint=endpoint.id, error=str(error))
+        self._veths[endpoint.network_id, str(endpoint.ipv4)] = str(endpoint.host_interface)
+        self._names.add(endpoint)
+
+    def _readopt_ports(self, attached: Attached, ports: Sequence[PortBinding]) -> None:
+        try:
+            attached.held = HeldPorts.hold(ports)
+        except YurtError as error:  # someone took it meanwhile; packets still go to the container
+            log.warning(
+                "network.port_not_held", container=short(attached.request.container_id), error=str(error)
+            )
+            attached.held = HeldPorts(tuple(ports), ())
+        attached.targets = _targets(attached)
+        self._host.rules.publish(attached.targets)
+
+    async def _reopen_dns(self, attached: Attached) -> None:
+        assert attached.netns is not None
+        try:
+            sockets = await self._host.in_thread(_enter_dns, attached.netns, attached.serves_dns())
+        except OSError as error:
+            log.warning(
+                "network.dns_not_adopted", container=short(attached.request.container_id), error=str(error)
+            )
+            return
+        self._serve_dns(attached, sockets)
+
+
+def _enter_dns(path: Path, moved: bool) -> DnsSockets | None:  # noqa: FBT001 - called through a thread
+    inside = enter_namespace(path, dns=not moved)
+    done = False
+    try:
+        if moved:
+            inside.move_dns()
+        done = True
+        return inside.dns
+    finally:
+        inside.close(dns=not done)
+
+
+def _servers(attached: Attached) -> tuple[str, ...]:
+    """Return whom to ask about names that are no container's."""
+    if attached.gateway is None:  # only internal networks: no way out, not by names either
+        return ()
+    return attached.request.dns or files.host_resolv_conf().servers
+
+
+def _targets(attached: Attached) -> tuple[Target, ...]:
+    address = next((e.ipv4 for e in attached.endpoints if e.gateway == attached.gateway), None)
+    if address is None or attached.gateway is None:
+        return ()
+    return tuple(Target(address, binding) for binding in attached.held.bindings)
+
+
+def _names(request: SandboxRequest, endpoint: EndpointRequest) -> tuple[str, ...]:
+    """Return the names of a container on a user-defined network, its own first, each once."""
+    names = (request.name, *endpoint.aliases, short(request.container_id), request.hostname)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _check_connectable(attached: Attached, network: Network) -> None:
+    if attached.joined is not None or network.bridge is None or attached.request.mode in {"host", "none"}:
+        raise Forbidden(
+            f"container cannot be connected to network {network.name}: one sharing the network of another "
+            "container or of the host, or having none, cannot be connected to any other network"
+        )
+    if network.id in attached.networks():
+        raise Forbidden(
+            f"endpoint with name {attached.request.name} already exists in network {network.name}"
+        )
