@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from yurt.api.stream import FrameDecoder
@@ -17,6 +17,7 @@ from yurt.compose.watch import Event, Watch
 from yurt.errors import InvalidArgument, YurtError
 
 COLOURS = (36, 33, 32, 35, 34, "36;1", "33;1", "32;1", "35;1", "34;1")
+RESTARTING = 0.5  # seconds that a container may take from its stop to its next start
 SETTLING = 0.04  # seconds in which lines of several containers are put in order of time
 
 
@@ -102,45 +103,77 @@ def last_lines(client: Client, reference: str, count: int) -> list[str]:
         return []
 
 
-class Follower:
-    """Lines of containers that run, and of those that start later; give it `Watch` events to notice them."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to be said between the lines: that a container has stopped."""
 
-    def __init__(self, client: Client, options: LogOptions) -> None:
+    text: str
+
+
+class Follower:
+    """Lines of containers that run, and of those that start later; give it `Watch` events to notice them.
+
+    With *ends_when_idle* it ends of itself when all that it followed have stopped.
+    """
+
+    def __init__(self, client: Client, options: LogOptions, *, ends_when_idle: bool = False) -> None:
+        self._ends_when_idle = ends_when_idle
         self._client = client
         self._options = options
-        self._queue: SimpleQueue[Line | None] = SimpleQueue()
+        self._queue: SimpleQueue[Line | Note | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._open: set[str] = set()
+        self._open: dict[str, list[Note]] = {}  # by reference: what is to be said at its end
+        self._last: dict[str, bytes] = {}  # by reference: the time of the last line
 
     def add(self, source: Source, *, since: str | None = None) -> None:
-        """Follow *source* until it stops; does nothing if it is being followed."""
+        """Follow *source* until it stops; does nothing if it is being followed.
+
+        One that was followed before goes on after its last line, another begins at *since*, if given.
+        """
         with self._lock:
             if source.reference in self._open:
                 return
-            self._open.add(source.reference)
-        threading.Thread(target=self._follow, args=(source, since), name=source.name, daemon=True).start()
+            self._open[source.reference] = []
+        last = self._last.get(source.reference)
+        begin = after(last) if last else since
+        threading.Thread(target=self._follow, args=(source, begin), name=source.name, daemon=True).start()
 
     def _follow(self, source: Source, since: str | None) -> None:
-        options = self._options
-        if since is not None:
-            options = LogOptions(since=since, level=options.level, timestamps=options.timestamps)
+        options = self._options if since is None else replace(self._options, since=since, tail="")
         try:
             for line in read(self._client, source, options, follow=True):
+                self._last[source.reference] = line.time
                 self._queue.put(line)
         except (YurtError, OSError) as error:
-            self._queue.put(Line(source, b"", f"[the log can't be read: {error}]".encode()))
+            self._queue.put(Note(f"the log of {source.name} can't be read: {error}"))
         finally:
             with self._lock:
-                self._open.discard(source.reference)
+                notes = self._open.pop(source.reference, [])
+            for note in notes:
+                self._queue.put(note)
+            if self._ends_when_idle and self.is_idle:
+                threading.Timer(RESTARTING, self._end_if_idle).start()
 
-    def watch(self, watch: Watch, accept: Callable[[str], Source | None]) -> None:
-        """Follow, from its start, each container that starts; *accept* makes its source from the name."""
+    def _end_if_idle(self) -> None:
+        if self.is_idle:
+            self.end()
+
+    def say(self, reference: str, text: str) -> None:
+        """Say *text* after the last line of the container *reference*, which has stopped."""
+        with self._lock:
+            if reference in self._open:
+                self._open[reference].append(Note(text))
+                return
+        self._queue.put(Note(text))
+
+    def watch(
+        self, watch: Watch, accept: Callable[[str], Source | None], *, since: str | None = None
+    ) -> None:
+        """Follow each container that starts; *accept* makes its source from the name, or leaves it out."""
 
         def take(action: str, identifier: str, event: Event) -> None:
             name = ((event.get("Actor") or {}).get("Attributes") or {}).get("name", "")
             if action == "start" and (source := accept(name)) is not None:
-                moment = int(event.get("timeNano") or 0)
-                since = f"{moment // 10**9}.{moment % 10**9:09d}" if moment else None
                 self.add(Source(identifier, source.name, source.service), since=since)
 
         watch.on_event(take)
@@ -155,7 +188,7 @@ class Follower:
         """Let `lines` end once what has come is handed out."""
         self._queue.put(None)
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[Line | Note]:
         """Yield lines as they come, those that come together in order of time, until `end`."""
         settling_until = time.monotonic() + 10 * SETTLING
         while True:
@@ -167,9 +200,27 @@ class Follower:
                     batch.append(self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait())
             except Empty:
                 pass
-            yield from sorted((line for line in batch if line is not None), key=lambda line: line.time)
+            yield from sorted((each for each in batch if each is not None), key=_moment)
             if batch[-1] is None:
                 return
+
+
+def _moment(item: Line | Note) -> bytes:
+    return item.time if isinstance(item, Line) else b"~"
+
+
+def after(moment: bytes) -> str:
+    """Return the ``since`` that begins just after *moment*, a time as the engine writes it."""
+    from datetime import datetime
+
+    text = moment.decode("ascii", "replace")
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    try:
+        seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
+        nanoseconds = int(fraction.ljust(9, "0")[:9] or 0) + 1
+    except ValueError:
+        return str(int(time.time()))
+    return f"{seconds + nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
 
 
 def palette(services: Iterable[str]) -> Mapping[str, str]:

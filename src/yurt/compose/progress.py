@@ -95,6 +95,8 @@ class Lines:
             self._write(f"   {action.service} | {text}")
 
     def end(self, action: Action, failure: str = "") -> None:
+        if action.verb is Verb.CREATE and action.replaces and not failure:
+            return  # its name is not yet its own: it is told of when it takes the other's place
         for subject in subjects(action):
             self._write(f" ✘ {subject}  Error" if failure else f" ✔ {subject}  {words(action)[1]}")
 

@@ -11,7 +11,7 @@ from yurt.cli.commands.compose import project as begin
 from yurt.cli.commands.compose.up import bring_up, tell_nothing
 from yurt.compose.execute import Executor, How
 from yurt.compose.lifecycle import plan_stop
-from yurt.compose.logs import Follower, LogOptions, Printer, Source, palette
+from yurt.compose.logs import Follower, LogOptions, Note, Printer, Source, palette
 from yurt.compose.observe import observe
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
@@ -67,7 +67,9 @@ class _Foreground:
             colour=colour,
             timestamps=self.options.flag("timestamps"),
         )
-        self.follower.watch(self.watch, lambda name: self._source(name, shown))
+        self.follower.watch(
+            self.watch, lambda name: self._source(name, shown), since=f"{self.watch.since:.9f}"
+        )
         self.watch.on_event(self._on_event)
         plan = bring_up(self.session, self.options, self.project, self.wanted, self.watch)
         if not plan:
@@ -90,8 +92,11 @@ class _Foreground:
         before = signal.signal(signal.SIGINT, self._interrupt)
         signal.signal(signal.SIGTERM, self._interrupt)
         try:
-            for line in self.follower.lines():
-                sys.stdout.buffer.write(printer.render(line))
+            for item in self.follower.lines():
+                if isinstance(item, Note):
+                    self.session.note(item.text)
+                    continue
+                sys.stdout.buffer.write(printer.render(item))
                 sys.stdout.buffer.flush()
         finally:
             signal.signal(signal.SIGINT, before)
@@ -127,7 +132,7 @@ class _Foreground:
         if action != "die" or not self.up.is_set():
             return
         code = int(marks.get("exitCode") or 0)
-        self.session.note(f"{self._label(marks.get('name', service))} exited with code {code}")
+        self.follower.say(identifier, f"{self._label(marks.get('name', service))} exited with code {code}")
         self.ended.setdefault(service, code)
         self.running.discard(identifier)
         if self.aborts and not self.interrupts:

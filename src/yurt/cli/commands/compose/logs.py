@@ -8,7 +8,7 @@ from yurt.cli.commands.compose import project as begin
 from yurt.cli.flags import Options, command
 from yurt.compose import levels
 from yurt.compose.lifecycle import chosen
-from yurt.compose.logs import Follower, LogOptions, Printer, Source, merged, palette
+from yurt.compose.logs import Follower, LogOptions, Note, Printer, Source, merged, palette
 from yurt.compose.observe import observe
 from yurt.compose.watch import Watch
 
@@ -70,7 +70,7 @@ def logs(session: Session, options: Options) -> int:
     if not wanted.follow:
         return _print(merged(client, sources, wanted), printer)
     with Watch(client, name) as watch:
-        follower = Follower(client, wanted)
+        follower = Follower(client, wanted, ends_when_idle=True)
         services_wanted = set(options.arguments or services)
         prefix = f"{name}-"
 
@@ -82,13 +82,15 @@ def logs(session: Session, options: Options) -> int:
         follower.watch(watch, accept)
         for source in sources:
             follower.add(source)
+        if not sources:
+            follower.end()
         return _print(follower.lines(), printer)
 
 
-def _print(lines: Iterable[Line], printer: Printer) -> int:
+def _print(lines: Iterable[Line | Note], printer: Printer) -> int:
     out = sys.stdout.buffer
-    for line in lines:
-        out.write(printer.render(line))
+    for item in lines:
+        out.write(f"{item.text}\n".encode() if isinstance(item, Note) else printer.render(item))
         out.flush()
     return 0
 

@@ -170,7 +170,7 @@ def images(session: Session, options: Options) -> int:
                 "ID": output.short_id(details["Id"]),
                 "Size": output.size(details.get("Size") or 0),
                 "Platform": f"{details.get('Os', '')}/{details.get('Architecture', '')}",
-                "Created": str(details.get("Created") or ""),
+                "Created": _age(details.get("Created")),
             }
         )
     titles = {key: key.upper() for key in ("Repository", "Tag", "Platform", "Size", "Created")}
@@ -180,6 +180,15 @@ def images(session: Session, options: Options) -> int:
     ):
         session.print(line.rstrip())
     return 0
+
+
+def _age(moment: str | None) -> str:
+    from datetime import datetime
+
+    try:
+        return output.age(datetime.fromisoformat(f"{(moment or '')[:19]}+00:00").timestamp())
+    except ValueError:
+        return moment or ""
 
 
 def _snapshot(session: Session, name: str) -> Any:
