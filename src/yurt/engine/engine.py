@@ -46,6 +46,7 @@ class Engine:
         await self.volumes.restore()
         await self.networks.restore()
         await self.containers.restore()
+        await self.builds.restore()
         await self.networks.sweep()
         await self.builds.restore()
         await self.provider.restore()
