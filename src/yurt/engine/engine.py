@@ -46,7 +46,6 @@ class Engine:
         await self.volumes.restore()
         await self.networks.restore()
         await self.containers.restore()
-        await self.builds.restore()
         await self.networks.sweep()
         await self.builds.restore()
         await self.provider.restore()

@@ -86,7 +86,6 @@ class BuildService:
     async def restore(self) -> None:
         """Remove what interrupted builds left. Before any build starts."""
         await in_thread(self._sweep)
-        await self._provider.restore()
 
     def _sweep(self) -> None:
         for point in mounted_below(self._work):
