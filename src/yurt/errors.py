@@ -15,8 +15,9 @@ A message says what, which and why; ``hint`` says the next step. Foreign excepti
 they enter, with `translated`.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+TYPE_CHECKING = False  # `typing` and `contextlib` would be a third of the command line's start-up
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class YurtError(Exception):
@@ -73,18 +74,32 @@ class Unavailable(YurtError):
     """Something this depends on does not answer, or is missing on this host."""
 
 
-@contextmanager
-def translated(
-    kinds: Mapping[type[BaseException], type[YurtError]], message: str, *, hint: str | None = None
-) -> Iterator[None]:
-    """Raise our kind of error for a foreign one, keeping the foreign one as the cause.
+class translated:  # noqa: N801 - used as a verb: ``with translated(…):``
+    """While entered, raise our kind of error for a foreign one, keeping the foreign one as the cause.
 
     The first entry of *kinds* that matches decides; the text of the foreign error is appended.
     """
-    try:
-        yield
-    except tuple(kinds) as foreign:
-        for theirs, ours in kinds.items():
+
+    __slots__ = ("_hint", "_kinds", "_message")
+
+    def __init__(
+        self,
+        kinds: "Mapping[type[BaseException], type[YurtError]]",
+        message: str,
+        *,
+        hint: str | None = None,
+    ) -> None:
+        self._kinds = kinds
+        self._message = message
+        self._hint = hint
+
+    def __enter__(self) -> None:
+        """Nothing is done before something fails."""
+
+    def __exit__(self, _kind: object, foreign: BaseException | None, _trace: object) -> None:
+        if foreign is None:
+            return
+        for theirs, ours in self._kinds.items():
             if isinstance(foreign, theirs):
-                raise ours(f"{message}: {foreign}" if str(foreign) else message, hint=hint) from foreign
-        raise
+                text = f"{self._message}: {foreign}" if str(foreign) else self._message
+                raise ours(text, hint=self._hint) from foreign

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# `signal` would build enums of its constants first: a tenth of the start-up.
+import _signal as signal  # type: ignore[import-not-found]
 import os
 import select
 from _socket import MSG_DONTWAIT
@@ -35,8 +37,6 @@ class Signals:
         self._write_end = -1
 
     def __enter__(self) -> Self:
-        import signal
-
         self.fd, self._write_end = os.pipe()
         os.set_blocking(self.fd, False)
         os.set_blocking(self._write_end, False)
@@ -48,8 +48,6 @@ class Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import signal
-
         for number, handler in self._before:
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)

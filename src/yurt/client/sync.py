@@ -1,6 +1,6 @@
 """The blocking client of the Engine API: one connection per request in flight, idle ones kept and reused.
 
-On the start-up path of every command: JSON is imported when the first body needs it.
+On the start-up path of every command: imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from _socket import SHUT_WR
 
 from yurt.api import errors as wire_errors
 from yurt.api.version import LATEST, OLDEST, ApiVersion, negotiated
-from yurt.client import requests
+from yurt.client import jsontext, requests
 from yurt.client.connection import PIECE, Address, Connection
 from yurt.client.requests import ResponseParser
 from yurt.errors import InvalidArgument, Unavailable, YurtError
@@ -48,9 +48,7 @@ class Request:
         self.query = query
         self.headers = dict(headers or {})
         if json is not None:
-            import json as encoder
-
-            body = encoder.dumps(json).encode()
+            body = jsontext.dumps(json).encode()
             self.headers["Content-Type"] = "application/json"
         self.body = body
         if body is None and method in ("POST", "PUT"):
@@ -133,9 +131,7 @@ class Response:
         body = self.read()
         if not body:
             return None
-        import json
-
-        return json.loads(body)
+        return jsontext.loads(body)
 
     def close(self) -> None:
         """Give the connection back, or end it if the body has not been read."""
@@ -345,10 +341,8 @@ class Client:
     def _error(self, response: Response) -> YurtError:
         body: Any = response.read().decode("utf-8", "replace")
         if "json" in response.headers.get("content-type", "") and body:
-            import json
-
             try:
-                body = json.loads(body)
+                body = jsontext.loads(body)
             except ValueError:
                 return wire_errors.from_wire(response.status, body, response.reason)
         return wire_errors.from_wire(response.status, body, response.reason)

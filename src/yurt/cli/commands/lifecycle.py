@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from yurt.cli import values
 from yurt.cli.flags import Options, command
 from yurt.errors import NotModified, YurtError
@@ -20,8 +18,10 @@ def _each(session: Session, options: Options, verb: str, query: Mapping[str, Any
     """POST *verb* for every container named, and print each name that it worked for."""
 
     def act(name: str) -> None:
-        with suppress(NotModified):  # it is so already, which is what was asked for
+        try:  # noqa: SIM105 - contextlib is a tenth of the start-up
             session.client.request("POST", f"/containers/{name}/{verb}", query=dict(query or {})).read()
+        except NotModified:
+            pass  # it is so already, which is what was asked for
         session.print(name)
 
     return session.for_each(options.arguments, act)
