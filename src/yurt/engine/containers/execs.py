@@ -176,7 +176,7 @@ class Execs:
                 root, request.user or container.config.user, add=container.host.group_add
             )
             directory.mkdir(mode=0o700, parents=True)
-            document = spec.exec_process(container, request, user).to_document()
+            document = spec.exec_process(container, request, user, size=size).to_document()
             (directory / "process.json").write_bytes(msgspec.json.encode(document))
             wish = {
                 "stdin": request.attach_stdin,

@@ -28,8 +28,7 @@ def mount(overlay: OverlayMount, target: Path) -> None:
     if overlay.volatile and overlay.work is not None:
         # The mark of an earlier volatile mount: the kernel refuses the folder, because after a crash of the host
         # its content would be a guess. Throw-away containers do not outlive one, so it was no crash.
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(overlay.work / "work" / "incompat" / "volatile")
+        shutil.rmtree(overlay.work / "work" / "incompat", ignore_errors=True)
     with translated({OSError: Unavailable}, f"cannot mount the container's file system at {target}"):
         overlay.mount(target)
 

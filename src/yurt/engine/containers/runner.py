@@ -380,12 +380,13 @@ class Runner:
         if timeout is None:
             asked = container.config.stop_timeout
             timeout = STOP_TIMEOUT if asked is None else asked
-        over, shim = entry.over, entry.shim
-        if over is None or shim is None:
+        over = entry.over
+        if over is None:
             return
-        shim.kill(number)
-        self.publish(entry, "kill", signal=str(number))
-        self.thaw(entry)
+        if entry.shim is not None:  # else it has ended, and is being cleaned up
+            entry.shim.kill(number)
+            self.publish(entry, "kill", signal=str(number))
+            self.thaw(entry)
         if timeout >= 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(over), timeout or 0.001)
@@ -396,12 +397,13 @@ class Runner:
 
     async def kill_hard(self, entry: Entry) -> None:
         """Kill the process, and wait until the run is over."""
-        over, shim = entry.over, entry.shim
-        if over is None or shim is None:
+        over = entry.over
+        if over is None:
             return
-        shim.kill(signals.parse("KILL"))
-        self.thaw(entry)
-        self.publish(entry, "kill", signal="9")
+        if entry.shim is not None:
+            entry.shim.kill(signals.parse("KILL"))
+            self.thaw(entry)
+            self.publish(entry, "kill", signal="9")
         try:
             await asyncio.wait_for(asyncio.shield(over), KILL_PATIENCE)
         except TimeoutError:

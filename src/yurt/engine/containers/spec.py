@@ -183,8 +183,10 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
     )
 
 
-def exec_process(container: Container, request: ExecRequest, user: users.User) -> SpecProcess:
-    """Return the process of an exec in *container*."""
+def exec_process(
+    container: Container, request: ExecRequest, user: users.User, *, size: tuple[int, int] = (0, 0)
+) -> SpecProcess:
+    """Return the process of an exec in *container*; *size* is that of its terminal, height first."""
     host_config = container.host
     if request.privileged:
         host_config = replace(host_config, privileged=True)
@@ -200,6 +202,7 @@ def exec_process(container: Container, request: ExecRequest, user: users.User) -
         capabilities=granted(host_config),
         no_new_privileges=_security(host_config, frozenset())[0],
         rlimits=rlimits(container.host.resources),
+        console_size=size if all(size) else None,
     )
 
 
