@@ -6,9 +6,9 @@ import socket
 import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from socket import inet_aton
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,7 @@ from yurt.engine.networks.service import NetworkService
 from yurt.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from yurt.ids import new_id
 from yurt.linux import netlink
-from yurt.linux.namespace import run_in_network
+from yurt.linux.namespace import run_in_network, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
 from yurt.linux.nftables import Nftables
 from yurt.settings import EngineSettings
@@ -234,21 +234,32 @@ async def test_a_published_port_answers_on_every_address(networks: NetworkServic
 
 
 async def test_a_udp_port_answers(networks: NetworkService) -> None:
-    """A published UDP port answers on 127.0.0.1."""
-    dns = await networks.open_sandbox(a_request("dns", ports=(PortBinding(5353, protocol="udp"),)))
+    """A published UDP port answers on 127.0.0.1 and on the host's other address, also after its container changed."""
 
     def bind() -> socket.socket:
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         bound.bind(("0.0.0.0", 5353))
+        bound.settimeout(3)
         return bound
 
-    with inside(dns, bind) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        server.settimeout(3)
-        client.settimeout(3)
-        client.sendto(b"ping", ("127.0.0.1", dns.ports[0].host_port))
-        data, peer = server.recvfrom(10)
-        server.sendto(data + b"!", peer)
-        assert client.recv(10) == b"ping!"
+    port = 0
+    with ExitStack() as clients:
+        sockets = {}
+        for address in ("127.0.0.1", other_address()):
+            client = clients.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            client.settimeout(3)
+            sockets[address] = client
+        for _ in range(2):
+            request = a_request("dns", ports=(PortBinding(5353, protocol="udp", host_port=port),))
+            dns = await networks.open_sandbox(request)
+            port = dns.ports[0].host_port
+            with inside(dns, bind) as server:
+                for address, client in sockets.items():
+                    client.sendto(b"ping", (address, port))
+                    data, peer = server.recvfrom(10)
+                    server.sendto(data + b"!", peer)
+                    assert client.recv(10) == b"ping!"
+            await networks.close_sandbox(request.container_id)
 
 
 async def test_a_port_on_one_address_answers_only_there(networks: NetworkService) -> None:
@@ -278,6 +289,50 @@ async def test_a_taken_port_is_refused(networks: NetworkService) -> None:
             await networks.open_sandbox(replace(second, ports=(taken,)))
     await networks.close_sandbox(first.container_id)
     await networks.open_sandbox(second)
+
+
+@contextmanager
+def an_outside_world() -> Iterator[Sandbox]:
+    """Another machine, 203.0.113.2, on a wire to this one, 203.0.113.1."""
+    descriptor, routes = run_in_new_network(Rtnetlink)
+    with Rtnetlink() as host, routes:
+        wire = netlink.add_veth(
+            "outside0", bridge=0, peer="eth0", peer_mac="02:42:cb:00:71:02", netns=descriptor
+        )
+        try:
+            host.apply([wire])
+            host.apply([netlink.add_address(host.index("outside0"), IPv4Interface("203.0.113.1/24"))])
+            index = routes.index("eth0")
+            routes.apply(
+                [
+                    netlink.set_up(1),
+                    netlink.set_up(index),
+                    netlink.add_address(index, IPv4Interface("203.0.113.2/24")),
+                    netlink.set_default_route(IPv4Address("203.0.113.1"), index),
+                ]
+            )
+            yield Sandbox("outside", Path(f"/proc/self/fd/{descriptor}"), (), (), "", "")
+        finally:
+            host.apply([netlink.delete_link("outside0")])
+            os.close(descriptor)
+
+
+async def test_the_outside_world(networks: NetworkService) -> None:
+    """Containers reach it with the host's address; it reaches their published ports and nothing else."""
+    port = free_port()
+    local = PortBinding(81, host_ip="127.0.0.1", host_port=free_port())
+    await networks.create("inner", internal=True)
+    web = await networks.open_sandbox(a_request("web", ports=(PortBinding(80, host_port=port), local)))
+    hidden = await networks.open_sandbox(a_request("hidden", mode="inner"))
+    with an_outside_world() as outside, a_server(outside, 7000, b"world"):
+        assert await read_from(web, "203.0.113.2", 7000) == b"world 203.0.113.1"
+        with a_server(web, 80, b"shop"), a_server(web, 81, b"local"), a_server(hidden, 80, b"hidden"):
+            assert await read_from(outside, "203.0.113.1", port) == b"shop 203.0.113.2"
+            for address, closed in ((address_of(web), 80), (address_of(hidden), 80), (address_of(web), 81)):
+                with pytest.raises(TimeoutError):
+                    await read_from(outside, address, closed, timeout=0.5)
+            with pytest.raises(ConnectionRefusedError):
+                await read_from(outside, "203.0.113.1", local.host_port)
 
 
 async def test_networks_are_isolated(networks: NetworkService) -> None:

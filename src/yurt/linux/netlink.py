@@ -42,7 +42,6 @@ RTM_GETLINK = 18
 RTM_SETLINK = 19
 RTM_NEWADDR = 20
 RTM_NEWROUTE = 24
-RTM_DELROUTE = 25
 RTM_GETROUTE = 26
 RT_TABLE_MAIN = 254
 RTPROT_BOOT = 3
@@ -244,27 +243,14 @@ def add_address(index: int, address: IPv4Interface) -> Message:
     )
 
 
-def _default_route() -> bytes:
-    return _ROUTE.pack(socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0)
-
-
 def set_default_route(gateway: IPv4Address, index: int) -> Message:
     """Afterwards the only default route goes by *gateway*."""
+    default = _ROUTE.pack(socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0)
     return Message(
         RTM_NEWROUTE,
         NLM_F_CREATE | NLM_F_REPLACE,
-        _default_route() + attribute(RTA_GATEWAY, gateway.packed) + number(RTA_OIF, index),
+        default + attribute(RTA_GATEWAY, gateway.packed) + number(RTA_OIF, index),
         f"ip route replace default via {gateway} dev if{index}",
-    )
-
-
-def delete_default_route() -> Message:
-    return Message(
-        RTM_DELROUTE,
-        0,
-        _default_route(),
-        "ip route del default",
-        tolerate=frozenset({errno.ESRCH}),
     )
 
 

@@ -29,6 +29,7 @@ from yurt.engine.networks.store import NetworkStore
 from yurt.errors import Conflict, Forbidden, InvalidArgument, YurtError
 from yurt.ids import new_id, short
 from yurt.linux import netlink
+from yurt.linux.conntrack import forget_udp_flows
 from yurt.linux.namespace import forget, keep
 
 log = structlog.get_logger()
@@ -136,11 +137,12 @@ class Sandboxes:
                 undo()
             except (YurtError, OSError) as error:
                 failures.append(error)
-        if attached.netns is not None and attached.joined is None:
-            try:
+        try:
+            if attached.netns is not None and attached.joined is None:
                 await self._host.in_thread(forget, attached.netns)
-            except OSError as error:
-                failures.append(error)
+            await self._forget_flows(attached.targets)
+        except OSError as error:
+            failures.append(error)
         if failures:
             raise ExceptionGroup(f"cannot take down the network of {short(container_id)}", failures)
         return tuple(attached.endpoints)
@@ -235,6 +237,8 @@ class Sandboxes:
             undo.callback(attached.stop_dns)
             attached.targets = _targets(attached)
             self._host.rules.publish(attached.targets)
+            undo.callback(self._host.rules.unpublish, attached.targets)
+            await self._forget_flows(attached.targets)
             undo.pop_all()
         for endpoint in attached.endpoints:
             self._names.add(endpoint)
@@ -360,6 +364,11 @@ class Sandboxes:
             name_of=lambda address: self._names.name_of(attached.networks(), address),
             servers=partial(_servers, attached),
         )
+
+    async def _forget_flows(self, targets: Sequence[Target]) -> None:
+        """Let datagrams that were sent to these ports before go where the ports lead now."""
+        if ports := {t.binding.host_port for t in targets if t.binding.protocol == "udp"}:
+            await self._host.in_thread(forget_udp_flows, ports)
 
     # -- undoing, adopting ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,125 @@
+"""Subnets and addresses are given once, in order, and never across a boundary."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yurt.engine.networks import ipam
+from yurt.engine.networks.ipam import AddressPool
+from yurt.errors import Conflict, InvalidArgument, Unavailable, Unimplemented
+
+
+def a_pool(subnet: str = "172.30.0.0/16", gateway: str | None = None) -> AddressPool:
+    network = IPv4Network(subnet)
+    return AddressPool(network, IPv4Address(gateway) if gateway else network.network_address + 1)
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"),
+    [
+        ([], "172.17.0.0/16"),
+        (["172.17.0.0/16"], "172.18.0.0/16"),
+        (["172.17.5.0/24", "172.18.0.0/15"], "172.20.0.0/16"),
+        (["172.16.0.0/12"], "192.168.0.0/20"),
+        (["172.16.0.0/12", "192.168.1.0/24"], "192.168.16.0/20"),
+    ],
+)
+def test_the_first_free_subnet_is_chosen(taken: list[str], expected: str) -> None:
+    """Docker's pools are tried in order; whatever overlaps is passed over."""
+    assert str(ipam.free_subnet(map(IPv4Network, taken))) == expected
+
+
+def test_no_subnet_left_is_said() -> None:
+    """With everything taken the error says what to do."""
+    with pytest.raises(Unavailable, match="non-overlapping") as full:
+        ipam.free_subnet([IPv4Network("0.0.0.0/0")])
+    assert "--subnet" in str(full.value.hint)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "172.17.0.0", "/16", "172.17.0.0/33", "172.17.0.0/x", "300.0.0.0/8", "10.0.0.0/31"]
+)
+def test_what_is_no_subnet_is_refused(text: str) -> None:
+    """A subnet needs an address, a prefix, and room."""
+    with pytest.raises(InvalidArgument):
+        ipam.parse_subnet(text)
+
+
+def test_ipv6_is_refused_as_not_offered() -> None:
+    """An IPv6 subnet is well-formed, but not offered."""
+    with pytest.raises(Unimplemented, match="IPv4"):
+        ipam.parse_subnet("fd00::/64")
+
+
+def test_bits_of_the_host_are_dropped() -> None:
+    """As with Docker, 172.30.5.1/16 means 172.30.0.0/16."""
+    assert str(ipam.parse_subnet("172.30.5.1/16")) == "172.30.0.0/16"
+
+
+def test_the_hardware_address_follows_the_address() -> None:
+    """02:42 and the four bytes."""
+    assert ipam.mac_of(IPv4Address("172.17.0.2")) == "02:42:ac:11:00:02"
+
+
+def test_addresses_are_given_in_turn() -> None:
+    """The gateway is passed over; a freed address comes again only after all others."""
+    pool = a_pool("10.0.0.0/29")
+    given_ = [str(pool.take()) for _ in range(3)]
+    assert given_ == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    pool.give_back(IPv4Address("10.0.0.2"))
+    assert [str(pool.take()) for _ in range(3)] == ["10.0.0.5", "10.0.0.6", "10.0.0.2"]
+    with pytest.raises(Conflict, match="no available IPv4 addresses"):
+        pool.take()
+
+
+def test_the_pool_shows_its_state() -> None:
+    """Its repr tells subnet, gateway and use."""
+    pool = a_pool()
+    pool.take()
+    assert repr(pool) == "<AddressPool 172.30.0.0/16 gateway 172.30.0.1, 1 in use>"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind"),
+    [
+        ("172.30.0.1", Conflict),  # the gateway
+        ("172.30.0.9", Conflict),  # taken
+        ("172.30.0.0", InvalidArgument),
+        ("172.30.255.255", InvalidArgument),
+        ("10.0.0.5", InvalidArgument),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_refused(wanted: str, kind: type[Exception]) -> None:
+    """Taken ones are a conflict, foreign ones a mistake."""
+    pool = a_pool()
+    pool.take(IPv4Address("172.30.0.9"))
+    with pytest.raises(kind):
+        pool.take(IPv4Address(wanted))
+
+
+def test_a_gateway_outside_of_the_subnet_is_refused() -> None:
+    """The gateway must be a host address of the subnet."""
+    for gateway in ("10.0.0.1", "172.30.0.0", "172.30.255.255"):
+        with pytest.raises(InvalidArgument, match="invalid gateway"):
+            a_pool(gateway=gateway)
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(1, 14)), max_size=40))
+def test_no_address_is_given_twice(steps: list[int | None]) -> None:
+    """However takes and give-backs follow one another, what is in use is in use once."""
+    pool, used = a_pool("10.0.0.0/28"), set[IPv4Address]()
+    for step in steps:
+        if step is None:
+            try:
+                address = pool.take()
+            except Conflict:
+                assert len(used) == 13
+                continue
+            assert address not in used
+            used.add(address)
+        else:
+            address = IPv4Address("10.0.0.0") + step
+            pool.give_back(address)
+            used.discard(address)

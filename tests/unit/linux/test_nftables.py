@@ -1,0 +1,39 @@
+"""The library's context runs commands as transactions and says why one is refused."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from yurt.errors import Internal, Unavailable
+from yurt.linux import nftables
+from yurt.linux.nftables import Nftables
+
+
+@pytest.fixture
+def nft() -> Iterator[Nftables]:
+    try:
+        context = Nftables()
+    except Unavailable as error:
+        pytest.skip(error.message)
+    yield context
+    context.close()
+
+
+def test_a_refusal_says_what_and_why(nft: Nftables) -> None:
+    """nft's own words and the commands are in the error."""
+    with pytest.raises(Internal, match="syntax error") as refusal:
+        nft.run("add tabel ip yurt")
+    assert "add tabel ip yurt" in refusal.value.message
+
+
+def test_nothing_to_do_is_nothing(nft: Nftables) -> None:
+    """An empty text is no error."""
+    nft.run("")
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a host without it the error says which package to install."""
+    monkeypatch.setattr(nftables, "LIBRARY", "libnothing.so.1")
+    with pytest.raises(Unavailable) as missing:
+        Nftables()
+    assert missing.value.hint == "install the package libnftables1"
