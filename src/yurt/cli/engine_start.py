@@ -65,6 +65,7 @@ def _start(program: Sequence[str], root: str, socket: str) -> None:
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         if _answers(socket):
+            engine.returncode = 0  # it is on its own from here: nobody waits for it
             return
         if (code := engine.poll()) is not None:
             raise Unavailable(

@@ -5,10 +5,9 @@ The messages are Docker's: ``status`` with ``id`` and ``progressDetail``, ``stre
 
 from __future__ import annotations
 
-import json
-
 from yurt.cli import output
 from yurt.cli.failure import Failure
+from yurt.client.jsontext import loads
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Progress:
         """Draw every message; raises Failure at the first that reports an error."""
         for line in lines:
             if line.strip():
-                self.take(json.loads(line))
+                self.take(loads(line))
         self._stream.flush()
 
     def take(self, message: dict[str, Any]) -> None:
