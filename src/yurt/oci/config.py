@@ -127,14 +127,14 @@ class ImageConfig:
             "Shell": list(self.shell),
             "OnBuild": list(self.on_build),
             "ArgsEscaped": self.args_escaped,
-        } | dict(self.other_config)
+        }
         optional: dict[str, Any] = {"variant": self.variant, "created": self.created, "author": self.author}
         return (
             {"architecture": self.architecture, "os": self.os}
             | _present(optional)
             | {
-                "config": _present(run),
-                "rootfs": {"type": "layers", "diff_ids": list(self.diff_ids)},
+                "config": _present(run) | dict(self.other_config),
+                "rootfs": {"type": "layers", "diff_ids": list(map(str, self.diff_ids))},
                 "history": [_history_to(step) for step in self.history],
             }
             | dict(self.other)

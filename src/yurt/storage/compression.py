@@ -94,7 +94,8 @@ def _members(chunks: Iterator[bytes], make: Callable[[], Any]) -> Iterator[bytes
 class _Zstd:
     """zstandard's decompressor in the shape of the others.
 
-    It has no limit on output, so it is fed small pieces; the window of a frame is bounded.
+    It has no limit on output, so it is fed small pieces: a block of four bytes can stand for 128 KiB
+    (RFC 8878, Block_Maximum_Size), so one piece for 16 MiB. The window of a frame is bounded too.
     """
 
     def __init__(self) -> None:
@@ -102,14 +103,17 @@ class _Zstd:
         self._waiting = memoryview(b"")
         self.unused_data = b""
 
-    def decompress(self, data: bytes, _limit: int) -> bytes:
+    def decompress(self, data: bytes, limit: int) -> bytes:
         if data:
             self._waiting = memoryview(data)
-        piece, self._waiting = self._waiting[:16384], self._waiting[16384:]
-        plain: bytes = self._object.decompress(piece)
+        plain: list[bytes] = []
+        while limit > 0 and self._waiting and not self.eof:
+            piece, self._waiting = self._waiting[:512], self._waiting[512:]
+            plain.append(self._object.decompress(piece))
+            limit -= len(plain[-1])
         if self.eof:
             self.unused_data = self._object.unused_data + bytes(self._waiting)
-        return plain
+        return b"".join(plain)
 
     @property
     def needs_input(self) -> bool:

@@ -19,6 +19,7 @@ from yurt.errors import InvalidArgument, NotFound, Unavailable, YurtError
 from yurt.oci.descriptor import Descriptor
 from yurt.oci.digest import Digest
 from yurt.oci.manifest import descriptor_to
+from yurt.storage.reclaim import Reclaimer
 
 CHUNK = 1 << 20
 
@@ -33,6 +34,7 @@ class ContentStore:
         (self._blobs / "sha256").mkdir(parents=True, exist_ok=True)
         (self._blobs / "sha512").mkdir(exist_ok=True)
         self._ingest.mkdir(exist_ok=True)
+        self._reclaimer = Reclaimer(root / "trash")
         layout = root / "oci-layout"
         if not layout.exists():
             layout.write_text('{"imageLayoutVersion":"1.0.0"}')
@@ -66,8 +68,8 @@ class ContentStore:
                 yield chunk
 
     def remove(self, digest: Digest) -> None:
-        """Afterwards the blob is not here, whether it was or not."""
-        self.path(digest).unlink(missing_ok=True)
+        """Afterwards the blob is not here, whether it was or not. Its space comes free in the background."""
+        self._reclaimer.discard(self.path(digest))
 
     def digests(self) -> Iterator[Digest]:
         """Yield the digest of every blob, in no order."""
@@ -108,6 +110,11 @@ class ContentStore:
         """Remove what interrupted writers left. Only while none is at work: at start."""
         for leftover in self._ingest.iterdir():
             leftover.unlink(missing_ok=True)
+        self._reclaimer.sweep()
+
+    def close(self) -> None:
+        """Wait until the space of removed blobs is free."""
+        self._reclaimer.close()
 
 
 class BlobWriter:

@@ -1,6 +1,5 @@
-"""Reclaimer: folders that nobody needs go out of sight at once, and off the disk in the background."""
+"""Reclaimer: files and folders that nobody needs go out of sight at once, and off the disk in the background."""
 
-import contextlib
 import logging
 import os
 import queue
@@ -12,28 +11,25 @@ log = logging.getLogger(__name__)
 
 
 class Reclaimer:
-    """Deletes folders by moving them into *trash* and emptying that in a thread of its own.
+    """Deletes by moving into *trash*, on the same file system, and emptying that in a thread of its own.
 
-    The thread is started by the first folder and ends with the process; `sweep` finds what it left then.
+    The thread is started by the first deletion and ends with the process; `sweep` finds what it left then.
     """
 
     def __init__(self, trash: Path) -> None:
         self._trash = trash
+        trash.mkdir(parents=True, exist_ok=True)
         self._queue: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def discard(self, folder: Path, *, aside: str | None = None) -> None:
-        """Afterwards nothing is at *folder*, whether there was or not; *aside* names it in the trash."""
-        hidden = self._trash / (aside or folder.name)
+    def discard(self, path: Path) -> None:
+        """Afterwards nothing is at *path*, whether there was or not."""
+        hidden = self._trash / f"{path.name}-{os.urandom(4).hex()}"
         try:
-            folder.rename(hidden)
+            path.rename(hidden)
         except FileNotFoundError:
             return
-        except OSError:
-            # The name is taken by an earlier folder that is not gone yet: any other will do.
-            hidden = self._trash / f"{hidden.name}-{os.urandom(4).hex()}"
-            folder.rename(hidden)
         self._delete(hidden)
 
     def sweep(self) -> None:
@@ -58,9 +54,13 @@ class Reclaimer:
 
     def _work(self) -> None:
         while (path := self._queue.get()) is not None:
-            with contextlib.suppress(FileNotFoundError):
-                try:
+            try:
+                if path.is_dir():
                     shutil.rmtree(path)
-                except OSError as error:
-                    # It stays in the trash, and the next start tries again.
-                    log.warning("reclaim.failed path=%s error=%s", path, error)
+                else:
+                    path.unlink(missing_ok=True)
+            except FileNotFoundError:
+                pass  # someone else emptied the trash
+            except OSError as error:
+                # It stays in the trash, and the next start tries again.
+                log.warning("reclaim.failed", extra={"path": str(path), "error": str(error)})

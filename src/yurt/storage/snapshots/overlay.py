@@ -38,11 +38,9 @@ class OverlaySnapshotter:
         self._root = root
         self._documents = documents
         self._lock = threading.Lock()
-        self._trash = root / "trash"
-        self._trash.mkdir(parents=True, exist_ok=True)
+        self._reclaimer = Reclaimer(root / "trash")
         self._empty = root / "empty"  # the lower layer of a snapshot without parents: overlay needs one
         self._empty.mkdir(exist_ok=True)
-        self._reclaimer = Reclaimer(self._trash)
         self._records = {
             key: msgspec.json.decode(body, type=Record) for key, body in self._documents.all(KIND)
         }
@@ -62,11 +60,13 @@ class OverlaySnapshotter:
                 os.mkdir(folder, 0o711)
                 os.mkdir(folder / "fs", 0o755)
                 os.mkdir(folder / "work", 0o700)
+                mode = 0o755
                 if parent is not None:
                     # The top layer's root is the root that processes see: it must look like its parent's.
                     status = os.stat(self._fs(parent))
                     os.chown(folder / "fs", status.st_uid, status.st_gid)
-                    os.chmod(folder / "fs", status.st_mode & 0o7777)
+                    mode = status.st_mode & 0o7777
+                os.chmod(folder / "fs", mode)  # whatever the umask is
                 self._store(key, record)
             except OSError as error:
                 self._reclaimer.discard(folder)
@@ -108,7 +108,7 @@ class OverlaySnapshotter:
             self._store(name, Record(record.folder, record.parent, committed=True, size=size))
             self._forget(key)
         work = self._root / record.folder / "work"
-        self._reclaimer.discard(work, aside=f"{record.folder}-work")
+        self._reclaimer.discard(work)
 
     def remove(self, key: str) -> None:
         with self._lock:
