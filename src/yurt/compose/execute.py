@@ -128,12 +128,13 @@ class Executor:
         from yurt.compose import images  # tar and .dockerignore are not needed to start what is built
 
         service = self.project.services[action.service]
-        images.pull(
-            self.client,
-            action.name,
-            platform=service.platform,
-            tell=lambda text: self.progress.detail(action, text),
-        )
+        with _told(f"service {service.name}: cannot pull {action.name}"):
+            images.pull(
+                self.client,
+                action.name,
+                platform=service.platform,
+                tell=lambda text: self.progress.detail(action, text),
+            )
 
     def _build(self, action: Action) -> None:
         from yurt.compose import images
@@ -151,6 +152,7 @@ class Executor:
             service,
             build,
             project=self.project.name,
+            repeat_output=not self.progress.shows_output,
             tell=lambda text: self.progress.detail(action, text),
         )
 

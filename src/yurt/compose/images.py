@@ -32,13 +32,18 @@ def pull(client: Client, reference: str, *, platform: str = "", tell: Tell) -> N
     with client.request("POST", "/images/create", query=query) as response:
         for message in _messages(response.lines()):
             if (failure := _failure(message)) is not None:
-                raise Conflict(f"cannot pull {reference}: {failure}")
+                raise Conflict(failure)
             identifier, status = message.get("id"), message.get("status", "")
             tell(f"{identifier}: {status}" if identifier else status)
 
 
-def build(client: Client, service: Service, build: Build, *, project: str, tell: Tell) -> str:
-    """Build the image of *service* and return its ID; raises Conflict with the output of the step that failed."""
+def build(
+    client: Client, service: Service, build: Build, *, project: str, tell: Tell, repeat_output: bool
+) -> str:
+    """Build the image of *service* and return its ID.
+
+    Raises Conflict when a step fails, with the last lines of the output if *repeat_output*.
+    """
     context = BuildContext.find(build.context, dockerfile=build.dockerfile, inline=build.dockerfile_inline)
     marks = {labels.PROJECT: project, labels.SERVICE: service.name, **build.labels}
     query = {
@@ -67,7 +72,7 @@ def build(client: Client, service: Service, build: Build, *, project: str, tell:
     with response:
         for message in _messages(response.lines()):
             if (failure := _failure(message)) is not None:
-                tail = "".join(f"\n    {line}" for line in output[-SHOWN:])
+                tail = "".join(f"\n    {line}" for line in (output[-SHOWN:] if repeat_output else ()))
                 raise Conflict(f"cannot build {service.name}: {failure}{tail}")
             built = (message.get("aux") or {}).get("ID", built)
             for line in (message.get("stream") or message.get("status") or "").splitlines():

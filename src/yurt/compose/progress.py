@@ -53,6 +53,8 @@ def subjects(action: Action) -> tuple[str, ...]:
 class Progress(Protocol):
     """Who is told. May be called from several threads."""
 
+    shows_output: bool  # whether a person has seen what `detail` told of a build, when it fails
+
     def begin(self, action: Action) -> None: ...
 
     def detail(self, action: Action, text: str) -> None: ...
@@ -65,6 +67,8 @@ class Progress(Protocol):
 class Silent:
     """Tells nobody."""
 
+    shows_output = False
+
     def begin(self, action: Action) -> None: ...
 
     def detail(self, action: Action, text: str) -> None: ...
@@ -76,6 +80,8 @@ class Silent:
 
 class Lines:
     """One line when a step ends: `` ✔ Container shop-web-1  Started``; of builds, every line they print."""
+
+    shows_output = True
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -105,6 +111,8 @@ class Lines:
 
 class Live:
     """A table of the project's things that redraws itself; rich is imported when it is first drawn."""
+
+    shows_output = False
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console

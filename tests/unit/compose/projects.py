@@ -59,10 +59,12 @@ def as_observed(
     return Observed(
         containers=tuple(containers),
         networks={
-            each.name: ObservedResource(each.name, each.key, project.name) for each in project.networks.values()
+            each.name: ObservedResource(each.name, each.key, project.name)
+            for each in project.networks.values()
         },
         volumes={
-            each.name: ObservedResource(each.name, each.key, project.name) for each in project.volumes.values()
+            each.name: ObservedResource(each.name, each.key, project.name)
+            for each in project.volumes.values()
         },
         images=images,
     )

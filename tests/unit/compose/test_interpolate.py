@@ -1,5 +1,8 @@
 """yurt.compose.interpolate: variables in values."""
 
+import contextlib
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +27,7 @@ VARIABLES = {"V": "value", "E": "", "N": "8"}
         ("${U}", ""), ("$U", ""), ("${U:-a:b-c}", "a:b-c"), ("{$V}", "{value}"), ("no", "no"),
     ],
 )  # fmt: skip
-def test_forms(text, value):
+def test_forms(text: str, value: Any) -> None:
     """Every form of the specification gives its value; nested ones too."""
     assert interpolate(text, VARIABLES) == value
 
@@ -43,21 +46,21 @@ def test_forms(text, value):
         ("${V!}", "'${V!}' is no form of a variable, expected one of :-  -  :?  ?  :+  + after V"),
     ],
 )
-def test_mistakes(text, message):
+def test_mistakes(text: str, message: str) -> None:
     """What is no form of a variable is refused, and so is a required variable that is not set."""
     with pytest.raises(InvalidArgument) as caught:
         interpolate(text, VARIABLES)
     assert str(caught.value) == message
 
 
-def test_missing():
+def test_missing() -> None:
     """A variable that is not set is told once it is used without a default."""
     missing: list[str] = []
     assert interpolate("$A ${B} ${C:-x} ${D+x}", {}, missing=missing.append) == "  x "
     assert missing == ["A", "B"]
 
 
-def test_document():
+def test_document() -> None:
     """Values are replaced, keys are not; an error has the place and the path."""
     document = load("$V: $V\nl: ['${N}']", "f")
     assert plain(interpolated(document, VARIABLES)) == {"$V": "value", "l": ["8"]}
@@ -67,15 +70,13 @@ def test_document():
 
 @given(st.one_of(st.text(), st.text(alphabet="${}:-?+VE ")))
 @settings(max_examples=400, deadline=None)
-def test_any_text(text):
+def test_any_text(text: str) -> None:
     """Whatever the text, the answer is text or one error of ours."""
-    try:
+    with contextlib.suppress(InvalidArgument):
         assert isinstance(interpolate(text, VARIABLES), str)
-    except InvalidArgument:
-        pass
 
 
 @given(st.text())
-def test_dollars(text):
+def test_dollars(text: str) -> None:
     """Doubling every dollar sign keeps any text as it is."""
     assert interpolate(text.replace("$", "$$"), {}) == text

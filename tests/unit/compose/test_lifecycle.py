@@ -1,9 +1,10 @@
 """yurt.compose.lifecycle: the plans of down, stop, start, restart and rm, compared as they print."""
 
 from dataclasses import replace
+from pathlib import Path
 from textwrap import dedent
 
-from projects import a_project, as_observed
+from tests.unit.compose.projects import a_project, as_observed
 
 from yurt.compose.lifecycle import DownOptions, plan_down, plan_remove, plan_start, plan_stop
 from yurt.compose.observed import ObservedContainer
@@ -16,11 +17,11 @@ volumes: {data: }
 """
 
 
-def lines(text):
+def lines(text: str) -> str:
     return dedent(text).strip()
 
 
-def test_down(tmp_path):
+def test_down(tmp_path: Path) -> None:
     """Who depends on others stops first; networks go last, volumes only when asked."""
     project = a_project(TEXT, tmp_path)
     observed = as_observed(project)
@@ -36,14 +37,14 @@ def test_down(tmp_path):
     )
 
 
-def test_down_without_file(tmp_path):
+def test_down_without_file(tmp_path: Path) -> None:
     """Without the file the labels say what is the project's, and in which order it stops."""
     project = a_project(TEXT, tmp_path)
     with_file = plan_down(project, "shop", as_observed(project), DownOptions(volumes=True))
     assert str(plan_down(None, "shop", as_observed(project), DownOptions(volumes=True))) == str(with_file)
 
 
-def test_down_images(tmp_path):
+def test_down_images(tmp_path: Path) -> None:
     """--rmi local removes what was built without a name, all removes all."""
     project = a_project("services: {a: {build: .}, b: {image: redis}}", tmp_path)
     observed = replace(as_observed(project), containers=(), networks={})
@@ -52,7 +53,7 @@ def test_down_images(tmp_path):
     assert "remove image redis" in str(plan_down(project, "shop", observed, DownOptions(images="all")))
 
 
-def test_down_orphans(tmp_path):
+def test_down_orphans(tmp_path: Path) -> None:
     """Orphans stay, with a notice, unless asked for."""
     project = a_project(TEXT, tmp_path)
     orphan = ObservedContainer(id="o", name="shop-old-1", service="old")
@@ -65,7 +66,7 @@ def test_down_orphans(tmp_path):
     )
 
 
-def test_stop(tmp_path):
+def test_stop(tmp_path: Path) -> None:
     """Only running containers are stopped; with services named, only theirs."""
     project = a_project(TEXT, tmp_path)
     assert str(plan_stop(as_observed(project), ["db"])) == "1. stop container shop-db-1: asked for"
@@ -73,7 +74,7 @@ def test_stop(tmp_path):
     assert str(plan_stop(as_observed(project), ["db"], kill=True)) == "1. kill container shop-db-1: asked for"
 
 
-def test_start(tmp_path):
+def test_start(tmp_path: Path) -> None:
     """Starting goes by dependencies, and waits for their health."""
     project = a_project(TEXT, tmp_path)
     observed = as_observed(project, states={"web": "exited 0", "db": "exited 0"})
@@ -84,7 +85,7 @@ def test_start(tmp_path):
     """)
 
 
-def test_restart(tmp_path):
+def test_restart(tmp_path: Path) -> None:
     """Restarting a service leaves those alone that it depends on."""
     project = a_project(TEXT, tmp_path)
     assert str(plan_start(project, as_observed(project), ["web"], restart=True)) == (
@@ -92,7 +93,7 @@ def test_restart(tmp_path):
     )
 
 
-def test_remove(tmp_path):
+def test_remove(tmp_path: Path) -> None:
     """rm takes stopped containers; with -s, running ones too."""
     project = a_project(TEXT, tmp_path)
     observed = as_observed(project, states={"web": "exited 0"})

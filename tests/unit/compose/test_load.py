@@ -1,11 +1,13 @@
 """yurt.compose.load: YAML text to nodes with positions."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yurt.compose.load import MAX_DEPTH, load, resolve
-from yurt.compose.nodes import plain, walk
+from yurt.compose.nodes import MappingNode, plain, walk
 from yurt.errors import InvalidArgument
 
 
@@ -18,20 +20,22 @@ from yurt.errors import InvalidArgument
         ("1.2.3", "1.2.3"), ("_1", "_1"), ("=", "="),
     ],
 )  # fmt: skip
-def test_resolve(text, value):
+def test_resolve(text: str, value: Any) -> None:
     """Unquoted text becomes what YAML's core schema says, and nothing more."""
     assert resolve(text) == value
 
 
-def test_positions():
+def test_positions() -> None:
     """Each node and each key knows its line and column, counted from one."""
     document = load("services:\n  web:\n    image: nginx\n", "compose.yaml")
     found = {path: str(node.at) for path, node in walk(document)}
     assert found["services.web.image"] == "compose.yaml:3:12"
-    assert str(document.entries["services"].position("web")) == "compose.yaml:2:3"
+    services = document.entries["services"]
+    assert isinstance(services, MappingNode)
+    assert str(services.position("web")) == "compose.yaml:2:3"
 
 
-def test_merge_keys():
+def test_merge_keys() -> None:
     """``<<`` takes one mapping or several, earlier ones first; the mapping's own keys win."""
     text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], x: 3}\nd: {<<: *b}"
     assert plain(load(text, "f"))["c"] == {"x": 3, "y": 1, "z": 2}
@@ -54,14 +58,14 @@ def test_merge_keys():
         ("a:\n\tb: 1", "f:2:1: not valid YAML: found character that cannot start any token"),
     ],
 )  # fmt: skip
-def test_mistakes(text, message):
+def test_mistakes(text: str, message: str) -> None:
     """A mistake is told with its place and what was expected."""
     with pytest.raises(InvalidArgument) as caught:
         load(text, "f")
     assert str(caught.value).startswith(message)
 
 
-def test_alias_bomb():
+def test_alias_bomb() -> None:
     """Aliases that unfold to more than any real file holds are refused at once."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
@@ -69,7 +73,7 @@ def test_alias_bomb():
         load("\n".join(lines), "f")
 
 
-def test_depth():
+def test_depth() -> None:
     """Nesting is bounded, also through aliases, so that nothing recursive can fail later."""
     with pytest.raises(InvalidArgument, match=f"nested deeper than {MAX_DEPTH} levels"):
         load("a: " + "[" * 5000, "f")
@@ -78,7 +82,7 @@ def test_depth():
         load("\n".join(lines), "f")
 
 
-def test_empty():
+def test_empty() -> None:
     """An empty file is an empty mapping; text that is not UTF-8 is told as such."""
     assert plain(load("", "f")) == {}
     assert plain(load(b"# nothing\n", "f")) == {}
@@ -88,9 +92,9 @@ def test_empty():
 
 @given(st.one_of(st.text(), st.text(alphabet="ab:-[]{}&*<>|!?#'\"\n\t ,%@`"), st.binary()))
 @settings(max_examples=400, deadline=None)
-def test_any_text(text):
+def test_any_text(text: str | bytes) -> None:
     """Whatever the text, the answer is a mapping or one error of ours."""
     try:
         load(text, "f")
     except InvalidArgument as error:
-        assert str(error).startswith("f")
+        assert str(error).startswith("f")  # noqa: PT017 - or no error at all

@@ -1,5 +1,7 @@
 """yurt.compose.merge: several files as one."""
 
+from typing import Any
+
 import pytest
 
 from yurt.compose.load import load
@@ -7,8 +9,10 @@ from yurt.compose.merge import merged
 from yurt.compose.nodes import plain
 
 
-def merge(*texts):
-    return plain(merged([load(f"services: {{web: {text}}}", f"{n}") for n, text in enumerate(texts)]))["services"]["web"]
+def merge(*texts: str) -> Any:
+    return plain(merged([load(f"services: {{web: {text}}}", f"{n}") for n, text in enumerate(texts)]))[
+        "services"
+    ]["web"]
 
 
 @pytest.mark.parametrize(
@@ -39,16 +43,16 @@ def merge(*texts):
         ("{extra_hosts: ['a:1']}", "{extra_hosts: ['b=2']}", {"extra_hosts": {"a": "1", "b": "2"}}),
     ],
 )  # fmt: skip
-def test_rules(base, over, result):
+def test_rules(base: str, over: str, result: Any) -> None:
     """The specification's rules, one line each."""
     assert merge(base, over) == result
 
 
-def test_single():
+def test_single() -> None:
     """One file alone is itself, without the tags that speak to earlier files."""
     assert merge("{image: a, ports: !reset []}") == {"image": "a"}
 
 
-def test_three():
+def test_three() -> None:
     """Files are laid on each other in their order."""
     assert merge("{image: a}", "{image: b, user: u}", "{image: c}") == {"image": "c", "user": "u"}

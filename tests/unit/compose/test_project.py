@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projects import a_project
+from tests.unit.compose.projects import a_project
 
 from yurt.compose.load import load
 from yurt.compose.model import Attachment, Condition, Dependency
@@ -16,8 +17,13 @@ from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
 SECOND = 1_000_000_000
 
 
-def located(folder, *, environ=None, **options):
-    return locate(Options(**options), cwd=str(folder), environ=environ or {}, read_stdin=lambda: b"services: {s: {image: i}}")
+def located(folder: Path, *, environ: Any = None, **options: Any) -> Any:
+    return locate(
+        Options(**options),
+        cwd=str(folder),
+        environ=environ or {},
+        read_stdin=lambda: b"services: {s: {image: i}}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,34 +62,36 @@ def located(folder, *, environ=None, **options):
         ("services: {a: {image: x, deploy: {replicas: -1}}}", "services.a.deploy.replicas: is the number -1, expected a whole number"),
     ],
 )  # fmt: skip
-def test_mistakes(tmp_path, text, message):
+def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
     """Each mistake is told with file, line, column, path, and what was expected."""
     with pytest.raises(InvalidArgument) as caught:
         a_project(text, tmp_path, name="")
     assert message in str(caught.value)
 
 
-def test_near_key(tmp_path):
+def test_near_key(tmp_path: Path) -> None:
     """An unknown key comes with the known one that is near."""
     with pytest.raises(InvalidArgument) as caught:
         a_project("services: {web: {image: a, enviroment: {}}}", tmp_path)
     assert caught.value.hint == "did you mean 'environment'?"
 
 
-def test_unsupported(tmp_path):
+def test_unsupported(tmp_path: Path) -> None:
     """A key of the specification that would change what runs, and is not done, is refused as such."""
-    with pytest.raises(Unimplemented, match=r"compose.yaml:1:28: services.web.extends: not supported"):
+    with pytest.raises(Unimplemented, match=r"compose\.yaml:1:28: services\.web\.extends: not supported"):
         a_project("services: {web: {image: a, extends: {service: b}}}", tmp_path)
 
 
-def test_circle(tmp_path):
+def test_circle(tmp_path: Path) -> None:
     """Dependencies in a circle are shown."""
-    project = a_project("services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}", tmp_path)
-    with pytest.raises(InvalidArgument, match="goes in a circle: a → b → a"):
+    project = a_project(
+        "services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}", tmp_path
+    )
+    with pytest.raises(InvalidArgument, match=r"goes in a circle: a → b → a"):
         project.selection(())
 
 
-def test_service(tmp_path):
+def test_service(tmp_path: Path) -> None:
     """Fields become values: absolute paths, bytes, nanoseconds, words."""
     text = """
     x-own: anything
@@ -110,7 +118,11 @@ def test_service(tmp_path):
     web = project.service("web")
     assert web.image == "shop-web"
     assert web.build is not None
-    assert (web.build.context, web.build.args, web.build.target) == (str(tmp_path / "app"), {"A": "1", "HOME": "/h"}, "prod")
+    assert (web.build.context, web.build.args, web.build.target) == (
+        str(tmp_path / "app"),
+        {"A": "1", "HOME": "/h"},
+        "prod",
+    )
     assert web.command == ("python", "-m", "my app")
     assert web.environment == {"A": "1", "B": "from outside", "C": "true"}
     assert web.networks == (Attachment("c", priority=5), Attachment("a", aliases=("x",)), Attachment("b"))
@@ -127,7 +139,7 @@ def test_service(tmp_path):
     assert project.service("db").networks == (Attachment("default"),)
 
 
-def test_environment_files(tmp_path):
+def test_environment_files(tmp_path: Path) -> None:
     """.env feeds the variables, env_file the container; `environment` wins over env_file."""
     (tmp_path / ".env").write_text("TAG=7\n")
     (tmp_path / "app.env").write_text("A=1\nB='x y'\n")
@@ -138,14 +150,14 @@ def test_environment_files(tmp_path):
     assert a_project(text, tmp_path, environ={"TAG": "8"}).service("web").image == "shop:8"
 
 
-def test_unset(tmp_path):
+def test_unset(tmp_path: Path) -> None:
     """A variable that is not set is warned of once."""
     warnings: list[str] = []
     a_project("services: {web: {image: 'a${T}', user: '$T'}}", tmp_path, warnings=warnings)
     assert warnings == ["the variable T is not set; it becomes empty"]
 
 
-def test_profiles(tmp_path):
+def test_profiles(tmp_path: Path) -> None:
     """Services with profiles are off until one is on, or until they are named."""
     text = "services: {web: {image: a}, debug: {image: b, profiles: [dev], depends_on: [tool]}, tool: {image: c, profiles: [x]}}"
     assert list(a_project(text, tmp_path).services) == ["web"]
@@ -159,14 +171,14 @@ def test_profiles(tmp_path):
         a_project(text, tmp_path, profiles=("dev",)).selection(())
 
 
-def test_no_such_service(tmp_path):
+def test_no_such_service(tmp_path: Path) -> None:
     """A service that is not there is told with those that are."""
     with pytest.raises(NotFound, match="no such service: wep") as caught:
         a_project("services: {web: {image: a}}", tmp_path).service("wep")
     assert caught.value.hint == "this project has: web"
 
 
-def test_files(tmp_path):
+def test_files(tmp_path: Path) -> None:
     """compose.yaml is found here or above, with its override; -f and COMPOSE_FILE choose others."""
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
@@ -180,17 +192,19 @@ def test_files(tmp_path):
     assert load_project(located(tmp_path, files=("compose.yaml", "other.yaml"))).service("web").image == "c"
     assert load_project(located(tmp_path, environ={"COMPOSE_FILE": "other.yaml"})).service("web").image == "c"
     assert list(load_project(located(tmp_path, files=("-",))).services) == ["s"]
-    with pytest.raises(NotFound, match="cannot read none.yaml"):
+    with pytest.raises(NotFound, match="cannot read none"):
         located(tmp_path, files=("none.yaml",))
 
 
-def test_no_file(tmp_path):
+def test_no_file(tmp_path: Path) -> None:
     """Without a Compose file the error says where it was looked for."""
-    with pytest.raises(NotFound, match=f"no Compose file in {re.escape(str(tmp_path))} or any folder above it"):
+    with pytest.raises(
+        NotFound, match=f"no Compose file in {re.escape(str(tmp_path))} or any folder above it"
+    ):
         located(tmp_path)
 
 
-def test_name(tmp_path):
+def test_name(tmp_path: Path) -> None:
     """The name: by flag, by COMPOSE_PROJECT_NAME (also in .env), in the file, by the folder."""
     folder = tmp_path / "My Shop_1"
     folder.mkdir()
@@ -218,7 +232,9 @@ SCALARS = st.one_of(
     st.text(alphabet="ab/:=.-${}0 ~,", max_size=12), st.sampled_from(["80:80", "./a:/b", "1m", "service_healthy"]),
 )  # fmt: skip
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)), max_leaves=12
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=12,
 )
 
 
@@ -227,7 +243,7 @@ VALUES = st.recursive(
     st.dictionaries(st.sampled_from(["networks", "volumes", "secrets", "name", "x-b"]), VALUES, max_size=2),
 )
 @settings(max_examples=300, deadline=None)
-def test_any_service(service, top):
+def test_any_service(service: dict[str, Any], top: dict[str, Any]) -> None:
     """Whatever a service holds, the answer is a project or one error of ours."""
     import json
 
@@ -235,17 +251,19 @@ def test_any_service(service, top):
     from yurt.compose.show import shown
 
     text = json.dumps({"services": {"web": {"image": "a", **service}}, **top}).encode()
-    location = Location("/project", (("/project/compose.yaml", text),), {"HOME": "/h"}, (), (), "shop", "/project")
+    location = Location(
+        "/project", (("/project/compose.yaml", text),), {"HOME": "/h"}, (), (), "shop", "/project"
+    )
     try:
         project = load_project(location)
         for each in project.services.values():
             service_hash(project, each)
         shown(project, "yaml")
     except YurtError as error:
-        assert str(error)
+        assert str(error)  # noqa: PT017 - or no error at all
 
 
-def test_shown_again(tmp_path):
+def test_shown_again(tmp_path: Path) -> None:
     """What `config` prints is a Compose file of the same project."""
     from yurt.compose.show import shown
 

@@ -1,10 +1,11 @@
 """yurt.compose.reconcile: the plans of `up`, compared as they print."""
 
 from dataclasses import replace
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from projects import a_project, as_observed, nothing
+from tests.unit.compose.projects import a_project, as_observed, nothing
 
 from yurt.compose.observed import Observed, ObservedContainer, ObservedResource
 from yurt.compose.reconcile import UpOptions, plan_images, plan_up
@@ -23,11 +24,11 @@ volumes: {data: }
 """
 
 
-def lines(text):
+def lines(text: str) -> str:
     return dedent(text).strip()
 
 
-def test_everything_missing(tmp_path):
+def test_everything_missing(tmp_path: Path) -> None:
     """From nothing: shared things first, containers at once, starts in the order of health."""
     project = a_project(SHOP, tmp_path)
     assert str(plan_up(project, nothing(project), UpOptions())) == lines("""
@@ -44,7 +45,7 @@ def test_everything_missing(tmp_path):
     """)
 
 
-def test_nothing_changed(tmp_path):
+def test_nothing_changed(tmp_path: Path) -> None:
     """A second `up` does nothing; what has completed stays so."""
     project = a_project(SHOP, tmp_path)
     observed = as_observed(project, states={"migrate": "exited 0"})
@@ -53,7 +54,7 @@ def test_nothing_changed(tmp_path):
     assert plan.notices == ()
 
 
-def test_one_changed(tmp_path):
+def test_one_changed(tmp_path: Path) -> None:
     """Only the service that changed is made anew: its old container stays until the new one is there."""
     project = a_project(SHOP, tmp_path)
     observed = as_observed(project, states={"migrate": "exited 0"})
@@ -67,7 +68,7 @@ def test_one_changed(tmp_path):
     """)
 
 
-def test_image_changed(tmp_path):
+def test_image_changed(tmp_path: Path) -> None:
     """A new image makes the containers of all services with that image anew, the one-shot first."""
     project = a_project(SHOP, tmp_path)
     observed = as_observed(project, states={"migrate": "exited 0"})
@@ -86,7 +87,7 @@ def test_image_changed(tmp_path):
     """)
 
 
-def test_stopped(tmp_path):
+def test_stopped(tmp_path: Path) -> None:
     """A stopped container is started; the one-shot runs again, as someone who waits for it starts."""
     project = a_project(SHOP, tmp_path)
     observed = as_observed(project, states={"migrate": "exited 0", "web": "exited 137"})
@@ -97,7 +98,7 @@ def test_stopped(tmp_path):
     """)
 
 
-def test_restart_true(tmp_path):
+def test_restart_true(tmp_path: Path) -> None:
     """A dependant with ``restart: true`` is restarted when its dependency is made anew, others are not."""
     text = """
     services:
@@ -106,7 +107,9 @@ def test_restart_true(tmp_path):
       db: {image: postgres}
     """
     project = a_project(text, tmp_path)
-    plan = plan_up(project, as_observed(project), UpOptions(services=("db", "web", "job"), force_recreate=False))
+    plan = plan_up(
+        project, as_observed(project), UpOptions(services=("db", "web", "job"), force_recreate=False)
+    )
     assert not plan
     changed = a_project(text.replace("image: postgres", "image: postgres, user: me"), tmp_path)
     text = str(plan_up(changed, as_observed(project), UpOptions()))
@@ -114,7 +117,7 @@ def test_restart_true(tmp_path):
     assert "shop-job-1" not in text
 
 
-def test_scale(tmp_path):
+def test_scale(tmp_path: Path) -> None:
     """Scaling up fills the free numbers, scaling down removes the highest."""
     project = a_project("services: {web: {image: w, scale: 3}}", tmp_path)
     observed = as_observed(project)
@@ -131,7 +134,7 @@ def test_scale(tmp_path):
     """)
 
 
-def test_shared_network(tmp_path):
+def test_shared_network(tmp_path: Path) -> None:
     """Who lives in another service's network is made after it, and anew with it."""
     text = "services: {vpn: {image: v}, app: {image: a, network_mode: 'service:vpn'}}"
     project = a_project(text, tmp_path)
@@ -142,7 +145,7 @@ def test_shared_network(tmp_path):
     assert "shop-app-1: vpn, whose network it shares, is recreated" in plan
 
 
-def test_orphans(tmp_path):
+def test_orphans(tmp_path: Path) -> None:
     """Containers of services that are gone are told of, and removed only when asked."""
     project = a_project("services: {web: {image: w}}", tmp_path)
     observed = as_observed(project)
@@ -157,7 +160,7 @@ def test_orphans(tmp_path):
     """)
 
 
-def test_other_folder(tmp_path):
+def test_other_folder(tmp_path: Path) -> None:
     """That another folder has a project of this name is told before its containers are touched."""
     project = a_project("services: {web: {image: w}}", tmp_path)
     observed = as_observed(project)
@@ -166,14 +169,14 @@ def test_other_folder(tmp_path):
     assert "was brought up from /elsewhere" in plan_up(project, there, UpOptions()).notices[0]
 
 
-def test_network_made_anew(tmp_path):
+def test_network_made_anew(tmp_path: Path) -> None:
     """When a network is gone, the containers that were on it are made anew."""
     project = a_project("services: {web: {image: w}}", tmp_path)
     plan = str(plan_up(project, replace(as_observed(project), networks={}), UpOptions()))
     assert "create container web100000000_shop-web-1: its network shop_default is made anew (after 1)" in plan
 
 
-def test_external(tmp_path):
+def test_external(tmp_path: Path) -> None:
     """An external network or volume must be there, and is never made."""
     text = "services: {web: {image: w, networks: [out]}}\nnetworks: {out: {external: true}}"
     project = a_project(text, tmp_path)
@@ -183,7 +186,7 @@ def test_external(tmp_path):
     assert "create network" not in str(plan_up(project, there, UpOptions()))
 
 
-def test_foreign_volume(tmp_path):
+def test_foreign_volume(tmp_path: Path) -> None:
     """A volume of another project is used, and that is said."""
     project = a_project("services: {web: {image: w, volumes: ['d:/d']}}\nvolumes: {d: }", tmp_path)
     observed = as_observed(project)
@@ -191,11 +194,12 @@ def test_foreign_volume(tmp_path):
     assert "was made by the project 'other'" in plan_up(project, foreign, UpOptions()).notices[0]
 
 
-def test_changed_network(tmp_path):
+def test_changed_network(tmp_path: Path) -> None:
     """A network with another configuration is not taken as it is."""
     project = a_project("services: {web: {image: w}}", tmp_path)
     changed = replace(
-        as_observed(project), networks={"shop_default": ObservedResource("shop_default", "default", "shop", "0" * 64)}
+        as_observed(project),
+        networks={"shop_default": ObservedResource("shop_default", "default", "shop", "0" * 64)},
     )
     from yurt import __version__
 
@@ -205,14 +209,16 @@ def test_changed_network(tmp_path):
         plan_up(project, changed, UpOptions())
 
 
-def test_flags(tmp_path):
+def test_flags(tmp_path: Path) -> None:
     """--force-recreate, --no-recreate, --no-deps and --no-start do what they say."""
     project = a_project("services: {web: {image: w, depends_on: [db]}, db: {image: p}}", tmp_path)
     observed = as_observed(project)
     forced = str(plan_up(project, observed, UpOptions(services=("web",), force_recreate=True)))
     assert "shop-web-1: asked for" in forced
     assert "shop-db-1" not in forced
-    stale = replace(observed, containers=tuple(replace(each, config_hash="x") for each in observed.containers))
+    stale = replace(
+        observed, containers=tuple(replace(each, config_hash="x") for each in observed.containers)
+    )
     assert not plan_up(project, stale, UpOptions(no_recreate=True))
     alone = str(plan_up(project, nothing(project), UpOptions(services=("web",), no_deps=True)))
     assert "shop-db-1" not in alone
@@ -220,14 +226,16 @@ def test_flags(tmp_path):
     assert "start" not in created
 
 
-def test_container_name_scaled(tmp_path):
+def test_container_name_scaled(tmp_path: Path) -> None:
     """A service with a container_name can't be scaled."""
     project = a_project("services: {web: {image: w, container_name: x}}", tmp_path)
-    with pytest.raises(InvalidArgument, match="cannot scale web to 2: its container_name 'x' can be used once"):
+    with pytest.raises(
+        InvalidArgument, match="cannot scale web to 2: its container_name 'x' can be used once"
+    ):
         plan_up(project, nothing(project), UpOptions(scale={"web": 2}))
 
 
-def test_images(tmp_path):
+def test_images(tmp_path: Path) -> None:
     """What is missing is built or pulled, once for each image; --build builds all."""
     text = "services: {web: {build: .}, worker: {image: shop-web, build: .}, db: {image: postgres}}"
     project = a_project(text, tmp_path)
@@ -239,10 +247,12 @@ def test_images(tmp_path):
     there = Observed(images={"shop-web": "sha256:1", "postgres": "sha256:2"})
     assert str(plan_images(project, there, UpOptions())) == "nothing to do"
     assert str(plan_images(project, there, UpOptions(build=True))) == "1. build image shop-web: asked for"
-    assert "pull image postgres: pull policy is always" in str(plan_images(project, there, UpOptions(pull="always")))
+    assert "pull image postgres: pull policy is always" in str(
+        plan_images(project, there, UpOptions(pull="always"))
+    )
 
 
-def test_images_never(tmp_path):
+def test_images_never(tmp_path: Path) -> None:
     """An image that may not be pulled or built is an error, not a surprise."""
     project = a_project("services: {db: {image: postgres, pull_policy: never}}", tmp_path)
     with pytest.raises(NotFound, match="its pull policy is never"):
