@@ -502,14 +502,20 @@ async def test_a_new_engine_adopts_what_still_runs(settings: EngineSettings, nee
     async with a_service(settings) as before:  # closing is all that a dying process does: its sockets end
         network = await before.create("shop")
         web = await before.open_sandbox(request)
+        side = await before.open_sandbox(a_request("side", mode=f"container:{request.container_id}"))
         await before.open_sandbox(dead)
     with a_server(web, 80, b"still"):
         assert (await asyncio.to_thread(read, "127.0.0.1", port)).startswith(b"still")
         async with a_service(settings) as after:
             assert after.get("shop") == network
+            guest = a_request(
+                "side", mode=f"container:{request.container_id}", container_id=side.container_id
+            )
+            await after.adopt(guest, (), ())
             adopted = await after.adopt(request, web.endpoints, web.ports)
             await after.sweep()
             assert adopted == web
+            assert after.sandbox(side.container_id) == side
             assert [path.name for path in (settings.run / "netns").iterdir()] == [request.container_id]
             assert (await asyncio.to_thread(read, "127.0.0.1", port)).startswith(b"still")
             new = await after.open_sandbox(a_request("new", mode="shop"))

@@ -1,9 +1,9 @@
 """Bridges: the host's end of each network. Planned as values, then made; everything that asks the kernel blocks."""
 
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from pathlib import Path
 
 from yurt.engine.networks import ipam
 from yurt.engine.networks.model import Network
@@ -80,7 +80,9 @@ class Bridges:
     def ensure_quickly(self, networks: Iterable[Network]) -> None:
         """Make those bridges again that someone removed behind our back."""
         for network in networks:
-            if not Path(f"/sys/class/net/{network.bridge}").exists():
+            try:
+                socket.if_nametoindex(str(network.bridge))
+            except OSError:
                 self.ensure(network)
 
     def drop(self, network: Network) -> None:

@@ -48,7 +48,7 @@ class Attached:
     targets: tuple[Target, ...] = ()
     dns: DnsServer | None = None
     gateway: str | None = None
-    joined: "Attached | None" = None  # mode container:<id>
+    joined: str = ""  # id of the container whose namespace this one shares (mode container:<id>)
 
     def networks(self) -> tuple[str, ...]:
         return tuple(endpoint.network_id for endpoint in self.endpoints)
@@ -99,6 +99,9 @@ class Sandboxes:
             if endpoint.network_id == network_id
         }
 
+    def find(self, container_id: str) -> Attached | None:
+        return self._attached.get(container_id)
+
     def get(self, container_id: str) -> Attached:
         """Return a running container's; one that has none raises Conflict."""
         attached = self._attached.get(container_id)
@@ -112,8 +115,8 @@ class Sandboxes:
         """Give a starting container its network. All or nothing."""
         attached = Attached(request, None)
         if request.mode.startswith(JOIN):
-            attached.joined = self.get(request.mode.removeprefix(JOIN))
-            attached.netns = attached.joined.netns
+            attached.joined = request.mode.removeprefix(JOIN)
+            attached.netns = self.get(attached.joined).netns
         elif request.mode == "none":
             attached.netns = self._folder / request.container_id
             await self._host.in_thread(self._make, attached, self._host.pool.take(), ())
@@ -138,7 +141,7 @@ class Sandboxes:
             except (YurtError, OSError) as error:
                 failures.append(error)
         try:
-            if attached.netns is not None and attached.joined is None:
+            if attached.netns is not None and not attached.joined:
                 await self._host.in_thread(forget, attached.netns)
             await self._forget_flows(attached.targets)
         except OSError as error:
@@ -153,8 +156,10 @@ class Sandboxes:
         """Take over a container that ran on while the engine was away. What cannot be had again is logged."""
         attached = Attached(request, None)
         if request.mode.startswith(JOIN):
-            attached.joined = self.get(request.mode.removeprefix(JOIN))
-            attached.netns = attached.joined.netns
+            attached.joined = request.mode.removeprefix(JOIN)
+            owner = self.find(attached.joined)
+            kept = self._folder / attached.joined  # the owner may be adopted later, or have ended before
+            attached.netns = owner.netns if owner else kept if kept.exists() else None
         elif request.mode != "host":
             attached.netns = self._folder / request.container_id
             attached.endpoints = [e for e in endpoints if e.network_id in self._addresses]
@@ -451,7 +456,7 @@ def _names(request: SandboxRequest, endpoint: EndpointRequest) -> tuple[str, ...
 
 
 def _check_connectable(attached: Attached, network: Network) -> None:
-    if attached.joined is not None or network.bridge is None or attached.request.mode in {"host", "none"}:
+    if attached.joined or network.bridge is None or attached.request.mode in {"host", "none"}:
         raise Forbidden(
             f"container cannot be connected to network {network.name}: one sharing the network of another "
             "container or of the host, or having none, cannot be connected to any other network"

@@ -54,9 +54,7 @@ class NetworkService:
         Containers that still run are told next, by `adopt`, and then `sweep` removes what nobody adopted.
         """
         self._store.load()
-        with translated(
-            {PermissionError: Unavailable}, "cannot set up networks", hint="start the engine as root"
-        ):
+        with translated({OSError: Unavailable}, "cannot set up networks", hint="start the engine as root"):
             self._folder.mkdir(parents=True, exist_ok=True)
             host = Host(self._tag)
             self._opened = host, Sandboxes(host, self._store, self._folder)
@@ -191,7 +189,7 @@ class NetworkService:
     ) -> Sandbox:
         """Take over a container that ran on while the engine was away; *endpoints* and *ports* as it had them.
 
-        A container of mode ``container:<id>`` is adopted after the one it joined.
+        Containers may be adopted in any order, also one that shares the namespace of another.
         """
         return self._to_sandbox(await self._sandboxes.adopt(request, endpoints, ports))
 
@@ -218,9 +216,8 @@ class NetworkService:
 
     def _to_sandbox(self, attached: Attached) -> Sandbox:
         request = attached.request
-        if attached.joined is not None:
-            joined = self._to_sandbox(attached.joined)
-            return replace(joined, container_id=request.container_id, endpoints=(), ports=())
+        if attached.joined and (owner := self._sandboxes.find(attached.joined)) is not None:
+            return replace(self._to_sandbox(owner), container_id=request.container_id, endpoints=(), ports=())
         extra = self._extra_hosts(request)
         host = files.host_resolv_conf()
         if attached.netns is None:
