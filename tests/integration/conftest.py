@@ -6,7 +6,6 @@ from pathlib import Path
 
 import docker
 import pytest
-
 from tests.conftest import Needs
 from tests.integration.engine_host import BUSYBOX, EngineHost
 

@@ -140,7 +140,10 @@ def test_attach_before_start_misses_nothing(client: docker.DockerClient) -> None
     while data := sock._sock.recv(1000):
         frames += data
     sock.close()
-    assert frames.replace(b"\x01\0\0\0\0\0\0\x06", b"").replace(b"\x01\0\0\0\0\0\0\x0b", b"") == b"ready\nin and out\n"
+    assert (
+        frames.replace(b"\x01\0\0\0\0\0\0\x06", b"").replace(b"\x01\0\0\0\0\0\0\x0b", b"")
+        == b"ready\nin and out\n"
+    )
 
 
 def test_inspect_tells_what_was_asked(client: docker.DockerClient) -> None:
@@ -160,7 +163,11 @@ def test_inspect_tells_what_was_asked(client: docker.DockerClient) -> None:
     container.reload()
     config, host = container.attrs["Config"], container.attrs["HostConfig"]
     assert "A=b" in config["Env"]
-    assert (config["Labels"], config["Hostname"], config["WorkingDir"]) == ({"tier": "front"}, "hosty", "/tmp")
+    assert (config["Labels"], config["Hostname"], config["WorkingDir"]) == (
+        {"tier": "front"},
+        "hosty",
+        "/tmp",
+    )
     assert host["Memory"] == 64 << 20
     assert host["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 2}
     assert host["Tmpfs"] == {"/t": "size=1m"}
@@ -188,7 +195,10 @@ def test_events_tell_the_story(client: docker.DockerClient) -> None:
     told = [
         event["Action"]
         for event in client.events(
-            since=since, until=int(time.time()) + 1, decode=True, filters={"container": container.id, "type": "container"}
+            since=since,
+            until=int(time.time()) + 1,
+            decode=True,
+            filters={"container": container.id, "type": "container"},
         )
     ]
     assert [action for action in told if action in {"create", "start", "die", "destroy"}] == [

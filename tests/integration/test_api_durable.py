@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-
 from tests.integration.engine_host import EngineHost
 
 pytestmark = [
@@ -53,7 +52,9 @@ def test_a_killed_engine_loses_nothing(new_engine: Callable[[], EngineHost]) -> 
 def test_an_exit_while_no_engine_runs_is_known(new_engine: Callable[[], EngineHost]) -> None:
     """The code, the moment, and the last line of a container that ended with nobody watching."""
     host = new_engine()
-    host.client().containers.run(IMAGE, ["sh", "-c", "sleep 0.5; echo bye; exit 4"], name="alone", detach=True)
+    host.client().containers.run(
+        IMAGE, ["sh", "-c", "sleep 0.5; echo bye; exit 4"], name="alone", detach=True
+    )
     host.kill()
     ended = time.time()
     time.sleep(1.5)
@@ -93,7 +94,16 @@ def test_published_ports_outlive_the_engine(new_engine: Callable[[], EngineHost]
 
     def fetch() -> str:
         return subprocess.run(
-            ["curl", "-s", "--max-time", "5", "--retry", "5", "--retry-connrefused", f"http://127.0.0.1:{port}/"],
+            [
+                "curl",
+                "-s",
+                "--max-time",
+                "5",
+                "--retry",
+                "5",
+                "--retry-connrefused",
+                f"http://127.0.0.1:{port}/",
+            ],
             check=False,
             capture_output=True,
             text=True,

