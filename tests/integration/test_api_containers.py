@@ -4,9 +4,9 @@ import socket
 import time
 from collections.abc import Callable
 
-import docker
+import docker  # type: ignore[import-untyped]
 import pytest
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound  # type: ignore[import-untyped]
 
 pytestmark = [
     pytest.mark.root,
@@ -79,8 +79,8 @@ def test_mistakes_have_dockers_statuses(client: docker.DockerClient) -> None:
     assert unfound.value.status_code == 400
     assert "executable file not found" in str(unfound.value)
     first.start()
+    first.wait()
     with pytest.raises(APIError, match="is not running") as dead:
-        first.wait()
         first.exec_run("true")
     assert dead.value.status_code == 409
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.integration.engine_host import EngineHost
@@ -159,7 +160,7 @@ def test_a_second_engine_is_refused_in_a_sentence(engine: EngineHost) -> None:
     )
 
 
-def test_without_a_runtime_it_says_what_to_install(engine: EngineHost, tmp_path) -> None:
+def test_without_a_runtime_it_says_what_to_install(engine: EngineHost, tmp_path: Path) -> None:
     """One sentence, with the Debian package."""
     refused = subprocess.run(
         [*engine.command()[:3], "--root", str(tmp_path / "root"), "--host", f"unix://{tmp_path}/s"],

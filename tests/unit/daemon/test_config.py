@@ -9,7 +9,7 @@ from yurt.errors import InvalidArgument, NotFound
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> str:
     path = tmp_path / "yurt.toml"
     path.write_text(
         'root = "/srv/yurt"\nhost = "unix:///srv/yurt.sock"\nregistry-mirrors = ["https://mirror.example"]\n'
@@ -18,7 +18,7 @@ def file(tmp_path):
     return str(path)
 
 
-def test_the_file_is_read(file):
+def test_the_file_is_read(file: str) -> None:
     """What only the file says holds."""
     settings = config.resolve({"YURT_CONFIG": file})
     assert settings.root == Path("/srv/yurt")
@@ -27,14 +27,14 @@ def test_the_file_is_read(file):
     assert settings.proxies == {"HTTPS_PROXY": "http://proxy.example:3128"}
 
 
-def test_the_environment_outranks_the_file_and_the_command_line_both(file):
+def test_the_environment_outranks_the_file_and_the_command_line_both(file: str) -> None:
     """The nearer to the person who starts the engine, the stronger."""
     environ = {"YURT_CONFIG": file, "YURT_ROOT": "/env"}
     assert config.resolve(environ).root == Path("/env")
     assert config.resolve(environ, root="/arg").root == Path("/arg")
 
 
-def test_a_client_variable_does_not_choose_where_to_listen(file):
+def test_a_client_variable_does_not_choose_where_to_listen(file: str) -> None:
     """DOCKER_HOST names the engine that clients talk to, which may be another."""
     environ = {"YURT_CONFIG": file, "DOCKER_HOST": "unix:///other.sock"}
     assert config.resolve(environ).socket == Path("/srv/yurt.sock")
@@ -48,7 +48,7 @@ def test_a_client_variable_does_not_choose_where_to_listen(file):
         ("root = \n[", "line 1"),
     ],
 )
-def test_a_mistake_in_the_file_is_named(tmp_path, text, sentence):
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, sentence: str) -> None:
     """The sentence has the file and what is wrong in it."""
     path = tmp_path / "yurt.toml"
     path.write_text(text)
@@ -57,19 +57,19 @@ def test_a_mistake_in_the_file_is_named(tmp_path, text, sentence):
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_file_is_an_error():
+def test_a_missing_file_is_an_error() -> None:
     """A file that was named must be there."""
     with pytest.raises(NotFound, match=r"no configuration file /nowhere\.toml"):
         config.resolve({}, config="/nowhere.toml")
 
 
-def test_each_root_has_its_own_runtime_folder():
+def test_each_root_has_its_own_runtime_folder() -> None:
     """Two engines side by side do not meet."""
     assert config.runtime_folder(Path("/a")) != config.runtime_folder(Path("/b"))
     assert config.runtime_folder(Path("/var/lib/yurt")) == Path("/run/yurt")
 
 
-def test_proxies_are_taken_in_either_case():
+def test_proxies_are_taken_in_either_case() -> None:
     """Programs look for either, people set either."""
     settings = config.resolve({"https_proxy": "http://a", "NO_PROXY": "localhost", "YURT_ROOT": "/r"})
     assert settings.proxies == {"HTTPS_PROXY": "http://a", "NO_PROXY": "localhost"}

@@ -5,13 +5,17 @@ import json
 import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
+from aiohttp.web_response import StreamResponse
+from tests.unit.server.conftest import Serve
 
-from yurt.errors import Conflict, InvalidArgument, NotFound, NotModified
+from yurt.errors import Conflict, InvalidArgument, NotFound, NotModified, YurtError
 from yurt.server import answers
 from yurt.server.app import ApiServer
-from yurt.server.router import Route
+from yurt.server.call import Call
+from yurt.server.router import Handler, Route
 
 OLD_SENTENCE = (
     "client version 1.23 is too old. Minimum supported API version is 1.24, "
@@ -19,19 +23,19 @@ OLD_SENTENCE = (
 )
 
 
-async def ok(_call):
+async def ok(_call: Call) -> StreamResponse:
     return answers.as_json({"ok": True})
 
 
-def raising(error):
-    async def handler(_call):
+def raising(error: Exception) -> Handler:
+    async def handler(_call: Call) -> StreamResponse:
         raise error
 
     return handler
 
 
 @pytest.mark.parametrize("path", ["/thing", "/v1.24/thing", "/v1.51/thing"])
-async def test_a_path_may_have_a_version(serve, path):
+async def test_a_path_may_have_a_version(serve: Serve, path: str) -> None:
     """The version in front of a path is optional and may be any from 1.24 on."""
     wire = await (await serve([Route("GET", "/thing", ok)]))()
     answer = await wire.ask("GET", path)
@@ -51,7 +55,9 @@ async def test_a_path_may_have_a_version(serve, path):
         ),
     ],
 )
-async def test_a_version_out_of_range_is_refused_in_dockers_words(serve, version, message):
+async def test_a_version_out_of_range_is_refused_in_dockers_words(
+    serve: Serve, version: str, message: str
+) -> None:
     """Too new or too old a version is 400, with the sentence that clients parse."""
     wire = await (await serve([Route("GET", "/thing", ok)]))()
     answer = await wire.ask("GET", f"/v{version}/thing")
@@ -66,7 +72,7 @@ async def test_a_version_out_of_range_is_refused_in_dockers_words(serve, version
         (InvalidArgument("bad", hint="mend it"), 400),
     ],
 )
-async def test_errors_become_statuses(serve, error, status):
+async def test_errors_become_statuses(serve: Serve, error: YurtError, status: int) -> None:
     """An error's kind is the status, its message the body's."""
     wire = await (await serve([Route("GET", "/thing", raising(error))]))()
     answer = await wire.ask("GET", "/thing")
@@ -75,14 +81,14 @@ async def test_errors_become_statuses(serve, error, status):
     assert json.loads(answer.body).get("hint") == error.hint
 
 
-async def test_not_modified_has_no_body(serve):
+async def test_not_modified_has_no_body(serve: Serve) -> None:
     """304 is an answer without a body, and the connection goes on."""
     wire = await (await serve([Route("POST", "/thing", raising(NotModified("so already")))]))()
     assert (await wire.ask("POST", "/thing")).status == 304
     assert (await wire.ask("POST", "/thing")).status == 304
 
 
-async def test_the_unexpected_is_500_in_one_sentence(serve, caplog):
+async def test_the_unexpected_is_500_in_one_sentence(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """A bug is told to the client in a sentence; the traceback stays in the log."""
     wire = await (await serve([Route("GET", "/thing", raising(ZeroDivisionError("oh")))]))()
     answer = await wire.ask("GET", "/thing")
@@ -90,14 +96,14 @@ async def test_the_unexpected_is_500_in_one_sentence(serve, caplog):
     assert json.loads(answer.body)["message"] == "internal error: ZeroDivisionError: oh"
 
 
-async def test_an_unknown_path_is_not_found(serve):
+async def test_an_unknown_path_is_not_found(serve: Serve) -> None:
     """What the API does not have is 404 with Docker's message."""
     wire = await (await serve([Route("GET", "/thing", ok)]))()
     answer = await wire.ask("GET", "/other")
     assert (answer.status, json.loads(answer.body)["message"]) == (404, "page not found")
 
 
-async def test_the_socket_is_for_its_owner_and_group(tmp_path):
+async def test_the_socket_is_for_its_owner_and_group(tmp_path: Path) -> None:
     """The socket's mode is 0660, and it is gone after a stop."""
     server = ApiServer([])
     path = tmp_path / "yurt.sock"
@@ -107,7 +113,7 @@ async def test_the_socket_is_for_its_owner_and_group(tmp_path):
     assert not path.exists()
 
 
-async def test_a_stale_socket_is_replaced(tmp_path):
+async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
     """A socket that nobody listens on is in nobody's way."""
     path = tmp_path / "yurt.sock"
     with socket.socket(socket.AF_UNIX) as left:
@@ -117,7 +123,7 @@ async def test_a_stale_socket_is_replaced(tmp_path):
     await server.stop()
 
 
-async def test_a_live_socket_is_refused(tmp_path):
+async def test_a_live_socket_is_refused(tmp_path: Path) -> None:
     """Where another engine answers, a second does not take its socket away."""
     path = tmp_path / "yurt.sock"
     first = ApiServer([])
@@ -129,14 +135,15 @@ async def test_a_live_socket_is_refused(tmp_path):
     await first.stop()
 
 
-async def test_a_client_that_goes_away_ends_its_stream(serve):
+async def test_a_client_that_goes_away_ends_its_stream(serve: Serve) -> None:
     """A handler that only serves its listener is cancelled when the listener is gone."""
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def forever(_call):
+    async def forever(_call: Call) -> StreamResponse:
         begun.set()
         try:
             await asyncio.Event().wait()
+            return answers.nothing()
         finally:
             ended.set()
 
@@ -148,14 +155,14 @@ async def test_a_client_that_goes_away_ends_its_stream(serve):
         await ended.wait()
 
 
-async def test_requests_share_a_connection(serve):
+async def test_requests_share_a_connection(serve: Serve) -> None:
     """A connection serves one request after the other."""
     wire = await (await serve([Route("POST", "/thing", ok), Route("GET", "/thing", ok)]))()
     for method in ("POST", "GET", "POST"):
         assert (await wire.ask(method, "/thing", b"{}" if method == "POST" else b"")).status == 200
 
 
-async def test_a_split_request_is_one_request(serve):
+async def test_a_split_request_is_one_request(serve: Serve) -> None:
     """A head that arrives in pieces is waited for."""
     wire = await (await serve([Route("POST", "/thing", ok)]))()
     for piece in (b"POST /th", b"ing HTTP/1.1\r\nHost: d\r\nContent-Le", b"ngth: 2\r\n\r", b"\n{}"):

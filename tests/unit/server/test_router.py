@@ -1,12 +1,14 @@
 """Routes."""
 
 import pytest
+from aiohttp.web_response import StreamResponse
 
 from yurt.errors import NotFound
+from yurt.server.call import Call
 from yurt.server.router import Route, Router
 
 
-async def handler(_call):
+async def handler(_call: Call) -> StreamResponse:
     raise AssertionError
 
 
@@ -30,7 +32,7 @@ ROUTER = Router(
         ("GET", "/containers/x/json", {"id": "x"}),
     ],
 )
-def test_a_path_finds_its_route(method, path, places):
+def test_a_path_finds_its_route(method: str, path: str, places: dict[str, str]) -> None:
     """An image's name may hold slashes, an id may not."""
     assert ROUTER.find(method, path)[1] == places
 
@@ -38,7 +40,7 @@ def test_a_path_finds_its_route(method, path, places):
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/"), ("POST", "/images/json"), ("GET", "/containers/a/b/json")]
 )
-def test_nothing_else_does(method, path):
+def test_nothing_else_does(method: str, path: str) -> None:
     """What is not listed is not found."""
     with pytest.raises(NotFound, match="page not found"):
         ROUTER.find(method, path)

@@ -35,14 +35,16 @@ OLD = replace(
 )
 
 
-def lookup(ref):
+def lookup(ref: str) -> Container:
     for container in (OLD, NEW):
         if ref in (container.name, container.id):
             return container
     raise NotFound(f"No such container: {ref}")
 
 
-def shown(filters=None, *, everything=True, limit=None):
+def shown(
+    filters: dict[str, tuple[str, ...]] | None = None, *, everything: bool = True, limit: int | None = None
+) -> list[str]:
     found = selection.select(
         [OLD, NEW],
         filters or {},
@@ -79,12 +81,12 @@ def shown(filters=None, *, everything=True, limit=None):
         ({"health": ("none",)}, ["web", "db"]),
     ],
 )
-def test_a_filter_lets_through(filters, names):
+def test_a_filter_lets_through(filters: dict[str, tuple[str, ...]], names: list[str]) -> None:
     """Values of one key are alternatives, keys add up; the newest comes first."""
     assert shown(filters) == names
 
 
-def test_unasked_only_what_runs_is_shown():
+def test_unasked_only_what_runs_is_shown() -> None:
     """Like `docker ps`; a filter for a status, or a number, asks for all."""
     assert shown(everything=False) == ["web"]
     assert shown({"status": ("exited",)}, everything=False) == ["db"]
@@ -92,7 +94,7 @@ def test_unasked_only_what_runs_is_shown():
     assert shown(limit=1) == ["web"]
 
 
-def test_wrong_values_are_refused():
+def test_wrong_values_are_refused() -> None:
     """A status that does not exist, or a container that is not there."""
     with pytest.raises(InvalidArgument, match="invalid filter 'status=dizzy'"):
         shown({"status": ("dizzy",)})

@@ -1,6 +1,7 @@
 """Containers to the wire."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ SECOND = 1_000_000_000
 NOW = 1_795_503_129 * SECOND
 
 
-def a_container(**changes):
+def a_container(**changes: Any) -> Container:
     container = Container(
         id="c" * 64,
         name="web",
@@ -38,7 +39,7 @@ def a_container(**changes):
     return replace(container, **changes)
 
 
-def running(**state):
+def running(**state: Any) -> Container:
     endpoint = Endpoint(
         "e" * 64, "n" * 64, "front", ("www",), "10.0.0.2", 16, "10.0.0.1", "02:42:0a:00:00:02", "eth0"
     )
@@ -49,7 +50,7 @@ def running(**state):
     )
 
 
-def inspected(container):
+def inspected(container: Container) -> Any:
     answer = translate.inspect(container, network_id=lambda name: "id of " + name)
     return msgspec.json.decode(msgspec.json.encode(answer))
 
@@ -67,12 +68,12 @@ def inspected(container):
         (State(Status.DEAD), "Dead"),
     ],
 )
-def test_the_status_is_a_sentence(state, words):
+def test_the_status_is_a_sentence(state: State, words: str) -> None:
     """`docker ps` shows it as it is."""
     assert translate.status(state, now_ns=NOW) == words
 
 
-def test_inspect_of_a_running_container():
+def test_inspect_of_a_running_container() -> None:
     """Addresses, ports and process are told while it runs."""
     answer = inspected(running())
     assert answer["Name"] == "/web"
@@ -84,7 +85,7 @@ def test_inspect_of_a_running_container():
     assert (front["NetworkID"], front["IPAddress"], front["Aliases"]) == ("n" * 64, "10.0.0.2", ["www"])
 
 
-def test_a_stopped_container_keeps_its_networks_ids():
+def test_a_stopped_container_keeps_its_networks_ids() -> None:
     """Compose recognises by them that nothing has to be made anew."""
     answer = inspected(a_container())
     assert answer["NetworkSettings"]["Networks"]["front"]["NetworkID"] == "id of front"
@@ -92,7 +93,7 @@ def test_a_stopped_container_keeps_its_networks_ids():
     assert answer["NetworkSettings"]["Ports"] == {}
 
 
-def test_what_inspect_shows_makes_the_same_container():
+def test_what_inspect_shows_makes_the_same_container() -> None:
     """Config and HostConfig of inspect, sent to create, ask for the same again."""
     container = a_container(
         config=replace(
@@ -104,7 +105,7 @@ def test_what_inspect_shows_makes_the_same_container():
     request, warnings = create.request(decode(msgspec.json.encode(body), wire.CreateContainer), name="web")
     assert warnings == ()
     assert replace(request.config, hostname="") == container.config
-    unsaid = {
+    unsaid: dict[str, Any] = {
         "masked_paths": None,
         "readonly_paths": None,
         "runtime": "",
@@ -114,7 +115,7 @@ def test_what_inspect_shows_makes_the_same_container():
     assert replace(request.host, **unsaid) == container.host
 
 
-def test_the_list_quotes_words_with_spaces():
+def test_the_list_quotes_words_with_spaces() -> None:
     """So that the command can be read, and pasted."""
     entry = translate.summary(
         running(), network_id=lambda name: name, image_name=lambda one: one.config.image, now_ns=NOW

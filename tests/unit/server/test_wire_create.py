@@ -3,18 +3,18 @@
 import pytest
 
 from yurt.api.types import containers as wire
-from yurt.engine.containers.model import Healthcheck, RestartPolicy
+from yurt.engine.containers.model import CreateRequest, Healthcheck, RestartPolicy
 from yurt.engine.networks.model import EndpointRequest, PortBinding
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import decode
 from yurt.server.wire import create
 
 
-def asked(document: str, name: str = ""):
+def asked(document: str, name: str = "") -> CreateRequest:
     return create.request(decode(document.encode(), wire.CreateContainer), name=name)[0]
 
 
-def test_nulls_are_defaults():
+def test_nulls_are_defaults() -> None:
     """Go clients send null for what was not given."""
     request = asked(
         '{"Image":"x","Cmd":null,"Env":null,"Labels":null,"HostConfig":{"Binds":null,"Memory":null,'
@@ -26,20 +26,20 @@ def test_nulls_are_defaults():
     assert request.host.resources.memory == 0
 
 
-def test_a_text_is_a_list_of_one():
+def test_a_text_is_a_list_of_one() -> None:
     """Cmd and Entrypoint may be a text."""
     request = asked('{"Image":"x","Cmd":"sh","Entrypoint":"init"}')
     assert (request.config.cmd, request.config.entrypoint) == (("sh",), ("init",))
 
 
 @pytest.mark.parametrize("wish", ["[]", '[""]'])
-def test_an_empty_entrypoint_is_a_wish(wish):
+def test_an_empty_entrypoint_is_a_wish(wish: str) -> None:
     """It resets the image's, while null keeps it."""
     assert asked(f'{{"Image":"x","Entrypoint":{wish},"Cmd":["a"]}}').config.entrypoint == ("",)
     assert asked('{"Image":"x","Entrypoint":null}').config.entrypoint == ()
 
 
-def test_the_modes_network_comes_first():
+def test_the_modes_network_comes_first() -> None:
     """It gives the default route, so its place matters."""
     request = asked(
         '{"Image":"x","HostConfig":{"NetworkMode":"front"},"NetworkingConfig":{"EndpointsConfig":'
@@ -51,7 +51,7 @@ def test_the_modes_network_comes_first():
     )
 
 
-def test_a_user_network_needs_no_endpoint():
+def test_a_user_network_needs_no_endpoint() -> None:
     """`--network front` alone is an endpoint on it."""
     assert asked('{"Image":"x","HostConfig":{"NetworkMode":"front"}}').endpoints == (
         EndpointRequest("front"),
@@ -59,12 +59,12 @@ def test_a_user_network_needs_no_endpoint():
 
 
 @pytest.mark.parametrize("mode", ["bridge", "default", "host", "none", "container:abc", ""])
-def test_builtin_modes_have_no_endpoints(mode):
+def test_builtin_modes_have_no_endpoints(mode: str) -> None:
     """The default network, the host's and none need no request of their own."""
     assert asked(f'{{"Image":"x","HostConfig":{{"NetworkMode":"{mode}"}}}}').endpoints == ()
 
 
-def test_ports_are_bindings():
+def test_ports_are_bindings() -> None:
     """No host port is any free one, an empty address is every address."""
     request = asked(
         '{"Image":"x","ExposedPorts":{"80/tcp":{},"53":{}},"HostConfig":{"PortBindings":'
@@ -77,14 +77,14 @@ def test_ports_are_bindings():
     )
 
 
-def test_a_health_check_is_in_seconds():
+def test_a_health_check_is_in_seconds() -> None:
     """Nanoseconds become seconds, zero the default."""
     request = asked('{"Image":"x","Healthcheck":{"Test":["CMD","true"],"Interval":1500000000}}')
     assert request.config.healthcheck == Healthcheck(("CMD", "true"), interval=1.5)
     assert asked('{"Image":"x","Healthcheck":{}}').config.healthcheck is None
 
 
-def test_restart_policies_are_checked():
+def test_restart_policies_are_checked() -> None:
     """An unknown name, or a number that means nothing, is refused."""
     request = asked(
         '{"Image":"x","HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}'
@@ -95,13 +95,13 @@ def test_restart_policies_are_checked():
             asked(f'{{"Image":"x","HostConfig":{{"RestartPolicy":{wrong}}}}}')
 
 
-def test_removal_and_restart_exclude_each_other():
+def test_removal_and_restart_exclude_each_other() -> None:
     """`--rm --restart always` is a contradiction."""
     with pytest.raises(InvalidArgument, match="AutoRemove"):
         asked('{"Image":"x","HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}}')
 
 
-def test_what_is_not_honoured_is_said():
+def test_what_is_not_honoured_is_said() -> None:
     """A warning for what is left out, a refusal for what would break the program."""
     body = decode(b'{"Image":"x","HostConfig":{"Links":["a:b"]}}', wire.CreateContainer)
     assert create.request(body, name="")[1] == (
@@ -111,7 +111,7 @@ def test_what_is_not_honoured_is_said():
         asked('{"Image":"x","HostConfig":{"DeviceRequests":[{"Count":-1}]}}')
 
 
-def test_a_wrong_type_is_named():
+def test_a_wrong_type_is_named() -> None:
     """The sentence says where in the body."""
     with pytest.raises(InvalidArgument, match=r"invalid JSON: .*\$\.HostConfig\.Binds"):
         asked('{"Image":"x","HostConfig":{"Binds":3}}')

@@ -16,7 +16,7 @@ CONTAINER = Event(
 NETWORK = Event("network", "connect", "n" * 64, {"name": "front", "container": "c" * 64}, 2_000_000_000)
 
 
-def test_a_containers_event_has_the_old_fields():
+def test_a_containers_event_has_the_old_fields() -> None:
     """Clients from before API 1.22 look at status, id and from."""
     assert msgspec.json.decode(msgspec.json.encode(events.to_wire(CONTAINER))) == {
         "status": "health_status: healthy",
@@ -31,7 +31,7 @@ def test_a_containers_event_has_the_old_fields():
     }
 
 
-def test_a_networks_event_has_not():
+def test_a_networks_event_has_not() -> None:
     """As Docker tells it."""
     assert "status" not in msgspec.json.decode(msgspec.json.encode(events.to_wire(NETWORK)))
 
@@ -52,6 +52,6 @@ def test_a_networks_event_has_not():
         ({"type": ("container",), "event": ("die",)}, []),
     ],
 )
-def test_filters(filters, found):
+def test_filters(filters: dict[str, tuple[str, ...]], found: list[Event]) -> None:
     """Values of a key are alternatives, keys add up."""
     assert [event for event in (CONTAINER, NETWORK) if events.matches(event, filters)] == found

@@ -20,19 +20,19 @@ from yurt.server.wire import mounts
         ("/dst", MountRequest("volume", "/dst")),
     ],
 )
-def test_a_text_names_a_bind_or_a_volume(text, request_):
+def test_a_text_names_a_bind_or_a_volume(text: str, request_: MountRequest) -> None:
     """A slash in front makes the source a host path; anything else is a volume's name."""
     assert mounts.parse_bind(text) == request_
 
 
 @pytest.mark.parametrize("text", ["", ":", "/a:b", "/a:/b:bogus", "/a:/b:ro:x", "a:"])
-def test_a_wrong_text_is_refused(text):
+def test_a_wrong_text_is_refused(text: str) -> None:
     """The sentence says which text is wrong."""
     with pytest.raises(InvalidArgument):
         mounts.parse_bind(text)
 
 
-def test_a_mount_object_says_all():
+def test_a_mount_object_says_all() -> None:
     """Each kind has its own options."""
     volume = wire.Mount(
         type="volume",
@@ -52,14 +52,14 @@ def test_a_mount_object_says_all():
     assert mounts.parse_mount(bind) == MountRequest("bind", "/b", "/s")
 
 
-def test_two_mounts_for_one_target_are_refused():
+def test_two_mounts_for_one_target_are_refused() -> None:
     """Docker's sentence, since clients show it."""
     host = wire.HostConfig(binds=["/a:/x"], tmpfs={"/x": ""})
     with pytest.raises(InvalidArgument, match="Duplicate mount point: /x"):
         list(mounts.requests(host))
 
 
-def test_inspect_shows_each_mount_where_it_was_asked():
+def test_inspect_shows_each_mount_where_it_was_asked() -> None:
     """Texts stay in Binds, objects in Mounts, and --tmpfs in Tmpfs."""
     asked = wire.HostConfig(
         binds=["data:/a"],
@@ -71,7 +71,7 @@ def test_inspect_shows_each_mount_where_it_was_asked():
     assert mounts.to_tmpfs(host) == {"/c": "size=1m"}
 
 
-def test_a_mount_point_tells_its_mode():
+def test_a_mount_point_tells_its_mode() -> None:
     """The mode is the text's third part."""
     point = MountPoint("bind", "/s", "/d", read_only=True, propagation="rprivate")
     [shown] = mounts.to_mount_points((point,), ("/s:/d:ro",))

@@ -15,7 +15,7 @@ from yurt.server.wire import times
         (1795503129500000000, "2026-11-24T06:52:09.5Z"),
     ],
 )
-def test_a_time_is_rfc_3339(time_ns, text):
+def test_a_time_is_rfc_3339(time_ns: int, text: str) -> None:
     """Trailing zeros are left out, and never is Go's zero time."""
     assert times.rfc3339(time_ns) == text
 
@@ -33,19 +33,19 @@ def test_a_time_is_rfc_3339(time_ns, text):
         ("2026-11-24T06:52:09.5", 1795503129500000000),
     ],
 )
-def test_a_time_is_read_in_either_form(text, time_ns):
+def test_a_time_is_read_in_either_form(text: str, time_ns: int) -> None:
     """Unix seconds with a fraction, or RFC 3339; without a zone it is UTC."""
     assert times.parse(text) == time_ns
 
 
-def test_nonsense_is_no_time():
+def test_nonsense_is_no_time() -> None:
     """What is no time is refused with an example."""
     with pytest.raises(InvalidArgument, match="invalid time 'yesterday'") as caught:
         times.parse("yesterday")
     assert "RFC 3339" in (caught.value.hint or "")
 
 
-def test_a_log_lines_time_is_as_wide_as_any_other():
+def test_a_log_lines_time_is_as_wide_as_any_other() -> None:
     """All nine digits, so that columns stay aligned."""
     assert times.fixed(1795503129500000000) == "2026-11-24T06:52:09.500000000Z"
 
@@ -70,6 +70,6 @@ def test_a_log_lines_time_is_as_wide_as_any_other():
         (730 * 86400, "2 years"),
     ],
 )
-def test_durations_are_worded_as_docker_does(seconds, words):
+def test_durations_are_worded_as_docker_does(seconds: float, words: str) -> None:
     """`docker ps` users know these words."""
     assert times.human(seconds) == words

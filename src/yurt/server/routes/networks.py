@@ -8,7 +8,7 @@ from aiohttp.web_response import StreamResponse
 from yurt.api.types import networks as wire
 from yurt.engine.containers.model import Container
 from yurt.engine.networks.model import Endpoint, EndpointRequest, Network
-from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
+from yurt.errors import Conflict, Forbidden, InvalidArgument, NotFound, Unimplemented, YurtError
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
@@ -97,7 +97,10 @@ class NetworkRoutes:
 
     async def remove(self, call: Call) -> StreamResponse:
         """Afterwards no such network is. A stopped container that names it does not hold it, as in Docker."""
-        await self._networks.remove(call.places["id"])
+        try:
+            await self._networks.remove(call.places["id"])
+        except Conflict as used:  # Docker's clients expect 403 where everything else that is in use is 409
+            raise Forbidden(used.message, hint=used.hint) from used
         return answers.nothing()
 
     async def connect(self, call: Call) -> StreamResponse:
