@@ -93,6 +93,7 @@ class Engine:
 
     program: str
     project: Path
+    name: str  # of the compose project, and of its image
 
     def run(self, *arguments: str, timeout: float = 300) -> str:
         """Return what the command printed; one that fails is a claim that does not hold."""
@@ -304,16 +305,17 @@ def command_rows(report: Report, site: Site, engine: Engine) -> None:
     with report.row("compose ps, ps, images list it") as facts:
         listed = engine.compose("ps")
         for service in ("web", "worker", "beat", "redis", "postgres", "mail"):
-            claim(re.search(rf"shop-{service}-1\b", listed), f"compose ps lacks {service}")
-        claim("shop-web-1" in engine.run("ps"), "ps lacks shop-web-1")
-        claim(re.search(r"^shop\b", engine.run("images"), re.M), "images lacks shop")
+            claim(re.search(rf"{engine.name}-{service}-1\b", listed), f"compose ps lacks {service}")
+        web = f"{engine.name}-web-1"
+        claim(web in engine.run("ps"), f"ps lacks {web}")
+        claim(re.search(rf"^{engine.name}\b", engine.run("images"), re.M), f"images lacks {engine.name}")
         facts.append("6 services")
     with report.row("exec runs a command in a container") as facts:
         facts.append(engine.compose("exec", "-T", "web", "python3", "--version").strip())
-        facts.append(engine.run("exec", "shop-web-1", "date", "+%Z %z").strip())
+        facts.append(engine.run("exec", f"{engine.name}-web-1", "date", "+%Z %z").strip())
     with report.row("stop and start: away, then back") as facts:
         started = time.perf_counter()
-        engine.run("stop", "shop-web-1")
+        engine.run("stop", f"{engine.name}-web-1")
         stopped = time.perf_counter() - started
         try:
             site.get("/")
@@ -321,7 +323,7 @@ def command_rows(report: Report, site: Site, engine: Engine) -> None:
             pass
         else:
             raise Failed("the page still answers")
-        engine.run("start", "shop-web-1")
+        engine.run("start", f"{engine.name}-web-1")
         wait_for("the page", lambda: is_up(site), seconds=60)
         facts += [f"stop {ms(stopped)}", f"back after {ms(time.perf_counter() - started - stopped)}"]
 
@@ -354,6 +356,11 @@ def env_value(project: Path, name: str, default: str) -> str:
     return found[1].strip() if found else default
 
 
+def project_name(project: Path) -> str:
+    found = re.search(r"^name: *(\S+)", (project / "compose.yaml").read_text(), re.M)
+    return found[1] if found else project.name
+
+
 def main() -> int:
     here = Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description="Prove the running shop.")
@@ -362,7 +369,7 @@ def main() -> int:
     parser.add_argument("--project", type=Path, default=here, help="the folder of compose.yaml")
     chosen = parser.parse_args()
     program = chosen.engine_cli or (str(Path(chosen.yurt).absolute()) if "/" in chosen.yurt else chosen.yurt)
-    engine = Engine(program, chosen.project)
+    engine = Engine(program, chosen.project, project_name(chosen.project))
     site = Site(f"http://localhost:{env_value(chosen.project, 'WEB_PORT', '8000')}/")
     mails = f"http://localhost:{env_value(chosen.project, 'MAIL_PORT', '8025')}/"
     marker = f"Shyrdak {time.time_ns() % 10**9}"
