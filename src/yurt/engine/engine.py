@@ -66,6 +66,7 @@ class Engine:
                 log.exception("engine.stop_failed", step=release.__qualname__)
                 failures.append(error)
         self.documents.close()
+        log.info("engine.stopped")
         if failures:
             raise ExceptionGroup("the engine did not stop cleanly", failures)
 

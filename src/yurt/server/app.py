@@ -77,6 +77,7 @@ class ApiServer:
             await self._server.shutdown(GRACE)
         if self._socket is not None and _inode(self._socket) == self._socket_inode:
             self._socket.unlink(missing_ok=True)
+        log.info("server.stopped")
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         begun = time.perf_counter()
