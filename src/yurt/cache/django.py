@@ -240,18 +240,19 @@ def watch(*models: type[Model], alias: str = "default") -> None:
     ``invalidate_on_commit(model_tag(Model))`` after them.
     """
 
-    def changed(sender: type[Model], using: str | None = None, **_: object) -> None:
-        invalidate_on_commit(model_tag(sender), alias=alias, using=using)
-
     for model in models:
+        changed = _invalidator(model, alias)
         uid = f"yurt.cache:{alias}:{model._meta.label}"
         post_save.connect(changed, sender=model, weak=False, dispatch_uid=uid)
         post_delete.connect(changed, sender=model, weak=False, dispatch_uid=uid)
         for field in model._meta.many_to_many:
             through: Any = field.remote_field.through
-            m2m_changed.connect(
-                lambda using=None, model=model, **_: changed(model, using=using),
-                sender=through,
-                weak=False,
-                dispatch_uid=uid,
-            )
+            m2m_changed.connect(changed, sender=through, weak=False, dispatch_uid=uid)
+
+
+def _invalidator(watched: type[Model], alias: str) -> Callable[..., None]:
+    # Not the signal's own `sender` or `model`: of a changed relation these are other models.
+    def changed(using: str | None = None, **_: object) -> None:
+        invalidate_on_commit(model_tag(watched), alias=alias, using=using)
+
+    return changed
