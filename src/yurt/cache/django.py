@@ -239,7 +239,6 @@ def watch(*models: type[Model], alias: str = "default") -> None:
     Call it in ``AppConfig.ready``. ``QuerySet.update``, ``bulk_create`` and raw SQL send no signals: say
     ``invalidate_on_commit(model_tag(Model))`` after them.
     """
-
     for model in models:
         changed = _invalidator(model, alias)
         uid = f"yurt.cache:{alias}:{model._meta.label}"
