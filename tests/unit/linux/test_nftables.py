@@ -1,6 +1,7 @@
 """The library's context runs commands as transactions and says why one is refused."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,13 +9,14 @@ from yurt.errors import Internal, Unavailable
 from yurt.linux import nftables
 from yurt.linux.nftables import Nftables
 
+if TYPE_CHECKING:
+    from tests.conftest import Needs
+
 
 @pytest.fixture
-def nft() -> Iterator[Nftables]:
-    try:
-        context = Nftables()
-    except Unavailable as error:
-        pytest.skip(error.message)
+def nft(needs: "Needs") -> Iterator[Nftables]:
+    needs.program("nft")  # comes with the library
+    context = Nftables()
     yield context
     context.close()
 
