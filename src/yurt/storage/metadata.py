@@ -1,12 +1,16 @@
 """Documents: small named records in one SQLite file, grouped by kind. What a body means is its owner's business."""
 
+import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from yurt.errors import Internal, Unavailable, translated
+from yurt.errors import Internal, Unavailable
+
+RESERVE = 1 << 20  # bytes kept back for deletions on a full disk
 
 
 class Documents:
@@ -14,7 +18,8 @@ class Documents:
 
     Each change is durable against the death of this process when the call returns, and a change or a
     transaction is seen wholly or not at all. Safe to call from any thread; a transaction keeps the other
-    threads out until it ends.
+    threads out until it ends. A full disk raises Unavailable and changes nothing; deletions still go then,
+    from a reserve, because they are what makes room.
 
     Write-ahead logging with ``synchronous=NORMAL``: a power cut may lose the last changes, never an older
     one and never the file's consistency.
@@ -22,26 +27,33 @@ class Documents:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._lock = threading.RLock()
         self._depth = 0
-        with translated({sqlite3.Error: Unavailable}, f"cannot open the database {path}"):
+        self._reserve = path.with_name(f"{path.name}-reserve")
+        with self._translated("cannot open"):
             # Autocommit: transactions are opened by hand, below.
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS documents (kind TEXT, id TEXT, body BLOB, PRIMARY KEY (kind, id))"
-                " WITHOUT ROWID"
-            )
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS documents"
+                    " (kind TEXT, id TEXT, body BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+                )
+            except sqlite3.Error:
+                self._db.close()
+                raise
+        self._fill_reserve()
 
     def put(self, kind: str, id: str, body: bytes) -> None:  # noqa: A002 - the word the contract has
         """Afterwards *body* is the document, whatever it was before."""
-        with self._lock, _failing():
+        with self._lock, self._translated("cannot write"):
             self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, id, body))
 
     def get(self, kind: str, id: str) -> bytes | None:  # noqa: A002
         """Return the document's body, None when there is none."""
-        with self._lock, _failing():
+        with self._lock, self._translated("cannot read"):
             row = self._db.execute(
                 "SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, id)
             ).fetchone()
@@ -49,22 +61,29 @@ class Documents:
 
     def delete(self, kind: str, id: str) -> None:  # noqa: A002
         """Afterwards there is no such document, whether there was one or not."""
-        with self._lock, _failing():
+        with self._lock, self._translated("cannot write"):
+            if self._depth == 0:
+                self._make_room()
             self._db.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, id))
 
     def all(self, kind: str) -> list[tuple[str, bytes]]:
         """Return every document of a kind as (id, body), in order of their ids."""
-        with self._lock, _failing():
+        with self._lock, self._translated("cannot read"):
             return self._db.execute(
                 "SELECT id, body FROM documents WHERE kind = ? ORDER BY id", (kind,)
             ).fetchall()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Do all the changes of the block or, when it raises, none. Blocks may nest; the outermost decides."""
+    def transaction(self, *, freeing: bool = False) -> Iterator[None]:
+        """Do all the changes of the block or, when it raises, none. Blocks may nest; the outermost decides.
+
+        *freeing* says that the block makes room, so that the reserve may be spent on it.
+        """
         with self._lock:
             if self._depth == 0:
-                with _failing():
+                with self._translated("cannot write"):
+                    if freeing:
+                        self._make_room()
                     self._db.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
@@ -77,7 +96,7 @@ class Documents:
             self._depth -= 1
             if self._depth == 0:
                 try:
-                    with _failing():
+                    with self._translated("cannot write"):
                         self._db.execute("COMMIT")
                 except BaseException:
                     self._db.rollback()
@@ -88,8 +107,29 @@ class Documents:
         with self._lock:
             self._db.close()
 
+    def _fill_reserve(self) -> None:
+        # A disk that is full now has none; the next start tries again.
+        with contextlib.suppress(OSError), self._reserve.open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE)
 
-def _failing() -> AbstractContextManager[None]:
-    return translated(
-        {sqlite3.OperationalError: Unavailable, sqlite3.Error: Internal}, "the engine's database failed"
-    )
+    def _make_room(self) -> None:
+        """Spend the reserve when the disk has less than that left: SQLite fails only when it is too late to ask again."""
+        disk = os.statvfs(self._path.parent)
+        if disk.f_bavail * disk.f_frsize < RESERVE:
+            self._reserve.unlink(missing_ok=True)
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _is_full(error):
+                raise Unavailable(
+                    f"no space left on device: {self._path}", hint="free some space: yurt system prune"
+                ) from error
+            kind = Internal if isinstance(error, sqlite3.InterfaceError) else Unavailable
+            raise kind(f"{what} the database {self._path}: {error}") from error
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

@@ -73,6 +73,8 @@ class ImageStore:
             record = msgspec.json.decode(body, type=ImageRecord)
             try:
                 config = ImageConfig.from_bytes(self.content.read(Digest(id_)))
+                for blob in (record.manifest, *(layer.digest for layer in record.layers)):
+                    self.content.size(Digest(blob))
             except YurtError:
                 lost.append(id_)
                 self.documents.delete(IMAGE, id_)
@@ -163,7 +165,7 @@ class ImageStore:
 
     def drop(self, references: Sequence[Reference], image: Image | None = None) -> None:
         """Forget *references* and, if given, an image that has no others; all at once."""
-        with self.documents.transaction():
+        with self.documents.transaction(freeing=True):
             for reference in references:
                 self.documents.delete(_kind(reference), reference.canonical)
             if image is not None:

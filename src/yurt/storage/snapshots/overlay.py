@@ -44,6 +44,9 @@ class OverlaySnapshotter:
         self._records = {
             key: msgspec.json.decode(body, type=Record) for key, body in self._documents.all(KIND)
         }
+        for key, record in list(self._records.items()):
+            if not (root / record.folder).is_dir():
+                self._forget(key)
         numbers = [int(name) for name in os.listdir(root) if name.isdecimal()]
         self._next = max(numbers, default=0) + 1
 

@@ -34,8 +34,14 @@ class World:
     def image(self, author: str, *names: str) -> Image:
         config = ImageConfig(author=author, labels={"a": author})
         layer = a_layer(author)
+        self.content.add(author.encode())
         image = image_of(
-            self.content.add(config.to_bytes()), config, Digest.of(b"manifest"), [layer], size=5, parent="p"
+            self.content.add(config.to_bytes()),
+            config,
+            self.content.add(b"manifest"),
+            [layer],
+            size=5,
+            parent="p",
         )
         return self.store.put(image, [Reference.parse(name) for name in names])
 
