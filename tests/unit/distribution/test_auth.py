@@ -1,7 +1,7 @@
 """Credentials, challenges and tokens."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yurt.distribution.auth import Auth, Challenge, check_realm, parse_challenges, repository_scope, token_url
@@ -28,6 +28,7 @@ def test_the_challenge_to_answer_is_found(headers: list[str], challenge: Challen
     assert parse_challenges(headers) == challenge
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=3))
 def test_no_header_is_too_odd(headers: list[str]) -> None:
     """A registry may send anything."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yurt.errors import InvalidArgument
@@ -41,6 +41,7 @@ configs = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(configs)
 def test_a_configuration_comes_back_from_its_document(config: ImageConfig) -> None:
     """from_bytes is the inverse of to_bytes, fields that are unknown here included."""

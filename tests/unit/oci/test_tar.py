@@ -154,6 +154,7 @@ def test_what_is_no_archive_is_broken(junk: bytes) -> None:
         read(junk)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 511), st.binary(min_size=1, max_size=1))
 def test_no_damage_to_a_header_raises_anything_else(position: int, byte: bytes) -> None:
     """A damaged header is read, or refused with our error; never another exception."""
@@ -162,6 +163,7 @@ def test_no_damage_to_a_header_raises_anything_else(position: int, byte: bytes) 
         read(damaged)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_pax_header_raises_anything_else(records: bytes) -> None:
     """Extended headers come from strangers too."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yurt.errors import InvalidArgument
@@ -39,6 +39,7 @@ def test_every_kind_is_read_in_any_pieces(kind: str, size: int) -> None:
     assert b"".join(decompress(pieces(packed + bytes(2000), size))) == PLAIN
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=50).filter(lambda data: kind_of(data) == "plain"), st.integers(1, 10))
 def test_anything_else_is_plain(data: bytes, size: int) -> None:
     """It passes through as it is."""
