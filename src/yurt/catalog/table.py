@@ -39,16 +39,15 @@ def _python(suite: str, version: str, *tags: str) -> tuple[Recipe, Recipe]:
     return full, slim
 
 
-def _postgres(suite: str, version: str, *tags: str) -> Recipe:
-    major = version.partition(".")[0]
-    arguments = {"SUITE": suite, "PG_MAJOR": major, "PG_VERSION": version}
+def _postgres(suite: str, major: str, *tags: str) -> Recipe:
+    # No minor version: Debian's security updates raise it.
     return Recipe(
         "postgres",
         _variants(*tags, suite=suite),
         suite,
         f"PostgreSQL {major}",
         "postgres/Dockerfile",
-        arguments,
+        {"SUITE": suite, "PG_MAJOR": major},
     )
 
 
@@ -93,8 +92,8 @@ RECIPES: tuple[Recipe, ...] = (
     _server("redis", "Redis", BOOKWORM, "7.0.15", "7", "7.0"),
     _server("valkey", "Valkey", TRIXIE, "8.1.1", "8", "8.1", "latest"),
     _server("valkey/valkey", "Valkey", TRIXIE, "8.1.1", "8", "8.1", "latest", folder="valkey"),
-    _postgres(TRIXIE, "17.12", "17", "latest"),
-    _postgres(BOOKWORM, "15.18", "15"),
+    _postgres(TRIXIE, "17", "17", "latest"),
+    _postgres(BOOKWORM, "15", "15"),
     _server("nginx", "nginx", TRIXIE, "1.26.3", "1.26", "1", "stable", "latest"),
     _server("nginx", "nginx", BOOKWORM, "1.22.1", "1.22"),
     *_RABBITMQ,

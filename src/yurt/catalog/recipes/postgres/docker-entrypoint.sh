@@ -83,7 +83,7 @@ make_cluster() {
 
 allow_network() {
     local method=$POSTGRES_HOST_AUTH_METHOD
-    if [ -z "$method" ]; then method=$(postgres -C password_encryption "$@"); fi
+    if [ -z "$method" ]; then method=$(postgres -C password_encryption "${@:2}"); fi
     {
         printf '\n'
         if [ "$method" = trust ]; then
