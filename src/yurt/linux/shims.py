@@ -18,6 +18,7 @@ from yurt.shim import monitor, zygote
 log = logging.getLogger(__name__)
 
 SOCKET = "shim.sock"
+_CONTROL = b'{"op": "control"}\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def dial(directory: Path) -> socket.socket | None:
 
 
 class ShimConnection:
-    """A control connection. `started` and `exited` are futures; both end when the shim is lost.
+    """A control connection, on a socket that said so already. `started` and `exited` are futures; both end when the shim is lost.
 
     `started` gives Started or Failed. `exited` gives Exited, or None when the shim went away without telling.
     """
@@ -83,7 +84,6 @@ class ShimConnection:
         self._buffer = b""
         self.started: asyncio.Future[Started | Failed] = loop.create_future()
         self.exited: asyncio.Future[Exited | None] = loop.create_future()
-        sock.send(b'{"op": "control"}\n')
         loop.add_reader(sock, self._readable)
 
     def kill(self, signal_number: int) -> None:
@@ -191,6 +191,7 @@ class Shims:
             control = dial(directory)
             if control is None:
                 raise Internal(f"cannot talk to the shim in {directory}: its socket disappeared")
+            control.send(_CONTROL)  # before the shim is: a process may end sooner than we get to say it
             descriptors = [listener.fileno(), *(sock.fileno() for sock in attach)]
             try:
                 self._send(request.encode(), descriptors)
@@ -214,7 +215,11 @@ class Shims:
     def connect(directory: Path) -> ShimConnection | None:
         """Return a control connection to the shim that works in *directory*; None when there is none any more."""
         sock = dial(directory)
-        return None if sock is None else ShimConnection(sock)
+        if sock is None:
+            return None
+        with contextlib.suppress(OSError):  # it ends just now: the connection tells
+            sock.send(_CONTROL)
+        return ShimConnection(sock)
 
     def close(self) -> None:
         """Let the zygote go; the shims stay. Idempotent."""

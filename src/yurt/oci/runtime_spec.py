@@ -149,6 +149,7 @@ class SpecRequest:
     readonly_paths: tuple[str, ...] = READONLY_PATHS
     privileged: bool = False
     seccomp: Mapping[str, Any] | None = None  # None: the default profile; empty: unconfined
+    narrow_programs: bool = True  # the default profile also covers 32-bit programs
     propagation: str = ""  # of the root mount
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -229,7 +230,9 @@ def _linux(request: SpecRequest) -> dict[str, Any]:
         linux["maskedPaths"] = list(request.masked_paths)
         linux["readonlyPaths"] = list(request.readonly_paths)
         if request.seccomp is None:
-            linux["seccomp"] = seccomp.default_profile(frozenset(request.process.capabilities))
+            linux["seccomp"] = seccomp.default_profile(
+                frozenset(request.process.capabilities), narrow=request.narrow_programs
+            )
         elif request.seccomp:
             linux["seccomp"] = dict(request.seccomp)
     return linux

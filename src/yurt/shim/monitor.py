@@ -36,10 +36,19 @@ from yurt.shim.log import STDERR, STDOUT, LogFile
 CHUNK = 1 << 16
 PIPE_SIZE = 1 << 18
 STDIN_BACKLOG = 1 << 16
+UNKNOWN_EXIT = 255
 _PR_SET_CHILD_SUBREAPER = 36
 _FRAME = struct.Struct(">BxxxI")  # Docker's header: stream, three zero bytes, length
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 _RESTORED = (*_IGNORED, signal.SIGCHLD, signal.SIGXFSZ)
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 class Request:
@@ -175,6 +184,7 @@ class Shim:
     # ---- life
 
     def run(self) -> None:
+        self._accept()  # who asked for this shim is connected already
         self._start()
         while not (self.finished and self._all_told()):
             try:
@@ -276,6 +286,9 @@ class Shim:
         for client in list(self.clients.values()):
             if client.stdin:
                 self._watch(client)
+        if not self.statuses and not _is_child(self.pid):
+            # The runtime took the exit status with it; the output is whole all the same.
+            self._exited(UNKNOWN_EXIT)
 
     def _complaint(self, code: int) -> str:
         """Return why the runtime failed: the last error of its log, else of its stderr."""
@@ -351,8 +364,8 @@ class Shim:
 
     def _finish(self) -> None:
         self.finished = True
+        self._accept()
         self.poll.unregister(self.listener)
-        # Who connected but was not accepted yet asks in vain: exit.json tells them.
         self.listener.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink("shim.sock")
@@ -433,9 +446,11 @@ class Shim:
     # ---- clients
 
     def _accept(self) -> None:
+        """Take in everyone who has connected, and hear what they said already."""
         with contextlib.suppress(BlockingIOError):
-            sock, _address = self.listener.accept()
-            self._adopt(sock)
+            while True:
+                sock, _address = self.listener.accept()
+                self._receive(self._adopt(sock), gone=False)
 
     def _adopt(self, sock: socket.socket) -> Client:
         sock.setblocking(False)

@@ -17,6 +17,7 @@ from yurt.linux import syscall
 from yurt.linux.mount import mounted_below, unmount
 from yurt.linux.overlay import OverlayMount
 
+_NARROW_LOADERS = ("/lib/ld-linux.so.2", "/lib/ld-musl-i386.so.1", "/lib/ld-linux-armhf.so.3", "/lib32")
 _LARGEST_PASSWD = 16 * 1024 * 1024
 
 
@@ -53,6 +54,33 @@ def read_file(root: Path, path: str) -> str:
 def resolve_user(root: Path, user: str, *, add: Sequence[str] = ()) -> users.User:
     """Return who *user* is in the container mounted at *root*."""
     return users.resolve(user, read_file(root, "/etc/passwd"), read_file(root, "/etc/group"), add=add)
+
+
+def has_narrow_programs(root: Path, program: str, search: Sequence[str]) -> bool:
+    """Tell whether the container can run 32-bit programs: it has a loader for them, or *program* is one itself.
+
+    *search* are the folders in which a bare *program* is looked for.
+    """
+    with _opened_root(root) as root_fd:
+        if any(_exists(root_fd, path) for path in _NARROW_LOADERS):
+            return True
+        candidates = [program] if "/" in program else [f"{folder}/{program}" for folder in search]
+        for candidate in candidates:
+            with (
+                contextlib.suppress(OSError),
+                os.fdopen(syscall.open_in_root(root_fd, candidate), "rb") as file,
+            ):
+                head = file.read(5)
+                return head[:4] == b"\x7fELF" and head[4:] == b"\x01"  # EI_CLASS: ELFCLASS32
+    return False
+
+
+def _exists(root_fd: int, path: str) -> bool:
+    try:
+        os.close(syscall.open_in_root(root_fd, path, os.O_PATH))
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

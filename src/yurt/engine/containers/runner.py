@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from yurt.engine.containers import rootfs, signals, spec, state
+from yurt.engine.containers import merge, rootfs, signals, spec, state
 from yurt.engine.containers.attach import pair
 from yurt.engine.containers.model import Container, Status
 from yurt.engine.containers.ports import Networks, Snapshots
@@ -129,7 +129,14 @@ class Runner:
         user = rootfs.resolve_user(root, container.config.user, add=container.host.group_add)
         sandbox = await opening
         self._write_etc(container, sandbox)
-        around = spec.Surroundings(root, self._places.state(key), sandbox.netns, user, self.pid_of)
+        around = spec.Surroundings(
+            root,
+            self._places.state(key),
+            sandbox.netns,
+            user,
+            self.pid_of,
+            self._has_narrow_programs(container),
+        )
         document = runtime_spec(spec.build(container, around))
         (bundle / "config.json").write_bytes(self._encoder.encode(document))
         exit_file = self._places.exit_file(key)
@@ -165,6 +172,11 @@ class Runner:
             state_directory=str(self._runtime.state_directory(container.id)),
             attach=[attach.wish for attach in entry.pending],
         )
+
+    def _has_narrow_programs(self, container: Container) -> bool:
+        search = next((entry[5:] for entry in container.config.env if entry.startswith("PATH=")), "")
+        folders = (search or merge.DEFAULT_PATH[5:]).split(":")
+        return rootfs.has_narrow_programs(self._places.rootfs(container.id), container.path, folders)
 
     def _write_etc(self, container: Container, sandbox: Sandbox) -> None:
         folder = self._places.state(container.id)

@@ -45,6 +45,7 @@ class Surroundings:
     netns: Path | None
     user: users.User
     pid_of: Callable[[str], int]
+    narrow_programs: bool = True
 
 
 def hostname_of(container: Container) -> str:
@@ -179,6 +180,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
         readonly_paths=READONLY_PATHS if host_config.readonly_paths is None else host_config.readonly_paths,
         privileged=privileged,
         seccomp=profile,
+        narrow_programs=around.narrow_programs,
         propagation=_root_propagation(container),
     )
 
