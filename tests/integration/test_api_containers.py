@@ -220,7 +220,8 @@ def test_prune_removes_what_is_stopped(client: docker.DockerClient) -> None:
 def test_top_and_stats(client: docker.DockerClient) -> None:
     """What runs in it, and what that uses."""
     container = client.containers.run(IMAGE, ["sleep", "100"], detach=True)
-    assert "sleep 100" in container.top()["Processes"][0][-1]
+    # In the instant of its exec a process has a name and no command line yet.
+    until(lambda: "sleep 100" in container.top()["Processes"][0][-1])
     stats = container.stats(stream=False)
     assert stats["memory_stats"]["usage"] > 0
     assert stats["pids_stats"]["current"] == 1

@@ -1,9 +1,10 @@
 """The one place that knows every class of the back half: settings in, an engine and its API out."""
 
-from yurt.engine.build.provider import ImageProvider
-from yurt.engine.build.service import BuildService
+from typing import TYPE_CHECKING
+
+from yurt.distribution.registries import Registries
 from yurt.engine.containers.service import ContainerService
-from yurt.engine.engine import Engine
+from yurt.engine.engine import Engine, Workshop
 from yurt.engine.events import Events
 from yurt.engine.images.service import ImageService
 from yurt.engine.networks.service import NetworkService
@@ -26,6 +27,10 @@ from yurt.storage.content import ContentStore
 from yurt.storage.metadata import Documents
 from yurt.storage.snapshots.overlay import OverlaySnapshotter
 
+if TYPE_CHECKING:
+    from yurt.engine.build.provider import ImageProvider
+    from yurt.engine.build.service import BuildService
+
 
 def engine(settings: EngineSettings) -> Engine:
     """Construct every service; nothing is restored yet, only folders and the database exist."""
@@ -39,6 +44,7 @@ def engine(settings: EngineSettings) -> Engine:
         snapshots=snapshots,
         documents=documents,
         events=events,
+        registries=Registries.of(settings),
     )
     volumes = VolumeService(documents, events, settings)
     networks = NetworkService(documents, events, settings)
@@ -52,16 +58,23 @@ def engine(settings: EngineSettings) -> Engine:
         snapshots=snapshots,
         settings=settings,
     )
-    provider = ImageProvider(images=images, settings=settings)
-    builds = BuildService(
-        images=images,
-        containers=containers,
-        snapshots=snapshots,
-        documents=documents,
-        provider=provider,
-        settings=settings,
-    )
-    provider.use(builds)  # the catalog's recipes are built like any other Dockerfile
+
+    def workshop() -> "tuple[ImageProvider, BuildService]":
+        from yurt.engine.build.provider import ImageProvider
+        from yurt.engine.build.service import BuildService
+
+        provider = ImageProvider(images=images, settings=settings)
+        builds = BuildService(
+            images=images,
+            containers=containers,
+            snapshots=snapshots,
+            documents=documents,
+            provider=provider,
+            settings=settings,
+        )
+        provider.use(builds)  # the catalog's recipes are built like any other Dockerfile
+        return provider, builds
+
     system = System(settings=settings, runtime=runtime, containers=containers, images=images, volumes=volumes)
     return Engine(
         documents=documents,
@@ -70,8 +83,9 @@ def engine(settings: EngineSettings) -> Engine:
         volumes=volumes,
         networks=networks,
         containers=containers,
-        builds=builds,
-        provider=provider,
+        workshop=Workshop(
+            workshop, leftovers=[settings.root / "build" / name for name in ("work", "bootstrap")]
+        ),
         system=system,
     )
 
@@ -84,8 +98,8 @@ def routes(engine: Engine) -> tuple[Route, ...]:
         *containers.routes(),
         *AttachRoutes(engine.containers).routes(),
         *ExecRoutes(engine.containers).routes(),
-        *ImageRoutes(engine.images, engine.provider, engine.containers).routes(),
-        *BuildRoutes(engine.builds).routes(),
+        *ImageRoutes(engine.images, engine.workshop, engine.containers).routes(),
+        *BuildRoutes(engine.workshop).routes(),
         *NetworkRoutes(engine.networks, engine.containers).routes(),
         *VolumeRoutes(engine.volumes).routes(),
         *SwarmRoutes().routes(),

@@ -1,12 +1,14 @@
 """The engine as one thing: all services, in the order in which they come up and go down."""
 
+import asyncio
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
-from yurt.engine.build.provider import ImageProvider
-from yurt.engine.build.service import BuildService
 from yurt.engine.containers.model import Status
 from yurt.engine.containers.service import ContainerService
 from yurt.engine.events import Events
@@ -17,9 +19,54 @@ from yurt.engine.volumes.service import VolumeService
 from yurt.errors import YurtError
 from yurt.storage.metadata import Documents
 
+if TYPE_CHECKING:  # a fifth of the engine's start, and most starts are for a `run`
+    from yurt.engine.build.provider import ImageProvider
+    from yurt.engine.build.service import BuildService
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 ALIVE = frozenset({Status.RUNNING, Status.PAUSED, Status.RESTARTING})
+
+
+class Workshop:
+    """Builds and the provider of base images, made when somebody first builds or pulls.
+
+    Parameters
+    ----------
+      make: construct both; imports what they need.
+      leftovers: folders that hold something only if a build was interrupted.
+    """
+
+    def __init__(
+        self, make: "Callable[[], tuple[ImageProvider, BuildService]]", *, leftovers: Sequence[Path]
+    ) -> None:
+        self._make = make
+        self._leftovers = leftovers
+        self._made: tuple[ImageProvider, BuildService] | None = None
+        self._making = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Workshop {'open' if self._made else 'not needed yet'}>"
+
+    async def restore(self) -> None:
+        """Afterwards nothing of an interrupted build is left."""
+        if any(folder.exists() and any(folder.iterdir()) for folder in self._leftovers):
+            await self._open()
+
+    async def provider(self) -> "ImageProvider":
+        return (await self._open())[0]
+
+    async def builds(self) -> "BuildService":
+        return (await self._open())[1]
+
+    async def _open(self) -> "tuple[ImageProvider, BuildService]":
+        async with self._making:
+            if self._made is None:
+                provider, builds = self._make()
+                await builds.restore()
+                await provider.restore()
+                self._made = provider, builds
+            return self._made
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +79,7 @@ class Engine:
     volumes: VolumeService
     networks: NetworkService
     containers: ContainerService
-    builds: BuildService
-    provider: ImageProvider
+    workshop: Workshop
     system: System
 
     async def start(self) -> None:
@@ -47,8 +93,7 @@ class Engine:
         await self.networks.restore()
         await self.containers.restore()
         await self.networks.sweep()
-        await self.builds.restore()
-        await self.provider.restore()
+        await self.workshop.restore()
         log.info(
             "engine.started",
             containers=len(tuple(self.containers.list())),

@@ -21,9 +21,15 @@ class BuildBackend(Protocol):
     async def prune(self) -> Pruned: ...
 
 
+class Workshop(Protocol):
+    """Makes the builder when it is first needed."""
+
+    async def builds(self) -> BuildBackend: ...
+
+
 class BuildRoutes:
-    def __init__(self, builds: BuildBackend) -> None:
-        self._builds = builds
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -37,14 +43,16 @@ class BuildRoutes:
         request = translate.request(call)
 
         async def work(emit: answers.Emit) -> None:
-            async for event in self._builds.build(request, call.chunks()):
+            builds = await self._workshop.builds()
+            async for event in builds.build(request, call.chunks()):
                 for line in translate.lines(event, quiet=request.quiet):
                     emit(line)
 
         return await answers.lines(call, work)
 
     async def prune(self, _call: Call) -> StreamResponse:
-        pruned = await self._builds.prune()
+        builds = await self._workshop.builds()
+        pruned = await builds.prune()
         deleted = [one.deleted for one in pruned.removed if one.deleted]
         return answers.as_json(BuildPruned(caches_deleted=deleted or None, space_reclaimed=pruned.freed))
 

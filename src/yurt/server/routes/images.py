@@ -61,6 +61,12 @@ class Provider(Protocol):
     ) -> Image: ...
 
 
+class Workshop(Protocol):
+    """Makes the provider when it is first needed."""
+
+    async def provider(self) -> Provider: ...
+
+
 class Containers(Protocol):
     """What these routes need of the engine's containers: who uses which image."""
 
@@ -68,9 +74,9 @@ class Containers(Protocol):
 
 
 class ImageRoutes:
-    def __init__(self, images: ImageBackend, provider: Provider, containers: Containers) -> None:
+    def __init__(self, images: ImageBackend, workshop: Workshop, containers: Containers) -> None:
         self._images = images
-        self._provider = provider
+        self._workshop = workshop
         self._containers = containers
 
     def routes(self) -> tuple[Route, ...]:
@@ -145,7 +151,8 @@ class ImageRoutes:
         before = self._id(str(reference))
 
         async def work(emit: answers.Emit) -> None:
-            image = await self._provider.pull(
+            provider = await self._workshop.provider()
+            image = await provider.pull(
                 str(reference), platform=call.text("platform"), auth=auth, progress=_sink(emit)
             )
             word = "Image is up to date for" if before == image.id else "Downloaded newer image for"
