@@ -73,7 +73,7 @@ def specification(project: Project, service: Service) -> Json:
         "Tty": s.tty,
         "OpenStdin": s.stdin_open,
         "StopSignal": s.stop_signal,
-        "StopTimeout": None if s.stop_grace_period is None else max(1, round(s.stop_grace_period / 1e9)),
+        "StopTimeout": None if s.stop_grace_period is None else -(-s.stop_grace_period // 10**9),
         "Healthcheck": None if s.healthcheck is None else healthcheck(s.healthcheck),
         "Volumes": {m.target: {} for m in s.mounts if m.type == "volume" and not m.source},
     }
