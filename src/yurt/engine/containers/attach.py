@@ -40,17 +40,15 @@ class AttachStream:
 
     async def write(self, data: bytes) -> None:
         """Send stdin; returns when the shim took it. What the process does not want any more is dropped."""
+        detached = False
         if self._detach_keys:
-            passed = self._without_detach_keys(data)
-            if passed is None:
-                with contextlib.suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_RDWR)
-                return
-            data = passed
-        if not data or self._sock.fileno() < 0:
-            return
-        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            await self._loop.sock_sendall(self._sock, data)
+            data, detached = self._without_detach_keys(data)
+        if data and self._sock.fileno() >= 0:
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                await self._loop.sock_sendall(self._sock, data)
+        if detached:
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     async def close_stdin(self) -> None:
         """End stdin; output goes on."""
@@ -61,14 +59,14 @@ class AttachStream:
         """Hang up; the process goes on. Idempotent."""
         self._sock.close()
 
-    def _without_detach_keys(self, data: bytes) -> bytes | None:
-        """Return what to pass on: None when the sequence is complete. A begun sequence is held back."""
+    def _without_detach_keys(self, data: bytes) -> tuple[bytes, bool]:
+        """Return what to pass on, and whether the sequence is complete. A begun sequence is held back."""
         passed = bytearray()
         for byte in data:
             if byte == self._detach_keys[self._matched]:
                 self._matched += 1
                 if self._matched == len(self._detach_keys):
-                    return None
+                    return bytes(passed), True
                 continue
             passed += self._detach_keys[: self._matched]
             self._matched = 0
@@ -76,7 +74,7 @@ class AttachStream:
                 self._matched = 1
             else:
                 passed.append(byte)
-        return bytes(passed)
+        return bytes(passed), False
 
 
 class RecordedStream:
