@@ -1,33 +1,10 @@
-"""The command line at a terminal, on the reference engine named by DOCKER_HOST."""
+"""The command line at a terminal."""
 
-import os
-import re
 import time
-from collections.abc import Iterator
 
-import pytest
-from tests.conftest import Needs
-from tests.e2e.cli_host import IMAGE, CommandLine
+from tests.e2e.cli_host import IMAGE
 
-pytestmark = pytest.mark.docker
 PROMPT = b"# "
-
-
-@pytest.fixture(scope="module")
-def yurt(needs: Needs) -> Iterator[CommandLine]:
-    needs.file("/bin/busybox")
-    path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-    command = CommandLine(f"unix://{needs.file(path)}")
-    command.import_busybox()
-    return command
-
-
-@pytest.fixture
-def name(yurt: CommandLine, request: pytest.FixtureRequest) -> Iterator[str]:
-    chosen = "clit-" + re.sub(r"[^a-z0-9]+", "-", request.node.originalname.removeprefix("test_"))[:40]
-    yurt("rm", "-f", chosen)
-    yield chosen
-    yurt("rm", "-f", chosen)
 
 
 def test_a_shell_has_the_terminal_s_size_and_exit_code(yurt, name):

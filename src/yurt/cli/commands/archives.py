@@ -51,7 +51,8 @@ def load(session: Session, options: Options) -> None:
     path = options.text("input")
     if not path and sys.stdin.isatty():
         raise Failure("nothing to load: stdin is a terminal", hint="yurt load -i FILE, or yurt load < FILE")
-    query = {"quiet": options.flag("quiet") or None, "platform": options.text("platform") or None}
+    quiet = options.flag("quiet") or not session.out.isatty()
+    query = {"quiet": quiet or None, "platform": options.text("platform") or None}
     headers = {"Content-Type": "application/x-tar"}
     lines = session.client.lines("POST", "/images/load", query=query, body=pieces(path), headers=headers)
     Progress(session.out).follow(lines)

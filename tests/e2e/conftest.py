@@ -1,0 +1,53 @@
+"""The command line on an engine, twice: on the reference engine and on a yurtd of its own."""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import Needs
+from tests.e2e.cli_host import IMAGE, CommandLine
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param("docker", marks=pytest.mark.docker), pytest.param("yurtd", marks=pytest.mark.root)],
+)
+def yurt(request: pytest.FixtureRequest, needs: Needs) -> Iterator[CommandLine]:
+    """The command line on the reference engine (named by DOCKER_HOST), and on a yurtd of its own."""
+    needs.file("/bin/busybox")
+    if request.param == "docker":
+        command = CommandLine(f"unix://{needs.file(_reference())}")
+        command.import_busybox()
+        yield command
+        command("rmi", "-f", IMAGE)
+        return
+    needs.root()
+    needs.program("runc")
+    from tests.integration.engine_host import EngineHost
+
+    with tempfile.TemporaryDirectory(prefix="yurt-cli-") as folder:
+        host = EngineHost(Path(folder))
+        try:
+            host.start()
+            command = CommandLine(host.host)
+            command.import_busybox()
+            yield command
+        finally:
+            host.dismantle()
+            host.destroy()
+
+
+def _reference() -> str:
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+
+
+@pytest.fixture
+def name(yurt: CommandLine, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name for a container of this test, which is gone afterwards."""
+    chosen = "cli-" + re.sub(r"[^a-z0-9]+", "-", request.node.originalname.removeprefix("test_"))[:40]
+    yurt("rm", "-f", "-v", chosen)
+    yield chosen
+    yurt("rm", "-f", "-v", chosen)
