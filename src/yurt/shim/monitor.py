@@ -642,7 +642,8 @@ class Shim:
         self._watch(client)
 
     def _stdin_client_left(self, client: Client) -> None:
-        if client.stdin and self.request.stdin_once:
+        # Whoever leaves a terminal leaves it to the next: as with Docker, its end is typed (ctrl-D), not hung up.
+        if client.stdin and self.request.stdin_once and not self.request.tty:
             self._end_stdin(now=not self.stdin_backlog)
 
     def _end_stdin(self, *, now: bool) -> None:
