@@ -94,7 +94,7 @@ def routes(engine: Engine) -> tuple[Route, ...]:
     """Return every route of the Engine API, each before what it would be shadowed by."""
     containers = ContainerRoutes(engine.containers, engine.images, engine.networks)
     return (
-        *SystemRoutes(engine.system, engine.events, containers).routes(),
+        *SystemRoutes(engine.system, engine.events, containers, engine.images).routes(),
         *containers.routes(),
         *AttachRoutes(engine.containers).routes(),
         *ExecRoutes(engine.containers).routes(),

@@ -10,7 +10,7 @@ from yurt.api.types.stream import StreamLine
 from yurt.distribution.auth import Auth
 from yurt.engine.containers.model import Container
 from yurt.engine.images.model import HistoryEntry, Image, Pruned, Removed
-from yurt.engine.progress import ProgressSink
+from yurt.engine.progress import Progress, ProgressSink
 from yurt.errors import InvalidArgument, NotFound, Unavailable, Unimplemented
 from yurt.oci.config import ImageConfig
 from yurt.oci.reference import Reference
@@ -151,10 +151,19 @@ class ImageRoutes:
         before = self._id(str(reference))
 
         async def work(emit: answers.Emit) -> None:
+            concluded = False
+
+            def sink(news: Progress) -> None:
+                nonlocal concluded
+                concluded |= news.status.startswith("Status: ")
+                emit(progress.to_wire(news))
+
             provider = await self._workshop.provider()
             image = await provider.pull(
-                str(reference), platform=call.text("platform"), auth=auth, progress=_sink(emit)
+                str(reference), platform=call.text("platform"), auth=auth, progress=sink
             )
+            if concluded:
+                return  # a registry's image: its own digest was told
             word = "Image is up to date for" if before == image.id else "Downloaded newer image for"
             emit(StreamLine(status=f"Digest: {image.manifest}"))
             emit(StreamLine(status=f"Status: {word} {reference}"))
@@ -195,7 +204,6 @@ class ImageRoutes:
         auth = registry.auth(call.request.headers.get("X-Registry-Auth"))
 
         async def work(emit: answers.Emit) -> None:
-            emit(StreamLine(status=f"The push refers to repository [{reference.canonical_name}]"))
             await self._images.push(str(reference), auth=auth, progress=_sink(emit))
 
         return await answers.lines(call, work)

@@ -8,15 +8,15 @@ from typing import Protocol
 from aiohttp.web_response import StreamResponse
 
 from yurt.api.types import system as wire
+from yurt.distribution.auth import Auth
 from yurt.engine.events import Event, Listener
 from yurt.engine.system import DiskUsage, Info, Version
-from yurt.errors import Unavailable
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
 from yurt.server.wire import events as translate_events
+from yurt.server.wire import registry, times
 from yurt.server.wire import system as translate
-from yurt.server.wire import times
 
 NO_CACHE = {
     "Builder-Version": "1",
@@ -45,6 +45,12 @@ class EventSource(Protocol):
     def history(self, *, since_ns: int) -> Iterable[Event]: ...
 
 
+class Registries(Protocol):
+    """Who checks credentials."""
+
+    async def login(self, auth: Auth) -> None: ...
+
+
 class Names(Protocol):
     """How the other routes show images and networks in a list of containers."""
 
@@ -53,8 +59,11 @@ class Names(Protocol):
 
 
 class SystemRoutes:
-    def __init__(self, system: SystemBackend, events: EventSource, names: Names) -> None:
+    def __init__(
+        self, system: SystemBackend, events: EventSource, names: Names, registries: Registries
+    ) -> None:
         self._system = system
+        self._registries = registries
         self._events = events
         self._names = names
 
@@ -115,11 +124,9 @@ class SystemRoutes:
                     yield _line(event)
 
     async def auth(self, call: Call) -> StreamResponse:
-        body = await call.body(wire.AuthConfig)
-        raise Unavailable(
-            f"cannot log in to {body.serveraddress or 'docker.io'}: the engine checks no credentials",
-            hint="credentials are used as given, by pull and push",
-        )
+        """Answer when the registry takes the credentials; the engine keeps none, the client does."""
+        await self._registries.login(registry.unpacked(await call.body(wire.AuthConfig)) or Auth())
+        return answers.as_json(wire.AuthAnswer(status="Login Succeeded"))
 
 
 def _line(event: Event) -> bytes:

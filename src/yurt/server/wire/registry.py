@@ -19,7 +19,7 @@ def auth(header: str | None) -> Auth | None:
         config = msgspec.json.decode(_decoded(header), type=AuthConfig) if header else None
     except (InvalidArgument, msgspec.DecodeError):
         return None
-    return _unpacked(config) if config else None
+    return unpacked(config) if config else None
 
 
 def auths(header: str | None) -> dict[str, Auth]:
@@ -30,7 +30,7 @@ def auths(header: str | None) -> dict[str, Auth]:
         configs = msgspec.json.decode(_decoded(header), type=dict[str, AuthConfig])
     except msgspec.DecodeError as broken:
         raise InvalidArgument(f"invalid X-Registry-Config header: {broken}") from broken
-    return {name: found for name, config in configs.items() if (found := _unpacked(config))}
+    return {name: found for name, config in configs.items() if (found := unpacked(config))}
 
 
 def _decoded(text: str) -> bytes:
@@ -40,7 +40,7 @@ def _decoded(text: str) -> bytes:
         raise InvalidArgument("invalid registry credentials: not base64url") from broken
 
 
-def _unpacked(config: AuthConfig) -> Auth | None:
+def unpacked(config: AuthConfig) -> Auth | None:
     """Split ``auth`` (base64 of ``user:password``) into the fields it stands for; None when nobody is named."""
     username, password = config.username or "", config.password or ""
     if config.auth and not username:
