@@ -37,12 +37,17 @@ def container_name(project: Project, service: Service, number: int) -> str:
 
 
 def plan_images(project: Project, observed: Observed, options: UpOptions) -> Plan:
-    """Return what must be built or pulled before containers can be made; builds and pulls run at once."""
+    """Return what must be built or pulled before containers can be made; builds and pulls run at once.
+
+    An image that one service builds is never pulled for another.
+    """
+    builders = {each.image: each for each in reversed(list(project.services.values())) if each.build}
     draft = Draft()
     planned: set[str] = set()
-    for service in project.selection(options.services, dependencies=not options.no_deps):
-        if service.image in planned:
+    for user in project.selection(options.services, dependencies=not options.no_deps):
+        if user.image in planned:
             continue
+        service = builders.get(user.image, user)
         policy = options.pull or service.pull_policy
         is_absent = observed.images.get(service.image) is None
         cause, verb = "", Verb.BUILD if service.build else Verb.PULL

@@ -237,7 +237,7 @@ def test_container_name_scaled(tmp_path: Path) -> None:
 
 def test_images(tmp_path: Path) -> None:
     """What is missing is built or pulled, once for each image; --build builds all."""
-    text = "services: {web: {build: .}, worker: {image: shop-web, build: .}, db: {image: postgres}}"
+    text = "services: {beat: {image: shop-web}, web: {build: .}, worker: {image: shop-web, build: .}, db: {image: postgres}}"
     project = a_project(text, tmp_path)
     absent = Observed(images={"shop-web": None, "postgres": None})
     assert str(plan_images(project, absent, UpOptions())) == lines("""
