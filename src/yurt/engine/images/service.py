@@ -475,7 +475,11 @@ class ImageService:
                 )
                 for tag in image.tags
             ]
-        self._content.write_index(manifests)
+        try:
+            self._content.write_index(manifests)
+        except OSError as error:
+            # A courtesy to other tools: the next change writes it again, and what was asked for is done.
+            log.warning("index.failed", error=str(error))
 
     def _tell(self, action: str, image: Image, reference: Reference) -> None:
         actor = str(reference) if action in {"pull", "push"} else image.id
