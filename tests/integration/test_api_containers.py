@@ -1,9 +1,11 @@
 """Containers through docker-py, as its users write it."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable
 
+import aiohttp
 import docker  # type: ignore[import-untyped]
 import pytest
 from docker.errors import APIError, ImageNotFound, NotFound  # type: ignore[import-untyped]
@@ -240,6 +242,32 @@ def test_wait_is_registered_before_the_start(client: docker.DockerClient) -> Non
         assert sock.recv(1000).startswith(b"HTTP/1.1 200")
         container.start()
         assert b'{"StatusCode":9}' in sock.recv(1000)
+
+
+def test_a_websocket_attaches(client: docker.DockerClient) -> None:
+    """For browsers: output without frames as messages, input as messages."""
+    container = client.containers.create(
+        IMAGE, ["sh", "-c", "echo ready; read line; echo got $line"], stdin_open=True
+    )
+
+    async def talk() -> bytes:
+        connector = aiohttp.UnixConnector(_path(client))
+        async with aiohttp.ClientSession(connector=connector) as session:
+            url = f"http://yurt/containers/{container.id}/attach/ws?stream=1&stdin=1&stdout=1"
+            async with session.ws_connect(url) as socket:
+                await asyncio.to_thread(container.start)
+                await socket.send_str("hello\n")
+                return b"".join([message.data async for message in socket])
+
+    assert asyncio.run(talk()) == b"ready\ngot hello\n"
+
+
+def test_what_is_not_offered_says_what_to_do(client: docker.DockerClient) -> None:
+    """Refused by name, not with a page that was not found."""
+    container = client.containers.create(IMAGE, "true")
+    with pytest.raises(APIError, match="copying files out of a container is not supported") as refused:
+        container.get_archive("/etc/passwd")
+    assert refused.value.status_code == 501
 
 
 def _path(client: docker.DockerClient) -> str:

@@ -19,6 +19,7 @@ from yurt.server.routes.containers import ContainerRoutes
 from yurt.server.routes.execs import ExecRoutes
 from yurt.server.routes.images import ImageRoutes
 from yurt.server.routes.networks import NetworkRoutes
+from yurt.server.routes.refused import RefusedRoutes
 from yurt.server.routes.swarm import SwarmRoutes
 from yurt.server.routes.system import SystemRoutes
 from yurt.server.routes.volumes import VolumeRoutes
@@ -102,6 +103,7 @@ def routes(engine: Engine) -> tuple[Route, ...]:
         *BuildRoutes(engine.workshop).routes(),
         *NetworkRoutes(engine.networks, engine.containers).routes(),
         *VolumeRoutes(engine.volumes).routes(),
+        *RefusedRoutes().routes(),
         *SwarmRoutes().routes(),
     )
 
