@@ -36,14 +36,17 @@ DEFAULT: tuple[str, ...] = (
 )
 
 
-def parse(name: str) -> str:
-    """Return *name* with its prefix, in capitals: ``net_admin`` is ``CAP_NET_ADMIN``; ``ALL`` stays."""
+def parse(name: str, *, where: str) -> str:
+    """Return *name* with its prefix, in capitals: ``net_admin`` is ``CAP_NET_ADMIN``; ``ALL`` stays.
+
+    *where* names the list in an error: CapAdd or CapDrop.
+    """
     upper = name.upper()
     if upper in {"ALL", "CAP_ALL"}:
         return "ALL"
     full = upper if upper.startswith("CAP_") else "CAP_" + upper
     if full not in ALL:
-        raise InvalidArgument(f'invalid capability: unknown capability: "{full}"')
+        raise InvalidArgument(f'invalid {where}: unknown capability: "{full}"')
     return full
 
 
@@ -53,8 +56,8 @@ def granted(
     """Return what a container may have, sorted by number; ``ALL`` works in both lists, and naming one wins over it."""
     if privileged:
         return ALL
-    added = {parse(name) for name in add}
-    dropped = {parse(name) for name in drop}
+    added = {parse(name, where="CapAdd") for name in add}
+    dropped = {parse(name, where="CapDrop") for name in drop}
     if "ALL" in added:
         chosen = set(ALL) - dropped
     elif "ALL" in dropped:

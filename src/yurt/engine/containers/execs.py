@@ -262,8 +262,8 @@ def unframed(data: bytes) -> str:
 def _must_run(container: Container) -> None:
     status = container.state.status
     if status is Status.PAUSED:
-        raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+        raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
     if status is Status.RESTARTING:
-        raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+        raise Conflict(f"Container {container.name} is restarting, wait until the container is running")
     if status is not Status.RUNNING:
         raise Conflict(f"container {container.id} is not running")
