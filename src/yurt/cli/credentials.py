@@ -32,12 +32,28 @@ def server_of(image: str) -> str:
 def header(environ: Mapping[str, str], image: str) -> dict[str, str]:
     """Return the header that tells the engine who is asking for *image*; empty when nobody logged in there."""
     key = server_of(image)
-    entry = _read(environ).get("auths", {}).get(key)
-    if not entry or not entry.get("auth"):
-        return {}
-    name, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-    body = {"username": name, "password": password, "serveraddress": key}
-    return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(body).encode()).decode()}
+    known = _known(environ).get(key)
+    return {"X-Registry-Auth": _encoded(known)} if known else {}
+
+
+def header_of_all(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the header that lets a build pull from every registry one is logged in to."""
+    known = _known(environ)
+    return {"X-Registry-Config": _encoded(known)} if known else {}
+
+
+def _known(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return who one is, by registry."""
+    found = {}
+    for key, entry in _read(environ).get("auths", {}).items():
+        if entry.get("auth"):
+            name, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+            found[key] = {"username": name, "password": password, "serveraddress": key}
+    return found
+
+
+def _encoded(body: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
 
 
 def store(environ: Mapping[str, str], key: str, name: str, password: str) -> None:

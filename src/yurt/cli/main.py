@@ -92,6 +92,7 @@ ALIASES = {"list": "ls", "remove": "rm", "delete": "rm"}
 
 def main() -> None:
     """Be the program: run the command line of this process and leave with its exit code."""
+    _open_closed_streams()
     code = run(sys.argv[1:], os.environ)
     try:
         sys.stdout.flush()
@@ -203,6 +204,20 @@ def _global_flags(session: Session, words: Sequence[str]) -> Sequence[str]:
             break
         position += 1
     return words[position:]
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started without stdin, stdout or stderr nowhere in their place.
+
+    Else the next socket would take their number, and be written to as if it were the terminal.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - open to the end
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _traceback() -> None:

@@ -113,9 +113,8 @@ def _rules(directory: str, dockerfile: str) -> IgnoreRules:
         if os.path.isfile(path):
             with translated(
                 {OSError: InvalidArgument, UnicodeDecodeError: InvalidArgument}, f"cannot read {path}"
-            ):
-                with open(path, encoding="utf-8") as file:
-                    return IgnoreRules.parse(file.read(), file=path)
+            ), open(path, encoding="utf-8") as file:
+                return IgnoreRules.parse(file.read(), file=path)
     return IgnoreRules()
 
 

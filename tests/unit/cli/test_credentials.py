@@ -40,6 +40,8 @@ def test_what_was_stored_is_sent_and_can_be_forgotten(environ, tmp_path):
         "password": "se:cret",
         "serveraddress": "host:5000",
     }
+    everything = credentials.header_of_all(environ)["X-Registry-Config"]
+    assert json.loads(base64.urlsafe_b64decode(everything))["host:5000"]["username"] == "me"
     assert stat.S_IMODE((tmp_path / "config.json").stat().st_mode) == 0o600
     assert json.loads((tmp_path / "config.json").read_text())["psFormat"] == "x"
     assert credentials.forget(environ, "host:5000")

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     """,
 )
 def build(session: Session, options: Options) -> None:
+    from yurt.cli.credentials import header_of_all
     from yurt.cli.progress import Progress
     from yurt.client.context import BuildContext
 
@@ -66,7 +67,7 @@ def build(session: Session, options: Options) -> None:
         "/build",
         query=_query(options, session.environ, context.dockerfile),
         body=context.stream(),
-        headers={"Content-Type": "application/x-tar"},
+        headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ),
     )
     try:
         progress.follow(lines)

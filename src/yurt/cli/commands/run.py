@@ -161,6 +161,14 @@ def _create(session: Session, options: Options, *, detached: bool) -> str:
 
 
 def _pull(session: Session, image: str, options: Options) -> None:
+    from yurt.cli.credentials import header
     from yurt.cli.progress import pull
 
-    pull(session, image, platform=options.text("platform"), quiet=options.flag("quiet"), stream=session.err)
+    pull(
+        session,
+        image,
+        platform=options.text("platform"),
+        quiet=options.flag("quiet"),
+        stream=session.err,
+        auth=lambda name: header(session.environ, name),
+    )
