@@ -12,6 +12,7 @@ from enum import StrEnum
 from yurt.compose.nodes import Position
 from yurt.errors import InvalidArgument, NotFound
 
+MAX_CHAIN = 200
 NOWHERE = Position("compose.yaml", 1, 1)
 
 
@@ -307,6 +308,10 @@ class Project:
             circle = " → ".join(trail[trail.index(service.name) :])
             raise InvalidArgument(
                 f"{service.at}: services.{service.name}.depends_on: goes in a circle: {circle}"
+            )
+        if len(trail) > MAX_CHAIN:
+            raise InvalidArgument(
+                f"{service.at}: services.{service.name}: a chain of more than {MAX_CHAIN} dependencies"
             )
         state[service.name] = False
         for edge in service.depends_on if dependencies else ():

@@ -49,7 +49,7 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
     """Return the service that *node* describes; raises InvalidArgument with the position of a mistake."""
     at = Fields(node, f"services.{name}")
     at.ignored("develop", "attach")
-    at.unsupported("extends", "provider", "models", "label_file", "external_links", "post_start", "pre_stop")
+    at.unsupported("provider", "models", "label_file", "external_links", "post_start", "pre_stop")
     at.unsupported("storage_opt", "credential_spec", "blkio_config", "gpus", "use_api_socket")
     deploy = _deploy(at)
     built = _build(at, around)

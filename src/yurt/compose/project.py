@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from yurt.compose import dotenv, parse, short
+from yurt.compose.extends import Read, extended
 from yurt.compose.fields import Fields
 from yurt.compose.interpolate import interpolated
 from yurt.compose.load import load
 from yurt.compose.merge import merged
 from yurt.compose.model import Attachment, Network, Project, Service, Volume
 from yurt.compose.nodes import MappingNode, Node, problem
-from yurt.errors import InvalidArgument, NotFound, translated
+from yurt.errors import InvalidArgument, NotFound, Unimplemented, translated
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml",
@@ -172,6 +173,7 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
     environ = {"COMPOSE_PROJECT_NAME": name, **environ}
     unset: dict[str, None] = {}
     whole = merged([_interpolated(each, environ, unset.setdefault) for each in documents])
+    whole = extended(whole, _beside(location, environ, unset.setdefault))
     for variable in unset:
         warn(f"the variable {variable} is not set; it becomes empty")
     top = Fields(whole, "")
@@ -213,6 +215,29 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
         volumes=volumes,
         environment_files=location.env_files,
     )
+
+
+def _beside(location: Location, environ: Mapping[str, str], missing: Callable[[str], object]) -> Read:
+    """Return what reads the other files that ``extends`` names."""
+    known: dict[str, MappingNode] = {}
+
+    def read(at: Node, path: str, file: str) -> MappingNode:
+        place = os.path.normpath(os.path.join(location.directory, file))
+        if os.path.dirname(place) != location.directory:
+            raise Unimplemented(
+                f"{at.at}: {path}.file: only files of the project's own folder can be extended"
+            )
+        if place not in known:
+            shown = _shown(place, location.cwd)
+            with (
+                translated(_UNREADABLE, f"{at.at}: {path}.file: cannot read {shown}"),
+                open(place, "rb") as other,
+            ):
+                content = other.read()
+            known[place] = _interpolated(load(content, shown), environ, missing)
+        return known[place]
+
+    return read
 
 
 def _interpolated(

@@ -78,8 +78,8 @@ def test_near_key(tmp_path: Path) -> None:
 
 def test_unsupported(tmp_path: Path) -> None:
     """A key of the specification that would change what runs, and is not done, is refused as such."""
-    with pytest.raises(Unimplemented, match=r"compose\.yaml:1:28: services\.web\.extends: not supported"):
-        a_project("services: {web: {image: a, extends: {service: b}}}", tmp_path)
+    with pytest.raises(Unimplemented, match=r"compose\.yaml:1:28: services\.web\.models: not supported"):
+        a_project("services: {web: {image: a, models: [b]}}", tmp_path)
 
 
 def test_circle(tmp_path: Path) -> None:
@@ -89,6 +89,16 @@ def test_circle(tmp_path: Path) -> None:
     )
     with pytest.raises(InvalidArgument, match=r"goes in a circle: a → b → a"):
         project.selection(())
+
+
+def test_long_chains(tmp_path: Path) -> None:
+    """Chains that no project has are refused, not followed until the stack ends."""
+    links = ", ".join(f"s{n}: {{image: x, depends_on: [s{n + 1}]}}" for n in range(2000))
+    with pytest.raises(InvalidArgument, match="a chain of more than 200 dependencies"):
+        a_project(f"services: {{{links}, s2000: {{image: x}}}}", tmp_path).selection(())
+    links = ", ".join(f"s{n}: {{extends: s{n + 1}}}" for n in range(2000))
+    with pytest.raises(InvalidArgument, match="goes on for more than 64 steps"):
+        a_project(f"services: {{{links}, s2000: {{image: x}}}}", tmp_path)
 
 
 def test_service(tmp_path: Path) -> None:
