@@ -46,9 +46,13 @@ class World:
             content=self.content, snapshots=self.snapshots, documents=self.documents, events=Events()
         )
 
-    def stop(self) -> None:
+    def settle(self) -> None:
+        """Wait until the space of what was removed is free."""
         self.content.close()
         self.snapshots.close()
+
+    def stop(self) -> None:
+        self.settle()
         self.documents.close()
 
 
@@ -223,20 +227,22 @@ async def test_killed_at_any_instant_images_are_whole_or_not_there(tmp_path: Pat
 
 async def test_a_full_disk_leaves_the_state_before(mountpoint: Path) -> None:
     """A real one: loading, importing and committing fail with one error, and what was there is there."""
-    syscall.mount("tmpfs", mountpoint, "tmpfs", 0, "size=6m")
+    syscall.mount("tmpfs", mountpoint, "tmpfs", 0, "size=8m")
     world = World(mountpoint / "engine")
     try:
         await world.images.restore()
         await world.images.load(stream(an_archive("small:1", a_layer(file=b"x"))))
         before = set(world.content.digests()), world.snapshots.names()
         big = a_layer(one=os.urandom(2_500_000))
-        huge = a_layer(one=os.urandom(7_000_000))
+        huge = a_layer(one=os.urandom(9_000_000))
         for data in (big, huge):
             with pytest.raises(Unavailable, match="no space left on device"):
                 await world.images.load(stream(an_archive("big:1", big, data, a_layer(x=b"x"))))
             assert (set(world.content.digests()), world.snapshots.names()) == before
+            world.settle()
         with pytest.raises(Unavailable, match="no space left on device"):
             await world.images.import_tar(stream(huge), reference="huge")
+        world.settle()
         world.snapshots.prepare("build", None)
         (world.snapshots.upper("build") / "file").write_bytes(os.urandom(4_000_000))
         with pytest.raises(Unavailable, match="no space left on device"):
@@ -244,6 +250,7 @@ async def test_a_full_disk_leaves_the_state_before(mountpoint: Path) -> None:
         assert world.snapshots.keys() == ("build",)
         assert world.snapshots.usage("build") == 4_000_000
         world.snapshots.remove("build")
+        world.settle()
         assert (set(world.content.digests()), world.snapshots.names()) == before
         assert [image.tags for image in world.images.list()] == [("small:1",)]
         await world.images.load(stream(an_archive("small:2", a_layer(other=b"y"))))
