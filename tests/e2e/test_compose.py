@@ -29,6 +29,7 @@ def command(request: pytest.FixtureRequest, needs: Needs) -> Iterator[CommandLin
         command = CommandLine(host)
         command.import_busybox()
         yield command
+        command("rmi", "-f", IMAGE)
         return
     needs.root()
     needs.program("runc")
@@ -388,11 +389,12 @@ def test_profiles_and_orphans(compose: Compose) -> None:
     assert set(compose.ids()) == {"web-1"}
 
 
+@pytest.mark.docker
 def test_known_to_docker_compose(compose: Compose, needs: Needs) -> None:
     """Docker's own Compose sees the project as its own."""
     docker = needs.program("docker")
     if subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("needs Docker's Compose")
+        needs.program("docker-compose")
     compose.write(SHOP)
     compose("up", "-d")
     seen = compose.command("compose", "-p", compose.name, "ps", "--format", "json", program=docker)
