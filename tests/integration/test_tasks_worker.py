@@ -122,6 +122,7 @@ def test_a_whole_worker_killed_loses_no_task(valkey: broker.Broker, app: Celery,
         os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
     (tmp_path / "go").unlink()
+    time.sleep(1.5)  # the timeout itself: a worker looks for lost tasks when it starts, then every 100 s
     with a_worker(valkey, tmp_path, visibility=1) as worker:
         wait_until(lambda: len(worker.attempts()) == 2, "it began again", seconds=40)
         (tmp_path / "go").touch()
