@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from yurt.engine.containers.attach import AttachStream, RecordedStream
 from yurt.engine.containers.model import (
@@ -80,19 +81,19 @@ class Host:
     containers: ContainerService
 
     async def create(
-        self, *cmd: str, name: str | None = None, host: HostConfig | None = None, **config: object
+        self, *cmd: str, name: str | None = None, host: HostConfig | None = None, **config: Any
     ) -> Container:
         """Make a container of the test image; without a network, unless *host* says otherwise."""
         container, _warnings = await self.containers.create(
             CreateRequest(
                 name,
-                ContainerConfig(IMAGE, cmd=cmd, **config),  # type: ignore[arg-type]
+                ContainerConfig(IMAGE, cmd=cmd, **config),
                 host or HostConfig(network_mode="none"),
             )
         )
         return container
 
-    async def run(self, *cmd: str, host: HostConfig | None = None, **config: object) -> tuple[int, str]:
+    async def run(self, *cmd: str, host: HostConfig | None = None, **config: Any) -> tuple[int, str]:
         """Run a command to its end; return exit code and output."""
         container = await self.create(*cmd, host=host, **config)
         stream = await self.containers.attach(container.id, stdin=False, stdout=True, stderr=True)
@@ -103,8 +104,8 @@ class Host:
         await self.containers.remove(container.id)
         return result.exit_code, output
 
-    async def logs(self, ref: str, **query: object) -> list[bytes]:
-        return [line.data async for line in self.containers.logs(ref, LogQuery(**query))]  # type: ignore[arg-type]
+    async def logs(self, ref: str, **query: Any) -> list[bytes]:
+        return [line.data async for line in self.containers.logs(ref, LogQuery(**query))]
 
     async def wait_for(self, ref: str, status: Status) -> Container:
         """Return the container once it has *status*."""

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.container_host import IMAGE, Host, everything, running, until
@@ -30,7 +31,7 @@ NO_NETWORK = HostConfig(network_mode="none")
 
 
 @pytest.fixture
-async def host(needs) -> AsyncIterator[Host]:
+async def host(needs: Any) -> AsyncIterator[Host]:
     needs.root()
     needs.program("runc")
     busybox = needs.file("/bin/busybox")
@@ -47,20 +48,20 @@ async def host(needs) -> AsyncIterator[Host]:
             assert os.listdir(started.settings.run / "runtime") == []
 
 
-async def test_output_and_exit_code(host: Host):
+async def test_output_and_exit_code(host: Host) -> None:
     """A container's output comes on the stream attached before its start, and its exit code to who waits."""
     code, output = await host.run("sh", "-c", "echo out; echo err >&2; exit 3")
     assert code == 3
     assert sorted(output.split()) == ["err", "out"]
 
 
-async def test_image_defaults(host: Host):
+async def test_image_defaults(host: Host) -> None:
     """What the request leaves open comes from the image, and standard variables are there."""
     _code, output = await host.run("env", env=("MINE=1",), hostname="box")
     assert {"FROM_IMAGE=yes", "PATH=/bin", "MINE=1", "HOSTNAME=box", "HOME=/root"} <= set(output.split())
 
 
-async def test_auto_remove(host: Host):
+async def test_auto_remove(host: Host) -> None:
     """A --rm container is gone when it has ended, and who waits for that gets its exit code."""
     container = await host.create("sh", "-c", "exit 7", host=replace(NO_NETWORK, auto_remove=True))
     waiter = host.containers.waiter(container.id, "removed")
@@ -79,7 +80,7 @@ async def test_auto_remove(host: Host):
         (("/notes.txt",), 126, "permission denied"),
     ],
 )
-async def test_failed_start(host: Host, command: tuple[str, ...], code: int, words: str):
+async def test_failed_start(host: Host, command: tuple[str, ...], code: int, words: str) -> None:
     """A command that cannot be run fails the start in Docker's words, leaves `created`, its code, and nothing else."""
     container = await host.create(*command)
     stream = await host.containers.attach(container.id, stdin=False, stdout=True, stderr=True)
@@ -93,7 +94,7 @@ async def test_failed_start(host: Host, command: tuple[str, ...], code: int, wor
     assert not (host.settings.run / "containers" / container.id).exists()
 
 
-async def test_failed_start_of_throw_away(host: Host):
+async def test_failed_start_of_throw_away(host: Host) -> None:
     """A --rm container that cannot be started is removed."""
     container = await host.create("nosuch", host=replace(NO_NETWORK, auto_remove=True))
     waiter = host.containers.waiter(container.id, "removed")
@@ -104,7 +105,7 @@ async def test_failed_start_of_throw_away(host: Host):
         host.containers.get(container.id)
 
 
-async def test_stdin(host: Host):
+async def test_stdin(host: Host) -> None:
     """Stdin sent before the start arrives, and its half-close ends it for a container with stdin_once."""
     container = await host.create("cat", open_stdin=True, stdin_once=True)
     stream = await host.containers.attach(container.id, stdin=True, stdout=True, stderr=True)
@@ -114,7 +115,7 @@ async def test_stdin(host: Host):
     assert await everything(stream) == "hello\n"
 
 
-async def test_large_stdin_and_output(host: Host):
+async def test_large_stdin_and_output(host: Host) -> None:
     """Megabytes go through both ways, whole, though nobody reads for a while."""
     container = await host.create("cat", open_stdin=True, stdin_once=True)
     stream = await host.containers.attach(container.id, stdin=True, stdout=True, stderr=True)
@@ -140,7 +141,7 @@ async def test_large_stdin_and_output(host: Host):
     await stream.close()
 
 
-async def test_slow_client_does_not_hold_the_container(host: Host):
+async def test_slow_client_does_not_hold_the_container(host: Host) -> None:
     """A client that reads late still gets all of the output, and the container has long ended."""
     container = await host.create("sh", "-c", "seq 1 200000")
     stream = await host.containers.attach(container.id, stdin=False, stdout=True, stderr=True)
@@ -151,7 +152,7 @@ async def test_slow_client_does_not_hold_the_container(host: Host):
     assert output == "".join(f"{number}\n" for number in range(1, 200001))
 
 
-async def test_terminal(host: Host):
+async def test_terminal(host: Host) -> None:
     """A container with a terminal has one of the size asked for, and raw output."""
     container = await host.create("sh", "-c", "tty; read line; stty size", tty=True, open_stdin=True)
     stream = await host.containers.attach(container.id, stdin=True, stdout=True, stderr=True)
@@ -163,7 +164,7 @@ async def test_terminal(host: Host):
     assert "33 99" in output
 
 
-async def test_detach_keys(host: Host):
+async def test_detach_keys(host: Host) -> None:
     """The detach keys end the stream; the container goes on."""
     container = await host.create("cat", tty=True, open_stdin=True)
     stream = await host.containers.attach(
@@ -176,7 +177,7 @@ async def test_detach_keys(host: Host):
     assert host.containers.get(container.id).state.status is Status.RUNNING
 
 
-async def test_stop(host: Host):
+async def test_stop(host: Host) -> None:
     """Stop sends the stop signal; a container that ignores it is killed after the timeout."""
     polite = await host.create("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done")
     deaf = await host.create("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
@@ -191,7 +192,7 @@ async def test_stop(host: Host):
         await host.containers.stop(deaf.id)
 
 
-async def test_stop_signal(host: Host):
+async def test_stop_signal(host: Host) -> None:
     """The container's own stop signal is the one that stop sends."""
     container = await host.create(
         "sh", "-c", "trap 'exit 4' USR1; while :; do sleep 0.1; done", stop_signal="SIGUSR1"
@@ -202,7 +203,7 @@ async def test_stop_signal(host: Host):
     assert host.containers.get(container.id).state.exit_code == 4
 
 
-async def test_kill(host: Host):
+async def test_kill(host: Host) -> None:
     """Kill needs a running container, and returns when SIGKILL has ended it."""
     container = await host.create("sleep", "100")
     with pytest.raises(Conflict, match="is not running"):
@@ -215,7 +216,7 @@ async def test_kill(host: Host):
     assert (state.status, state.exit_code) == (Status.EXITED, 137)
 
 
-async def test_pause(host: Host):
+async def test_pause(host: Host) -> None:
     """A paused container makes no progress, can be stopped, and goes on when unpaused."""
     container = await host.create("sh", "-c", "while :; do echo x; sleep 0.05; done")
     await host.containers.start(container.id)
@@ -234,7 +235,7 @@ async def test_pause(host: Host):
     assert host.containers.get(container.id).state.status is Status.EXITED
 
 
-async def test_logs(host: Host):
+async def test_logs(host: Host) -> None:
     """Logs give both streams in order, a tail, one stream, and lines without an end."""
     container = await host.create("sh", "-c", "for n in 1 2 3; do echo o$n; done; echo e >&2; printf rest")
     waiter = host.containers.waiter(container.id, "next-exit")
@@ -246,14 +247,14 @@ async def test_logs(host: Host):
     assert await host.logs(container.id, stderr=False, tail=2) == [b"o3\n", b"rest"]
 
 
-async def test_follow_logs(host: Host):
+async def test_follow_logs(host: Host) -> None:
     """Following gives lines as they come, and ends with the container."""
     container = await host.create("sh", "-c", "echo one; sleep 0.3; echo two")
     await host.containers.start(container.id)
     assert await host.logs(container.id, follow=True) == [b"one\n", b"two\n"]
 
 
-async def test_exec(host: Host):
+async def test_exec(host: Host) -> None:
     """An exec has its own output, exit code, user, environment and working folder."""
     container = await host.create("sleep", "100", env=("A=1",))
     await host.containers.start(container.id)
@@ -279,7 +280,7 @@ async def exit_code(host: Host, exec_id: str) -> int:
     return host.containers.exec_get(exec_id).exit_code or 0
 
 
-async def test_exec_stdin_and_terminal(host: Host):
+async def test_exec_stdin_and_terminal(host: Host) -> None:
     """An exec takes stdin to its end, or has a terminal of its own."""
     container = await host.create("sleep", "100")
     await host.containers.start(container.id)
@@ -299,7 +300,7 @@ async def test_exec_stdin_and_terminal(host: Host):
         assert output == "typed" if not tty else "20 70" in output
 
 
-async def test_failing_exec(host: Host):
+async def test_failing_exec(host: Host) -> None:
     """An exec of a missing command says so on its stream and has exit code 127; detached, it is refused."""
     container = await host.create("sleep", "100")
     await host.containers.start(container.id)
@@ -314,7 +315,7 @@ async def test_failing_exec(host: Host):
     assert (host.settings.run / "containers" / container.id / "rootfs").exists()
 
 
-async def test_users(host: Host):
+async def test_users(host: Host) -> None:
     """A name is looked up in the container's own files, with its groups; an unknown one is refused."""
     assert (await host.run("sh", "-c", "id -u; id -G; echo $HOME", user="alice"))[1].split() == [
         "1000",
@@ -328,12 +329,12 @@ async def test_users(host: Host):
         await host.containers.start(container.id)
 
 
-async def test_working_folder(host: Host):
+async def test_working_folder(host: Host) -> None:
     """A working folder that the image lacks is made."""
     assert (await host.run("pwd", working_dir="/made/for/me"))[1] == "/made/for/me\n"
 
 
-async def test_new_volume_takes_the_images_content(host: Host):
+async def test_new_volume_takes_the_images_content(host: Host) -> None:
     """A new, empty named volume gets what the image has at its place, owners too; its content stays."""
     mount = MountRequest("volume", "/data", source="keep")
     with_volume = replace(NO_NETWORK, mounts=(mount,))
@@ -343,7 +344,7 @@ async def test_new_volume_takes_the_images_content(host: Host):
     await host.volumes.remove("keep")
 
 
-async def test_anonymous_volumes(host: Host):
+async def test_anonymous_volumes(host: Host) -> None:
     """A volume that the image declares is made anonymously, and goes with the container when asked."""
     container = await host.create("true", volumes=("/data",))
     (mount,) = container.mounts
@@ -356,7 +357,7 @@ async def test_anonymous_volumes(host: Host):
         host.volumes.get(mount.name)
 
 
-async def test_mounts(host: Host, tmp_path: Path):
+async def test_mounts(host: Host, tmp_path: Path) -> None:
     """Binds and tmpfs are there with their options; a missing source is refused or made."""
     (tmp_path / "file").write_text("from the host\n")
     mounts = (
@@ -380,7 +381,7 @@ async def test_mounts(host: Host, tmp_path: Path):
         )
 
 
-async def test_failed_create_leaves_nothing(host: Host):
+async def test_failed_create_leaves_nothing(host: Host) -> None:
     """A create that fails half way has given back its volume, its name and its snapshot."""
     mounts = (MountRequest("volume", "/v", source="fresh"), MountRequest("bind", "/x", source="/no/such"))
     with pytest.raises(InvalidArgument):
@@ -390,7 +391,7 @@ async def test_failed_create_leaves_nothing(host: Host):
     await host.create("true", name="half")
 
 
-async def test_read_only(host: Host):
+async def test_read_only(host: Host) -> None:
     """A read-only root refuses writes; /dev/shm takes them."""
     _code, output = await host.run(
         "sh",
@@ -402,7 +403,7 @@ async def test_read_only(host: Host):
     assert "fine" in output
 
 
-async def test_isolation(host: Host):
+async def test_isolation(host: Host) -> None:
     """A container has few capabilities, a system call filter and masked paths; a privileged one has not."""
     script = "grep -E 'CapEff|Seccomp:|NoNewPrivs' /proc/self/status; cat /proc/kcore 2>/dev/null | head -c 1 | wc -c"
     _code, output = await host.run("sh", "-c", script)
@@ -424,7 +425,7 @@ async def test_isolation(host: Host):
     assert "NoNewPrivs:\t1" in output
 
 
-async def test_limits(host: Host):
+async def test_limits(host: Host) -> None:
     """Limits are set where the host can set them; a process beyond its memory is killed, and the state says so."""
     limits = Resources(memory=16 << 20, pids_limit=20, nano_cpus=500_000_000, ulimits=(("nofile", 100, 200),))
     _code, output = await host.run(
@@ -442,7 +443,7 @@ async def test_limits(host: Host):
     assert after.state.oom_killed
 
 
-async def test_restart_policy(host: Host):
+async def test_restart_policy(host: Host) -> None:
     """on-failure starts it again as often as allowed; stop ends that."""
     limited = await host.create("false", host=replace(NO_NETWORK, restart=RestartPolicy("on-failure", 2)))
     await host.containers.start(limited.id)
@@ -460,7 +461,7 @@ async def test_restart_policy(host: Host):
     assert host.containers.get(endless.id).state.status is Status.EXITED
 
 
-async def test_restart(host: Host):
+async def test_restart(host: Host) -> None:
     """Restart stops and starts it, a --rm one too."""
     container = await host.create("sleep", "100", host=replace(NO_NETWORK, auto_remove=True))
     await host.containers.start(container.id)
@@ -471,7 +472,7 @@ async def test_restart(host: Host):
     assert second.pid != first.pid
 
 
-async def test_health(host: Host):
+async def test_health(host: Host) -> None:
     """A health check makes a container healthy, and unhealthy when it fails often enough."""
     check = Healthcheck(("CMD-SHELL", "test -e /tmp/ok && echo fine"), interval=0.1, timeout=5, retries=2)
     container = await host.create("sleep", "100", healthcheck=check)
@@ -489,7 +490,7 @@ async def test_health(host: Host):
     assert "health_status: healthy" in actions
 
 
-async def test_health_timeout(host: Host):
+async def test_health_timeout(host: Host) -> None:
     """A health check that hangs fails after its timeout, and its process is killed."""
     check = Healthcheck(("CMD", "sleep", "77"), interval=0.1, timeout=0.5, retries=1)
     container = await host.create("sleep", "100", healthcheck=check)
@@ -510,7 +511,7 @@ async def wait_health(host: Host, ref: str, status: str) -> None:
     await until(lambda: health(host, ref) == status)
 
 
-async def test_names(host: Host):
+async def test_names(host: Host) -> None:
     """A name is unique, can be changed, and is free again after the removal."""
     first = await host.create("true", name="one")
     with pytest.raises(Conflict, match='The container name "/one" is already in use by container'):
@@ -524,7 +525,7 @@ async def test_names(host: Host):
         await host.create("true", name="no spaces")
 
 
-async def test_remove_needs_force(host: Host):
+async def test_remove_needs_force(host: Host) -> None:
     """A running container is removed only by force."""
     container = await host.create("sleep", "100", name="busy")
     await host.containers.start(container.id)
@@ -535,7 +536,7 @@ async def test_remove_needs_force(host: Host):
         host.containers.get(container.id)
 
 
-async def test_looking_in(host: Host):
+async def test_looking_in(host: Host) -> None:
     """Top lists its processes, stats counts them, size tells what it wrote."""
     container = await host.create("sh", "-c", "head -c 100000 /dev/zero > /big; sleep 100")
     await host.containers.start(container.id)
@@ -551,7 +552,7 @@ async def test_looking_in(host: Host):
     assert total > 1_000_000
 
 
-async def test_update(host: Host):
+async def test_update(host: Host) -> None:
     """New limits hold at once for a running container."""
     container = await host.create("sleep", "100")
     await host.containers.start(container.id)
@@ -563,7 +564,7 @@ async def test_update(host: Host):
     assert host.containers.get(container.id).host.restart.name == "always"
 
 
-async def test_network(host: Host):
+async def test_network(host: Host) -> None:
     """A container on the default bridge has an address, a hosts file and a resolver; one that joins it has the same."""
     container = await host.create("sleep", "100", name="first", host=HostConfig())
     await host.containers.start(container.id)
@@ -578,7 +579,7 @@ async def test_network(host: Host):
     assert output.splitlines()[-1] == "me"
 
 
-async def test_events(host: Host):
+async def test_events(host: Host) -> None:
     """The life of a container is told with Docker's words and attributes."""
     container = await host.create("sh", "-c", "exit 2", name="told", labels={"tier": "web"})
     waiter = host.containers.waiter(container.id, "next-exit")
@@ -593,7 +594,7 @@ async def test_events(host: Host):
     assert events[2].attributes["image"] == IMAGE
 
 
-async def test_hidden(host: Host):
+async def test_hidden(host: Host) -> None:
     """A hidden container runs like another, but is not listed and makes no events."""
     container, _warnings = await host.containers.create(
         CreateRequest(None, ContainerConfig(IMAGE, cmd=("true",)), NO_NETWORK, hidden=True)
@@ -606,7 +607,7 @@ async def test_hidden(host: Host):
     await host.containers.remove(container.id)
 
 
-async def test_many_at_once(host: Host):
+async def test_many_at_once(host: Host) -> None:
     """Ten containers at the same time get each their own output."""
     results = await asyncio.gather(*(host.run("echo", str(number)) for number in range(10)))
     assert results == [(0, f"{number}\n") for number in range(10)]

@@ -5,8 +5,10 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.container_host import IMAGE, Host, everything, running, until
@@ -21,7 +23,7 @@ NO_NETWORK = HostConfig(network_mode="none")
 
 
 @pytest.fixture
-def root(needs) -> Iterator[Path]:
+def root(needs: Any) -> Iterator[Path]:
     needs.root()
     needs.program("runc")
     needs.file("/bin/busybox")
@@ -30,7 +32,7 @@ def root(needs) -> Iterator[Path]:
         assert mounted_below(Path(folder)) == ()
 
 
-def first(root: Path):
+def first(root: Path) -> AbstractAsyncContextManager[Host]:
     return running(root, busybox=Path("/bin/busybox"), last=False)
 
 
@@ -41,7 +43,7 @@ async def clear(host: Host) -> None:
     assert os.listdir(host.settings.run / "runtime") == []
 
 
-async def test_running_containers_stay(root: Path):
+async def test_running_containers_stay(root: Path) -> None:
     """A container runs on without an engine; the next one has its log whole, attaches, and hears its exit."""
     async with first(root) as host:
         container = await host.create(
@@ -65,7 +67,7 @@ async def test_running_containers_stay(root: Path):
         await clear(host)
 
 
-async def test_exit_without_an_engine(root: Path):
+async def test_exit_without_an_engine(root: Path) -> None:
     """The exit code of a container that ended while no engine ran is found, and its --rm done."""
     async with first(root) as host:
         kept = await host.create("sh", "-c", "sleep 0.4; echo last words; exit 9")
@@ -82,7 +84,7 @@ async def test_exit_without_an_engine(root: Path):
         await clear(host)
 
 
-async def test_lost_shim(root: Path):
+async def test_lost_shim(root: Path) -> None:
     """A container whose shim was killed too is killed and marked 137, with a sentence that says why."""
     async with first(root) as host:
         container = await host.create("sleep", "100")
@@ -99,7 +101,7 @@ async def test_lost_shim(root: Path):
         await clear(host)
 
 
-async def test_lost_shim_of_a_live_engine(root: Path):
+async def test_lost_shim_of_a_live_engine(root: Path) -> None:
     """The same, noticed at once by an engine that runs; the container can be started again."""
     async with running(root, busybox=Path("/bin/busybox")) as host:
         container = await host.create("sleep", "100")
@@ -114,7 +116,7 @@ async def test_lost_shim_of_a_live_engine(root: Path):
         await clear(host)
 
 
-async def test_policies_with_the_engine(root: Path):
+async def test_policies_with_the_engine(root: Path) -> None:
     """`always` and `unless-stopped` containers that died without an engine are started by the next one."""
     async with first(root) as host:
         ids = {}
@@ -132,7 +134,7 @@ async def test_policies_with_the_engine(root: Path):
         await clear(host)
 
 
-async def test_stopped_by_hand_stays_stopped(root: Path):
+async def test_stopped_by_hand_stays_stopped(root: Path) -> None:
     """`unless-stopped` is not started again after a stop; `always` is."""
     async with first(root) as host:
         ids = {}
@@ -149,7 +151,7 @@ async def test_stopped_by_hand_stays_stopped(root: Path):
         await clear(host)
 
 
-async def test_paused_and_networked(root: Path):
+async def test_paused_and_networked(root: Path) -> None:
     """A paused container is still paused, and one on a network has its address, after the engine came back."""
     async with first(root) as host:
         paused = await host.create("sleep", "100")
@@ -165,7 +167,7 @@ async def test_paused_and_networked(root: Path):
         await clear(host)
 
 
-async def test_hidden_containers_go(root: Path):
+async def test_hidden_containers_go(root: Path) -> None:
     """A build step that an engine did not live to finish is removed by the next one."""
     async with first(root) as host:
         container, _warnings = await host.containers.create(
@@ -181,7 +183,7 @@ async def test_hidden_containers_go(root: Path):
         await clear(host)
 
 
-async def test_leftovers_of_an_interrupted_create(root: Path):
+async def test_leftovers_of_an_interrupted_create(root: Path) -> None:
     """What belongs to no container is swept."""
     async with first(root) as host:
         host.snapshots.prepare("f" * 64, None)
@@ -193,7 +195,7 @@ async def test_leftovers_of_an_interrupted_create(root: Path):
         await clear(host)
 
 
-async def test_interrupted_restart(root: Path):
+async def test_interrupted_restart(root: Path) -> None:
     """A container that waited for its next start when the engine was killed is started again."""
     async with first(root) as host:
         container = await host.create(

@@ -7,15 +7,16 @@ put together for each stream apart, and come in the order in which they ended.
 import asyncio
 import bisect
 import os
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from yurt.engine.containers.model import LogLine, LogQuery
 from yurt.shim.log import RECORD, STDERR, STDOUT
 
-BATCH = 1 << 20  # bytes of output handled between two turns of the event loop
+BURST = 1 << 16  # bytes of output handled between two turns of the event loop
 LOOK_BACK = 4096  # records searched for the beginning of a stream's line
 _BLOCK = 1024  # records read at once
 
@@ -135,10 +136,17 @@ class Assembler:
         self._open = {}
 
 
-async def lines(
+async def flattened(found: AsyncIterator[Sequence[LogLine]]) -> AsyncIterator[LogLine]:
+    """Yield the lines of bursts one by one."""
+    async for burst in found:
+        for line in burst:
+            yield line
+
+
+async def bursts(
     path: Path, query: LogQuery, *, finished: bool, grown: Growth | None = None
-) -> AsyncIterator[LogLine]:
-    """Yield what *query* asks of the log at *path*; nothing when there is no log.
+) -> AsyncIterator[Sequence[LogLine]]:
+    """Yield what *query* asks of the log at *path*, as many lines at once as are there; nothing when there is no log.
 
     With *grown*, go on until it says that the log is whole; otherwise end at what is there now, a line without
     its end included.
@@ -155,27 +163,16 @@ async def lines(
         skipping = frozenset(stream for stream in streams if start and log.begins_inside_line(start, stream))
         assembler = Assembler(streams, skipping)
         end = log.count()
-        past = _read(log, assembler, start, end, whole=grown is None)
-        if query.tail is not None:
-            selected: deque[LogLine] = deque(maxlen=query.tail)
-            async for line in _slowly(past):
-                if _is_selected(line, query):
-                    selected.append(line)
-            for line in selected:
-                yield line
-        else:
-            async for line in _slowly(past):
-                if _is_selected(line, query):
-                    yield line
+        past = _selected(_read(log, assembler, start, end, whole=grown is None), query)
+        async for burst in _slowly(past if query.tail is None else iter(deque(past, maxlen=query.tail))):
+            yield burst
         while grown is not None:
             more = await grown()
             start, end = end, log.count()
-            async for line in _slowly(_read(log, assembler, start, end, whole=not more)):
-                if query.until_ns and line.time_ns > query.until_ns:
-                    return
-                if _is_selected(line, query):
-                    yield line
-            if not more:
+            found = _read(log, assembler, start, end, whole=not more)
+            async for burst in _slowly(_selected(found, query)):
+                yield burst
+            if not more or (query.until_ns and time.time_ns() > query.until_ns):
                 return
 
 
@@ -189,16 +186,27 @@ def _read(log: Log, assembler: Assembler, start: int, end: int, *, whole: bool) 
         yield from assembler.flush()
 
 
-async def _slowly(found: Iterator[LogLine]) -> AsyncIterator[LogLine]:
-    """Let others have their turn on the event loop after each batch."""
-    handled = 0
+async def _slowly(found: Iterator[LogLine]) -> AsyncIterator[Sequence[LogLine]]:
+    """Gather lines into bursts, and let others have their turn on the event loop after each."""
+    burst: list[LogLine] = []
+    size = 0
     for line in found:
-        yield line
-        handled += len(line.data)
-        if handled > BATCH:
-            handled = 0
+        burst.append(line)
+        size += len(line.data)
+        if size > BURST:
+            yield burst
+            burst, size = [], 0
             await asyncio.sleep(0)
+    if burst:
+        yield burst
 
 
-def _is_selected(line: LogLine, query: LogQuery) -> bool:
-    return line.time_ns >= query.since_ns and (not query.until_ns or line.time_ns <= query.until_ns)
+def _selected(found: Iterator[LogLine], query: LogQuery) -> Iterator[LogLine]:
+    """Keep the lines between since and until."""
+    if not (query.since_ns or query.until_ns):
+        return found
+    return (
+        line
+        for line in found
+        if line.time_ns >= query.since_ns and (not query.until_ns or line.time_ns <= query.until_ns)
+    )

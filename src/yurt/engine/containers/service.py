@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -506,18 +506,22 @@ class ContainerService:
 
     def logs(self, ref: str, query: LogQuery) -> AsyncIterator[LogLine]:
         """Return the lines of its output that *query* asks for."""
+        return logs.flattened(self.log_bursts(ref, query))
+
+    def log_bursts(self, ref: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
+        """The same lines, as many at once as are there: for who passes millions of them on."""
         entry = self._registry.find(ref)
         if entry.container.host.log_driver == "none":
             raise Conflict("configured logging driver does not support reading")
-        return self._log_lines(entry, query)
+        return self._log_bursts(entry, query)
 
-    async def _log_lines(self, entry: Entry, query: LogQuery) -> AsyncIterator[LogLine]:
+    async def _log_bursts(self, entry: Entry, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
         container_id = entry.container.id
         path = self._places.log(container_id)
         sock = dial(self._places.bundle(container_id)) if query.follow and entry.is_alive else None
         if sock is None:
-            async for line in logs.lines(path, query, finished=not entry.is_alive):
-                yield line
+            async for burst in logs.bursts(path, query, finished=not entry.is_alive):
+                yield burst
             return
         loop = asyncio.get_running_loop()
         with sock:
@@ -529,8 +533,8 @@ class ContainerService:
                 except ConnectionResetError:
                     return False
 
-            async for line in logs.lines(path, query, finished=False, grown=grown):
-                yield line
+            async for burst in logs.bursts(path, query, finished=False, grown=grown):
+                yield burst
 
     async def resize(self, ref: str, *, height: int, width: int) -> None:
         """Set the size of its terminal."""

@@ -22,7 +22,7 @@ def write(path: Path, *chunks: tuple[int, int, bytes]) -> Path:
 
 
 async def read(path: Path, *, finished: bool = True, **query: Any) -> list[tuple[int, int, bytes]]:
-    found = logs.lines(path, LogQuery(**query), finished=finished)
+    found = logs.flattened(logs.bursts(path, LogQuery(**query), finished=finished))
     return [(line.stream, line.time_ns, line.data) async for line in found]
 
 
@@ -97,7 +97,9 @@ async def test_follow(tmp_path: Path) -> None:
     seen: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def follow() -> None:
-        async for line in logs.lines(path, LogQuery(follow=True), finished=False, grown=grown.get):
+        async for line in logs.flattened(
+            logs.bursts(path, LogQuery(follow=True), finished=False, grown=grown.get)
+        ):
             seen.put_nowait(line.data)
 
     task = asyncio.create_task(follow())
