@@ -5,6 +5,8 @@ The messages are Docker's: ``status`` with ``id`` and ``progressDetail``, ``stre
 
 from __future__ import annotations
 
+import os
+
 from yurt.cli import output
 from yurt.cli.failure import Failure
 from yurt.client.jsontext import loads
@@ -26,6 +28,7 @@ class Progress:
         self._stream = stream
         self._quiet = quiet
         self._moving = stream.isatty() if moving is None else moving
+        self._width = _width(stream) if self._moving else 0  # a line that wrapped could not be rewritten
         self._rows: dict[str, int] = {}  # id → its line, counted from the first that moves
         self._told: dict[str, str] = {}  # id → the last status printed
         self.aux: list[dict[str, Any]] = []
@@ -67,12 +70,20 @@ class Progress:
             self._stream.write(f"{name}: {status}\n" if name else f"{status}\n")
             return
         text = f"{name}: {status} {_bar(message.get('progressDetail') or {})}".rstrip()
+        text = "".join(letter for letter in text if letter.isprintable())[: self._width]
         if name not in self._rows:
             self._rows[name] = len(self._rows)
             self._stream.write("\n")
         up = len(self._rows) - self._rows[name]
         self._stream.write(f"\x1b[{up}A\r\x1b[2K{text}\x1b[{up}B\r")
         self._stream.flush()
+
+
+def _width(stream: TextIO) -> int:
+    try:
+        return max(20, os.get_terminal_size(stream.fileno()).columns - 1)
+    except (OSError, ValueError):  # no terminal after all
+        return 79
 
 
 def _plain(text: str) -> str:

@@ -111,9 +111,12 @@ def _rules(directory: str, dockerfile: str) -> IgnoreRules:
     own = f"{dockerfile}.dockerignore"
     for path in ([own] if dockerfile else []) + [os.path.join(directory, ".dockerignore")]:
         if os.path.isfile(path):
-            with translated(
-                {OSError: InvalidArgument, UnicodeDecodeError: InvalidArgument}, f"cannot read {path}"
-            ), open(path, encoding="utf-8") as file:
+            with (
+                translated(
+                    {OSError: InvalidArgument, UnicodeDecodeError: InvalidArgument}, f"cannot read {path}"
+                ),
+                open(path, encoding="utf-8") as file,
+            ):
                 return IgnoreRules.parse(file.read(), file=path)
     return IgnoreRules()
 

@@ -40,6 +40,12 @@ def test_on_a_terminal_the_line_of_a_thing_moves():
     assert text.endswith("\x1b[2A\r\x1b[2Kab: Done\x1b[2B\r")
 
 
+def test_a_moving_line_never_wraps():
+    """A line longer than the terminal, or with line ends in it, would move the others."""
+    text = told({"status": "x" * 500 + "\r\n", "id": "ab"}, moving=True)
+    assert text == f"\n\x1b[1A\r\x1b[2Kab: {'x' * 75}\x1b[1B\r"
+
+
 def test_the_output_of_a_build_is_passed_on():
     """Streams come as they are; their colours only on a terminal."""
     message = {"stream": "\x1b[91mwarning\x1b[0m\n"}
