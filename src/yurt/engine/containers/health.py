@@ -8,6 +8,8 @@ from dataclasses import replace
 from yurt.engine.containers.model import Health, Healthcheck, HealthResult
 
 KEPT_RESULTS = 5
+EARLY_FIRST = 0.1  # seconds after the start
+EARLY_MOST = 1.0  # seconds between early questions
 
 Probe = Callable[[float], Awaitable[tuple[int, str]]]
 """Asks once, with a timeout in seconds; returns exit code and output."""
@@ -32,6 +34,15 @@ def pause_before_next(health: Health, check: Healthcheck, *, in_start_period: bo
     return check.interval
 
 
+def early_pause(asked: int) -> float:
+    """Return the seconds before an early question, when *asked* were put already. Pure.
+
+    Early questions come before the first regular one, so that a container is healthy as soon as it answers, not
+    when an interval is over (docs/adr/0008). Their failures count for nothing.
+    """
+    return min(EARLY_FIRST * 2.0 ** min(asked, 10), EARLY_MOST)
+
+
 async def watch(
     check: Healthcheck,
     started_ns: int,
@@ -46,11 +57,26 @@ async def watch(
     def in_start_period() -> bool:
         return time.time_ns() < started_ns + int(check.start_period * 1e9)
 
+    early_questions = 0
+    asked_regularly = False
+    regular = time.monotonic() + pause_before_next(current(), check, in_start_period=in_start_period())
     while True:
-        await asyncio.sleep(pause_before_next(current(), check, in_start_period=in_start_period()))
-        if is_paused():
-            continue
-        start_ns = time.time_ns()
-        code, output = await probe(check.timeout)
-        result = HealthResult(start_ns, time.time_ns(), code, output)
-        report(after(current(), result, check, in_start_period=in_start_period()))
+        pause = max(0.0, regular - time.monotonic())
+        is_early = (
+            not asked_regularly and current().status == "starting" and early_pause(early_questions) < pause
+        )
+        if is_early:
+            pause = early_pause(early_questions)
+            early_questions += 1
+        await asyncio.sleep(pause)
+        if not is_paused():
+            start_ns = time.time_ns()
+            code, output = await probe(check.timeout)
+            result = HealthResult(start_ns, time.time_ns(), code, output)
+            if code == 0 or not is_early:
+                report(after(current(), result, check, in_start_period=in_start_period()))
+        if not is_early:
+            asked_regularly = True
+            regular = time.monotonic() + pause_before_next(
+                current(), check, in_start_period=in_start_period()
+            )

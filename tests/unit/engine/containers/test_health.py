@@ -1,5 +1,8 @@
 """What answers make of a container's health."""
 
+import asyncio
+import time
+
 from yurt.engine.containers import health
 from yurt.engine.containers.model import Health, Healthcheck, HealthResult
 
@@ -49,3 +52,56 @@ def test_pauses() -> None:
     assert health.pause_before_next(Health(), CHECK, in_start_period=True) == 1
     assert health.pause_before_next(Health("healthy"), CHECK, in_start_period=True) == 30
     assert health.pause_before_next(Health(), CHECK, in_start_period=False) == 30
+
+
+async def watched(check: Healthcheck, codes: list[int], *, until: int) -> tuple[list[Health], int]:
+    """Watch with a probe that answers *codes* in turn, until *until* reports came; return them, and how often was asked."""
+    reported: list[Health] = []
+    asked = 0
+    over = asyncio.Event()
+
+    async def probe(_timeout: float) -> tuple[int, str]:
+        nonlocal asked
+        asked += 1
+        return codes[asked - 1], ""
+
+    def report(found: Health) -> None:
+        reported.append(found)
+        if len(reported) == until:
+            over.set()
+
+    watching = asyncio.create_task(
+        health.watch(
+            check,
+            time.time_ns(),
+            current=lambda: reported[-1] if reported else Health(),
+            is_paused=lambda: False,
+            probe=probe,
+            report=report,
+        )
+    )
+    await over.wait()
+    watching.cancel()
+    return reported, asked
+
+
+async def test_early_success() -> None:
+    """A container that answers at once is healthy long before its first interval is over."""
+    check = Healthcheck(("CMD", "x"), interval=3600)
+    async with asyncio.timeout(60):
+        reported, _asked = await watched(check, [1, 0], until=1)
+    assert [found.status for found in reported] == ["healthy"]
+
+
+async def test_early_failures() -> None:
+    """Failures of early questions count for nothing: neither the streak nor the log sees them."""
+    check = Healthcheck(("CMD", "x"), interval=0.35, retries=3)
+    async with asyncio.timeout(60):
+        reported, asked = await watched(check, [1] * 20, until=2)
+    assert asked > len(reported)
+    assert [found.failing_streak for found in reported] == [1, 2]
+
+
+def test_early_pauses() -> None:
+    """Early questions come ever more slowly, up to one a second."""
+    assert [health.early_pause(asked) for asked in range(6)] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
