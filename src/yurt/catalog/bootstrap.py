@@ -52,6 +52,8 @@ def bootstrap_argv(suite: str, target: Path, mirror: Mirror, *, uploads: Mapping
         "--mode=root",
         "--format=tar",
         "--variant=minbase",
+        # Its own is taken away in the end; ours stays.
+        "--skip=chroot/policy-rc.d",
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt={option}" for option in _DPKG),
         '--aptopt=Acquire::Languages "none"',
