@@ -1,7 +1,7 @@
 """A container's streams: attach, logs, wait, resize, stats."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, Protocol
 
 from aiohttp import WSMsgType
@@ -34,7 +34,7 @@ class StreamBackend(Protocol):
     async def attach(
         self, ref: str, *, stdin: bool, stdout: bool, stderr: bool, stream: bool = True, logs: bool = False
     ) -> hijack.AttachStream: ...
-    def logs(self, ref: str, query: LogQuery) -> AsyncIterator[LogLine]: ...
+    def log_bursts(self, ref: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]: ...
     def waiter(self, ref: str, condition: str = "not-running") -> Awaitable[WaitResult]: ...
     async def resize(self, ref: str, *, height: int, width: int) -> None: ...
     def stats(self, ref: str, *, stream: bool, one_shot: bool = False) -> AsyncIterator[dict[str, Any]]: ...
@@ -92,11 +92,11 @@ class AttachRoutes:
         )
         if not (query.stdout or query.stderr):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
-        lines = self._containers.logs(container.id, query)
+        bursts = self._containers.log_bursts(container.id, query)
         tty = container.config.tty
         return await answers.body(
             call,
-            _rendered(lines, framed=not tty, timestamps=call.flag("timestamps")),
+            _rendered(bursts, framed=not tty, timestamps=call.flag("timestamps")),
             content_type=hijack.content_type(call, tty=tty),
         )
 
@@ -147,12 +147,17 @@ async def _encoded(values: AsyncIterator[Any]) -> AsyncIterator[bytes]:
         yield answers.encode(value) + b"\r\n"
 
 
-async def _rendered(lines: AsyncIterator[LogLine], *, framed: bool, timestamps: bool) -> AsyncIterator[bytes]:
-    async for line in lines:
-        data = line.data
-        if timestamps:
-            data = times.fixed(line.time_ns).encode() + b" " + data
-        yield framing.header(line.stream, len(data)) + data if framed else data
+async def _rendered(
+    bursts: AsyncIterator[Sequence[LogLine]], *, framed: bool, timestamps: bool
+) -> AsyncIterator[bytes]:
+    async for burst in bursts:
+        pieces: list[bytes] = []
+        for line in burst:
+            stamp = times.fixed(line.time_ns).encode() + b" " if timestamps else b""
+            if framed:
+                pieces.append(framing.header(line.stream, len(stamp) + len(line.data)))
+            pieces += (stamp, line.data)
+        yield b"".join(pieces)
 
 
 async def _join(socket: WebSocketResponse, stream: hijack.AttachStream) -> None:
