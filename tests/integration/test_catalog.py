@@ -169,3 +169,11 @@ def _ignore(function: Callable[[], object]) -> None:
         function()
     except Exception:  # the engine is killed meanwhile: whatever docker-py makes of that
         return
+
+
+def test_the_catalog_can_be_listed(client: docker.DockerClient) -> None:
+    """GET /yurt/catalog names every image, its suite and what it is."""
+    entries = client.api._result(client.api._get(client.api._url("/yurt/catalog")), json=True)
+    listed = {entry["Reference"]: entry["Suite"] for entry in entries}
+    assert listed["debian:bookworm"] == "bookworm"
+    assert {"python:3.13", "redis:7", "postgres:15", "nginx:1.26", "busybox:1.37"} <= set(listed)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from yurt.distribution.auth import Auth
 from yurt.engine.progress import Progress
 
 
@@ -29,6 +30,7 @@ class BuildRequest:
     shm_size: int = 64 * 1024 * 1024
     memory: int = 0
     secrets: Mapping[str, bytes] = field(default_factory=dict)
+    auths: Mapping[str, Auth] = field(default_factory=dict)  # by registry, as the client names them
 
 
 @dataclass(frozen=True, slots=True)

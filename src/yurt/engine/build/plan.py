@@ -16,7 +16,6 @@ from yurt.dockerfile.instructions import (
     Cmd,
     Command,
     Copy,
-    Dockerfile,
     Entrypoint,
     Env,
     Expose,
@@ -39,8 +38,9 @@ from yurt.dockerfile.mounts import RunMount, parse_mount
 from yurt.dockerfile.parser import parse_trigger
 from yurt.dockerfile.scope import PREDEFINED, Scope, platform_arguments
 from yurt.dockerfile.shell import expand_heredoc, expand_words
-from yurt.dockerfile.stages import find_stage, needed, target_stage
+from yurt.dockerfile.stages import find_stage
 from yurt.engine.build.files import ContextTree, Selection
+from yurt.engine.build.layout import Base, Layout, is_stage
 from yurt.engine.build.steps import (
     SCRATCH,
     BuildPlan,
@@ -61,77 +61,6 @@ DEFAULT_SHELL = ("/bin/sh", "-c")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _HEREDOC_ONLY = re.compile(r"""<<-?['"]?[A-Za-z_][A-Za-z0-9_.]*['"]?""")
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """An image that a stage starts from, or that a COPY takes files from. *chain* names its file system."""
-
-    id: str
-    chain: str
-    config: ImageConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What is known before base images are: the needed stages, and for each its FROM with variables expanded."""
-
-    dockerfile: Dockerfile
-    stages: tuple[Stage, ...]
-    bases: Mapping[int, str]
-    arguments: Mapping[str, str]  # before the first FROM, and the platform's
-
-    def images(self) -> dict[str, Location]:
-        """Return the images that must be here before planning, and the line that first names each."""
-        found: dict[str, Location] = {}
-        for stage in self.stages:
-            earlier = self.dockerfile.stages[: stage.index]
-            base = self.bases[stage.index]
-            if base != SCRATCH and not _named(earlier, base):
-                found.setdefault(base, stage.base.location)
-            for instruction in stage.instructions:
-                for origin in _origins(instruction):
-                    if find_stage(earlier, origin) is None:
-                        found.setdefault(origin, instruction.location)
-        return found
-
-
-def _named(stages: Sequence[Stage], reference: str) -> bool:
-    # FROM 0 is an image called 0: numbers count in --from only.
-    return any(stage.name and stage.name == reference.lower() for stage in stages)
-
-
-def _origins(instruction: Instruction) -> list[str]:
-    if isinstance(instruction, Copy):
-        return [instruction.origin] if instruction.origin else []
-    if isinstance(instruction, Run):
-        found = []
-        for text in instruction.mounts:
-            try:
-                found.append(parse_mount(text).origin)
-            except ValueError:
-                continue  # told when the step is planned
-        return [origin for origin in found if origin]
-    return []
-
-
-def lay_out(dockerfile: Dockerfile, *, target: str, given: Mapping[str, str | None], platform: str) -> Layout:
-    """Return which stages *target* needs and what they start from."""
-    scope = Scope(given=given, outer={}, escape=dockerfile.escape)
-    scope = replace(scope, arguments=platform_arguments(platform, stage=target))
-    for arg in dockerfile.arguments:
-        scope = scope.declare(arg)
-    bases: dict[int, str] = {}
-    for stage in dockerfile.stages:
-        base = scope.expand(stage.base.image, stage.base.location)
-        if not base:
-            raise stage.base.location.error(
-                f"FROM {stage.base.image} names no image: the variable is empty",
-                hint="give the ARG before FROM a default, or pass --build-arg",
-            )
-        bases[stage.index] = base
-    wanted = needed(dockerfile, target_stage(dockerfile, target), bases)
-    return Layout(dockerfile, wanted, bases, scope.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +151,7 @@ class Planner:
         if reference == SCRATCH:
             architecture = platform_arguments(self.platform)["TARGETARCH"]
             return SCRATCH, ImageConfig(architecture=architecture), chained("", "files", "")
-        if _named(self.layout.dockerfile.stages[: stage.index], reference):
+        if is_stage(self.layout.dockerfile.stages[: stage.index], reference):
             other = find_stage(self.layout.dockerfile.stages[: stage.index], reference)
             assert other is not None
             before = self._done[other.index]

@@ -6,12 +6,13 @@ leaves nothing but the cache of the steps before it.
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
+from yurt.distribution.auth import Auth
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.parser import parse
@@ -19,8 +20,9 @@ from yurt.engine.build.cache import BuildCache
 from yurt.engine.build.context import receive
 from yurt.engine.build.execute import Execution, StepFailed, now
 from yurt.engine.build.files import ContextTree
+from yurt.engine.build.layout import Base, lay_out
 from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling
-from yurt.engine.build.plan import Base, Planner, lay_out
+from yurt.engine.build.plan import Planner
 from yurt.engine.build.ports import BaseImages, Containers
 from yurt.engine.build.running import Runner
 from yurt.engine.build.steps import BuildPlan
@@ -30,7 +32,7 @@ from yurt.engine.images.threads import in_thread
 from yurt.errors import InvalidArgument, NotFound
 from yurt.ids import new_id, short
 from yurt.linux.mount import mounted_below, unmount
-from yurt.oci.reference import Reference
+from yurt.oci.reference import HUB, Reference
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
 from yurt.storage.snapshots.base import Snapshotter
@@ -38,6 +40,7 @@ from yurt.storage.snapshots.base import Snapshotter
 log = structlog.get_logger(__name__)
 
 MAX_DOCKERFILE = 4 << 20  # bytes
+HUB_LOGIN = "https://index.docker.io/v1/"
 IGNORE_FILE = ".dockerignore"
 
 Say = Callable[[BuildEvent], None]
@@ -231,6 +234,7 @@ class BuildService:
                 image = await self._provider.pull(
                     reference,
                     platform=job.request.platform,
+                    auth=_auth(reference, job.request.auths),
                     progress=lambda news: job.emit(Pulling(news)),
                 )
             except (NotFound, InvalidArgument) as error:
@@ -247,6 +251,13 @@ class BuildService:
                 rules = IgnoreRules.parse(data.decode(errors="replace"), file=name)
                 return tree.without(rules.ignores) if rules else tree
         return tree
+
+
+def _auth(reference: str, auths: Mapping[str, Auth]) -> Auth | None:
+    """Return the credentials for the registry of *reference*; clients name Docker Hub by an old address."""
+    registry = Reference.parse(reference).registry
+    names = (registry, f"https://{registry}", *((HUB_LOGIN,) if registry == HUB else ()))
+    return next((auths[name] for name in names if name in auths), None)
 
 
 def _say_cached(plan: BuildPlan, say: Callable[[str], None]) -> None:

@@ -4,7 +4,7 @@ from yurt.api.types.stream import StreamLine
 from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
-from yurt.server.wire import progress
+from yurt.server.wire import progress, registry
 
 CLASSIC = "1"
 DEFAULT_SHM = 64 * 1024 * 1024
@@ -34,6 +34,7 @@ def request(call: Call) -> BuildRequest:
         extra_hosts=_hosts(call.text("extrahosts")),
         shm_size=call.integer("shmsize") or DEFAULT_SHM,
         memory=max(call.integer("memory") or 0, 0),
+        auths=registry.auths(call.request.headers.get("X-Registry-Config")),
     )
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from yurt.dockerfile.parser import parse
 from yurt.engine.build.files import FILE, FOLDER, ContextTree, FileEntry
-from yurt.engine.build.plan import Base, Planner, lay_out
+from yurt.engine.build.layout import Base, lay_out
+from yurt.engine.build.plan import Planner
 from yurt.engine.build.steps import BuildPlan, CopyWork, FolderWork, RunWork
 from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
 from yurt.oci.config import ImageConfig
