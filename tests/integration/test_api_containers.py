@@ -265,8 +265,8 @@ def test_a_websocket_attaches(client: docker.DockerClient) -> None:
 def test_what_is_not_offered_says_what_to_do(client: docker.DockerClient) -> None:
     """Refused by name, not with a page that was not found."""
     container = client.containers.create(IMAGE, "true")
-    with pytest.raises(APIError, match="copying files out of a container is not supported") as refused:
-        container.get_archive("/etc/passwd")
+    with pytest.raises(APIError, match="committing a container is not supported") as refused:
+        container.commit("never", "1")
     assert refused.value.status_code == 501
 
 

@@ -13,8 +13,10 @@ from yurt.engine.volumes.service import VolumeService
 from yurt.linux.runc import Runtime
 from yurt.server.app import ApiServer
 from yurt.server.router import Route
+from yurt.server.routes.archive import ArchiveRoutes
 from yurt.server.routes.attach import AttachRoutes
 from yurt.server.routes.build import BuildRoutes
+from yurt.server.routes.catalog import CatalogRoutes
 from yurt.server.routes.containers import ContainerRoutes
 from yurt.server.routes.execs import ExecRoutes
 from yurt.server.routes.images import ImageRoutes
@@ -98,9 +100,11 @@ def routes(engine: Engine) -> tuple[Route, ...]:
         *SystemRoutes(engine.system, engine.events, containers, engine.images).routes(),
         *containers.routes(),
         *AttachRoutes(engine.containers).routes(),
+        *ArchiveRoutes(engine.containers).routes(),
         *ExecRoutes(engine.containers).routes(),
         *ImageRoutes(engine.images, engine.workshop, engine.containers).routes(),
         *BuildRoutes(engine.workshop).routes(),
+        *CatalogRoutes().routes(),
         *NetworkRoutes(engine.networks, engine.containers).routes(),
         *VolumeRoutes(engine.volumes).routes(),
         *RefusedRoutes().routes(),

@@ -42,8 +42,8 @@ def as_json(value: Any, *, status: int = 200) -> Response:
     return Response(body=encode(value), status=status, content_type=JSON, headers=HEADERS)
 
 
-def nothing(status: int = 204) -> Response:
-    return Response(status=status, headers=HEADERS)
+def nothing(status: int = 204, *, headers: dict[str, str] | None = None) -> Response:
+    return Response(status=status, headers=HEADERS | (headers or {}))
 
 
 def plain(text: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

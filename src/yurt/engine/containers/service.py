@@ -2,19 +2,33 @@
 
 import asyncio
 import json
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from yurt.engine.containers import health, logs, merge, mounts, names, rootfs, signals, spec, state, stats
+from yurt.engine.containers import (
+    files,
+    health,
+    logs,
+    merge,
+    mounts,
+    names,
+    rootfs,
+    signals,
+    spec,
+    state,
+    stats,
+)
 from yurt.engine.containers.attach import AttachStream, RecordedStream
 from yurt.engine.containers.execs import Execs
+from yurt.engine.containers.files import Change, PathStat
 from yurt.engine.containers.model import (
     Container,
     CreateRequest,
@@ -38,6 +52,7 @@ from yurt.engine.containers.runner import Runner
 from yurt.engine.containers.tasks import Background
 from yurt.engine.events import Events
 from yurt.engine.images.model import Image
+from yurt.engine.images.threads import feeding, in_thread
 from yurt.engine.networks.model import EndpointRequest
 from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, NotModified, YurtError
 from yurt.ids import new_id, short
@@ -170,10 +185,15 @@ class ContainerService:
                 mounts=points,
                 hidden=request.hidden,
             )
-            entry = self._registry.add(container)
+            entry = self._registry.add(container, along=lambda: self._settle_volumes(points))
             undo.pop_all()
         self._runner.publish(entry, "create")
         return container, spec.warnings(request.host)
+
+    def _settle_volumes(self, points: tuple[MountPoint, ...]) -> None:
+        for point in points:
+            if point.kind == "volume":
+                self._volumes.settle(point.name)
 
     def _chosen_name(self, asked: str | None) -> str:
         return names.checked(asked) if asked else names.invented(self._registry.has_name)
@@ -279,15 +299,20 @@ class ContainerService:
         if container.id not in self._registry:
             raise NotFound(f"No such container: {container.id}")
         entry.close_pending()
+        named = [point.name for point in container.mounts if point.kind == "volume"]
         entry.container = replace(container, state=replace(container.state, status=Status.REMOVING))
+        if volumes and named:  # from here on a restart finishes the removal, with its volumes
+            self._registry.note(entry, lambda current: current)
         self._execs.forget(container.id)
+        for name in named:
+            try:
+                self._volumes.release(name, container.id)
+                if volumes:
+                    await self._remove_anonymous(name)
+            except YurtError as error:
+                log.error("container.volume_left", container=short(container.id), error=str(error))  # noqa: TRY400
         self._registry.drop(entry)
         self._images.release(container.image_id, container.id)
-        for point in container.mounts:
-            if point.kind == "volume":
-                self._volumes.release(point.name, container.id)
-                if volumes:
-                    await self._remove_anonymous(point.name)
         try:
             self._snapshots.remove(container.id)
         except YurtError as error:
@@ -373,7 +398,7 @@ class ContainerService:
 
     def _mark_stopped(self, entry: Entry) -> None:
         """Note that a person wants it stopped, so that its policy does not start it again."""
-        self._registry.update(
+        self._registry.note(
             entry, lambda current: replace(current, state=replace(current.state, stopped_by_user=True))
         )
 
@@ -383,7 +408,7 @@ class ContainerService:
             entry.restart_task.cancel()
             entry.restart_task = None
         if entry.container.state.status is Status.RESTARTING:
-            self._registry.update(
+            self._registry.note(
                 entry,
                 lambda current: replace(
                     current, state=replace(current.state, status=state.after(Status.RESTARTING, "die"))
@@ -424,7 +449,7 @@ class ContainerService:
                 f"cannot {'pause' if frozen else 'unpause'} {entry.container.name}: {error}"
             ) from error
         status = state.after(entry.container.state.status, "pause" if frozen else "unpause")
-        self._registry.update(
+        self._registry.note(
             entry, lambda current: replace(current, state=replace(current.state, status=status))
         )
 
@@ -581,6 +606,60 @@ class ContainerService:
             below = 0
         return written, written + below
 
+    # ---- files
+
+    @asynccontextmanager
+    async def _root(self, ref: str) -> AsyncIterator[int]:
+        """Open the container's root: as its processes see it while it runs, volumes too, else its own file system."""
+        entry = self._registry.find(ref)
+        if pid := entry.container.state.pid:
+            try:
+                root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError as gone:
+                raise Conflict(f"container {entry.container.id} has just ended") from gone
+            try:
+                yield root
+            finally:
+                os.close(root)
+            return
+        async with entry.lock:  # it must not start meanwhile
+            if entry.is_alive or entry.container.id not in self._registry:
+                raise Conflict(f"container {entry.container.id} changes just now", hint="try again")
+            place = self._places.rootfs(entry.container.id)
+            await in_thread(rootfs.mount, self._snapshots.mount_spec(entry.container.id), place)
+            root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                yield root
+            finally:
+                os.close(root)
+                await in_thread(rootfs.unmount_all, place)
+
+    async def path_stat(self, ref: str, path: str) -> PathStat:
+        """Return the facts of a file of it; NotFound when there is none."""
+        async with self._root(ref) as root:
+            return files.path_stat(root, path)
+
+    async def archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
+        """Yield an archive of *path*, a folder with all below it."""
+        async with self._root(ref) as root:
+            pieces = files.pack(root, path)
+            while piece := await in_thread(next, pieces, b""):
+                yield piece
+
+    async def extract(
+        self, ref: str, path: str, chunks: AsyncIterator[bytes], *, keep_kinds: bool = False
+    ) -> None:
+        """Unpack an archive into the folder *path* of it."""
+        async with self._root(ref) as root:
+            await feeding(lambda feed: files.extract(root, path, feed, keep_kinds=keep_kinds), chunks)
+
+    async def changes(self, ref: str) -> tuple[Change, ...]:
+        """Return what it changed against its image."""
+        container = self.get(ref)
+        layers = self._snapshots.mount_spec(container.id).lower
+        upper = self._snapshots.upper(container.id)
+        return await in_thread(lambda: tuple(files.changes(upper, layers)))
+
     # ---- execs
 
     async def exec_create(self, ref: str, request: ExecRequest) -> Exec:
@@ -680,5 +759,5 @@ class ContainerService:
         before = entry.container.state.health
         entry.container = replace(entry.container, state=replace(entry.container.state, health=found))
         if before is None or before.status != found.status:
-            self._registry.save(entry.container)
+            self._registry.note(entry, lambda current: current)
             self._runner.publish(entry, f"health_status: {found.status}")

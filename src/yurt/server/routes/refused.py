@@ -9,26 +9,6 @@ from yurt.server.call import Call
 from yurt.server.router import Handler, Route
 
 INSTEAD: Mapping[tuple[str, str], tuple[str, str]] = {
-    ("GET", "/containers/{id}/archive"): (
-        "copying files out of a container is not supported",
-        "exec tar in it, or mount a folder with -v",
-    ),
-    ("HEAD", "/containers/{id}/archive"): (
-        "copying files out of a container is not supported",
-        "exec tar in it, or mount a folder with -v",
-    ),
-    ("PUT", "/containers/{id}/archive"): (
-        "copying files into a container is not supported",
-        "exec -i tar in it, or mount a folder with -v",
-    ),
-    ("GET", "/containers/{id}/changes"): (
-        "listing a container's changes is not supported",
-        "exec find in it",
-    ),
-    ("GET", "/containers/{id}/export"): (
-        "exporting a container is not supported",
-        "exec tar in it, or save its image",
-    ),
     ("POST", "/commit"): (
         "committing a container is not supported",
         "write the steps into a Dockerfile and build it",

@@ -1,0 +1,339 @@
+"""Files of a container from outside: facts, archives out, archives in, and what changed against the image.
+
+Every path is resolved by the kernel inside the container's root, given as a descriptor: neither a link that the
+container made nor an entry of an archive leads out of it, also while the container changes things underneath.
+"""
+
+import contextlib
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from yurt.errors import InvalidArgument, NotFound
+from yurt.linux import syscall
+from yurt.oci.layer import path_parts
+
+CHUNK = 1 << 20
+MODIFIED, ADDED, DELETED = 0, 1, 2  # Docker's numbers
+OURS = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})  # made to mount the real ones on
+
+
+@dataclass(frozen=True, slots=True)
+class PathStat:
+    """One file. *mode* is st_mode; *link* the target of a symbolic link."""
+
+    name: str
+    size: int
+    mode: int
+    mtime_ns: int
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A path that differs from the image; *kind* is MODIFIED, ADDED or DELETED."""
+
+    path: str
+    kind: int
+
+
+def _missing(path: str) -> NotFound:
+    return NotFound(f"Could not find the file {path} in the container")
+
+
+@contextlib.contextmanager
+def _opened(root: int, path: str, flags: int) -> Iterator[int]:
+    try:
+        descriptor = syscall.open_in_root(root, path, flags)
+    except (FileNotFoundError, NotADirectoryError, OSError) as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise _missing(path) from error
+        raise InvalidArgument(f"cannot open {path} in the container: {error.strerror}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the folder and the name; the name of a root or of ``…/.`` is ``.``, its folder's content is meant."""
+    whole = path.rstrip("/")
+    folder, _, name = whole.rpartition("/")
+    if name in {"", "."}:
+        return whole or "/", "."
+    return folder or "/", name
+
+
+def path_stat(root: int, path: str) -> PathStat:
+    """Return the facts of *path*; a symbolic link at its end is not followed."""
+    folder, name = _split(path)
+    with _opened(root, folder, os.O_PATH | os.O_DIRECTORY) as parent:
+        try:
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError as error:
+            raise _missing(path) from error
+        link = os.readlink(name, dir_fd=parent) if stat.S_ISLNK(found.st_mode) else ""
+    shown = name if name != "." else os.path.basename(folder) or "/"
+    return PathStat(shown, found.st_size, found.st_mode, found.st_mtime_ns, link)
+
+
+class _Pieces(io.RawIOBase):
+    """Collects what `tarfile` writes until somebody takes it."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        piece = bytes(cast("bytes", data))
+        self._data += piece
+        return len(piece)
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def take(self) -> bytes:
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+
+def pack(root: int, path: str) -> Iterator[bytes]:
+    """Yield an archive of *path*: a folder with all below it, named by the path's last component."""
+    folder, name = _split(path)
+    pieces = _Pieces()
+    with (
+        _opened(root, folder, os.O_RDONLY | os.O_DIRECTORY) as parent,
+        tarfile.open(fileobj=cast("IO[bytes]", pieces), mode="w|", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        links: dict[tuple[int, int], str] = {}
+        for _ in _pack_entry(archive, parent, name, name, links):
+            if pieces.size >= CHUNK:
+                yield pieces.take()
+    yield pieces.take()
+
+
+def _pack_entry(
+    archive: tarfile.TarFile, parent: int, name: str, shown: str, links: dict[tuple[int, int], str]
+) -> Iterator[None]:
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return  # gone meanwhile
+    entry = tarfile.TarInfo(shown)
+    entry.mode, entry.uid, entry.gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+    entry.mtime = int(found.st_mtime)
+    kind = stat.S_IFMT(found.st_mode)
+    first = links.setdefault((found.st_dev, found.st_ino), shown) if found.st_nlink > 1 else shown
+    if kind == stat.S_IFDIR:
+        entry.type = tarfile.DIRTYPE
+        archive.addfile(entry)
+        yield
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            for child in sorted(os.listdir(descriptor)):
+                yield from _pack_entry(archive, descriptor, child, f"{shown}/{child}", links)
+        finally:
+            os.close(descriptor)
+        return
+    if first != shown:
+        entry.type, entry.linkname = tarfile.LNKTYPE, first
+        archive.addfile(entry)
+    elif kind == stat.S_IFREG:
+        yield from _pack_file(archive, parent, name, entry)
+    elif kind == stat.S_IFLNK:
+        entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(name, dir_fd=parent)
+        archive.addfile(entry)
+    elif kind in {stat.S_IFCHR, stat.S_IFBLK}:
+        entry.type = tarfile.CHRTYPE if kind == stat.S_IFCHR else tarfile.BLKTYPE
+        entry.devmajor, entry.devminor = os.major(found.st_rdev), os.minor(found.st_rdev)
+        archive.addfile(entry)
+    elif kind == stat.S_IFIFO:
+        entry.type = tarfile.FIFOTYPE
+        archive.addfile(entry)
+    yield
+
+
+def _pack_file(archive: tarfile.TarFile, parent: int, name: str, entry: tarfile.TarInfo) -> Iterator[None]:
+    """Write a file in pieces; one that shrinks meanwhile is filled up with zeros, one that grows is cut off."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        entry.size = os.fstat(file.fileno()).st_size
+        archive.addfile(entry)
+        left = entry.size
+        while left:
+            data = file.read(min(left, CHUNK)) or bytes(min(left, CHUNK))
+            archive.fileobj.write(data)
+            left -= len(data)
+            yield
+        archive.fileobj.write(bytes(-entry.size % tarfile.BLOCKSIZE))
+
+
+class _Source(io.RawIOBase):
+    """The chunks of an archive as `tarfile` reads it."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._rest:
+            piece = next(self._chunks, None)
+            if piece is None:
+                return b""
+            self._rest = piece
+        data, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
+        return data
+
+
+def extract(root: int, path: str, chunks: Iterable[bytes], *, keep_kinds: bool = False) -> None:
+    """Unpack an archive (plain, gzip, bzip2 or xz) into the folder *path*; what is there already is replaced.
+
+    With *keep_kinds* a folder is not replaced by a file, nor a file by a folder.
+    """
+    with _opened(root, path, os.O_PATH) as target:
+        if not stat.S_ISDIR(os.fstat(target).st_mode):
+            raise InvalidArgument(f"extraction point {path} is not a directory")
+    try:
+        with tarfile.open(fileobj=cast("IO[bytes]", _Source(chunks)), mode="r|*") as archive:
+            for entry in archive:
+                parts = path_parts(entry.name, what="archive entry")
+                if parts:
+                    _extract_entry(root, path, archive, entry, parts, keep_kinds=keep_kinds)
+    except tarfile.TarError as broken:
+        raise InvalidArgument(f"cannot read the archive: {broken}") from broken
+
+
+def _extract_entry(
+    root: int,
+    path: str,
+    archive: tarfile.TarFile,
+    entry: tarfile.TarInfo,
+    parts: tuple[str, ...],
+    *,
+    keep_kinds: bool,
+) -> None:
+    name = parts[-1]
+    with _folder(root, path, parts[:-1]) as parent:
+        _make_room(parent, name, entry, keep_kinds=keep_kinds)
+        if entry.isdir():
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=parent)
+        elif entry.isreg():
+            _write_file(parent, name, archive, entry)
+        elif entry.issym():
+            os.symlink(entry.linkname, name, dir_fd=parent)
+        elif entry.islnk():
+            linked = path_parts(entry.linkname, what="hard link to")
+            with _folder(root, path, linked[:-1]) as other:
+                os.link(linked[-1], name, src_dir_fd=other, dst_dir_fd=parent, follow_symlinks=False)
+            return
+        elif entry.isfifo():
+            os.mkfifo(name, dir_fd=parent)
+        elif entry.ischr() or entry.isblk():
+            kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
+            os.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=parent)
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if not entry.issym():
+            # After the owner: changing that drops set-user-id. O_PATH keeps a link from being followed.
+            with _opened_here(parent, name) as made:
+                os.chmod(f"/proc/self/fd/{made}", stat.S_IMODE(entry.mode))
+        os.utime(name, (entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
+
+
+@contextlib.contextmanager
+def _opened_here(parent: int, name: str) -> Iterator[int]:
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _folder(root: int, path: str, parts: tuple[str, ...]) -> Iterator[int]:
+    """Open the folder *parts* below *path*, made if missing."""
+    place = path
+    for part in parts:
+        with (
+            _opened(root, place, os.O_PATH | os.O_DIRECTORY) as above,
+            contextlib.suppress(FileExistsError),
+        ):
+            os.mkdir(part, 0o755, dir_fd=above)
+        place = f"{place}/{part}"
+    with _opened(root, place, os.O_PATH | os.O_DIRECTORY) as folder:
+        yield folder
+
+
+def _make_room(parent: int, name: str, entry: tarfile.TarInfo, *, keep_kinds: bool) -> None:
+    """Afterwards nothing is at *name* that would be in the entry's way."""
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    is_folder = stat.S_ISDIR(found.st_mode)
+    if is_folder and entry.isdir():
+        return
+    if keep_kinds and is_folder != entry.isdir():
+        word = "directory" if is_folder else "non-directory"
+        raise InvalidArgument(f"cannot overwrite {word} {name!r} with its opposite {entry.name!r}")
+    if is_folder:
+        _remove_tree(parent, name)
+    else:
+        os.unlink(name, dir_fd=parent)
+
+
+def _remove_tree(parent: int, name: str) -> None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        for child in os.listdir(descriptor):
+            if stat.S_ISDIR(os.stat(child, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                _remove_tree(descriptor, child)
+            else:
+                os.unlink(child, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _write_file(parent: int, name: str, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
+    source = archive.extractfile(entry)
+    assert source is not None
+    descriptor = os.open(
+        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent
+    )
+    with os.fdopen(descriptor, "wb") as file:
+        while data := source.read(CHUNK):
+            file.write(data)
+
+
+def changes(upper: Path, lowers: Iterable[Path]) -> Iterator[Change]:
+    """Yield what the layer *upper* changes against *lowers*, in the order of paths."""
+    below = tuple(lowers)
+
+    def walk(folder: Path, shown: str) -> Iterator[Change]:
+        for name in sorted(os.listdir(folder)):
+            path = f"{shown}/{name}"
+            found = os.lstat(folder / name)
+            if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
+                yield Change(path, DELETED)
+                continue
+            if path in OURS and not found.st_size:
+                continue
+            is_known = any(os.path.lexists(f"{lower}{path}") for lower in below)
+            yield Change(path, MODIFIED if is_known else ADDED)
+            if stat.S_ISDIR(found.st_mode):
+                yield from walk(folder / name, path)
+
+    yield from walk(upper, "")
