@@ -244,11 +244,11 @@ async def test_a_full_disk_leaves_the_state_before(mountpoint: Path) -> None:
             await world.images.import_tar(stream(huge), reference="huge")
         world.settle()
         world.snapshots.prepare("build", None)
-        (world.snapshots.upper("build") / "file").write_bytes(os.urandom(4_000_000))
+        (world.snapshots.upper("build") / "file").write_bytes(os.urandom(5_000_000))
         with pytest.raises(Unavailable, match="no space left on device"):
             await world.images.commit_layer("build", parent=None)
         assert world.snapshots.keys() == ("build",)
-        assert world.snapshots.usage("build") == 4_000_000
+        assert world.snapshots.usage("build") == 5_000_000
         world.snapshots.remove("build")
         world.settle()
         assert (set(world.content.digests()), world.snapshots.names()) == before
