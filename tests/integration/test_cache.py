@@ -87,7 +87,8 @@ def test_an_invalidation_by_another_process_counts_while_a_value_is_computed(
 ) -> None:
     """What was computed from old data is nobody's hit."""
     file = tmp_path / "computed"
-    cache = Cache(RedisTier(valkey.cache_url(), prefix=tmp_path.name))
+    tier = RedisTier(valkey.cache_url(), prefix=tmp_path.name)
+    cache = Cache(tier)
     with a_process(valkey, file, cost=1) as first:
         wait_for_computations(file, 1)
         cache.invalidate("t")
@@ -96,12 +97,14 @@ def test_an_invalidation_by_another_process_counts_while_a_value_is_computed(
     with a_process(valkey, file, cost=0) as second:
         second.communicate(timeout=30)
     assert cache.get("slow", tags=["t"]) == wait_for_computations(file, 2)[1]
+    tier.close()
 
 
 def test_a_server_that_goes_away_and_comes_back_is_used_again(tmp_path: Path) -> None:
     """Meanwhile every call computes."""
     made = broker.ensure(tmp_path / "b")
-    cache = Cache(RedisTier(made.cache_url()))
+    tier = RedisTier(made.cache_url())
+    cache = Cache(tier)
     calls = []
 
     @cache.cached(key="k")
@@ -119,4 +122,5 @@ def test_a_server_that_goes_away_and_comes_back_is_used_again(tmp_path: Path) ->
             assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
+        tier.close()
         broker.stop(tmp_path / "b")

@@ -29,6 +29,9 @@ def app(valkey: broker.Broker) -> Iterator[Celery]:
     made = Celery("worker_app", broker=valkey.broker_url, backend=valkey.result_backend, set_as_current=False)
     yield made
     made.control.purge()
+    backend: Any = made.backend
+    backend.result_consumer.stop()
+    backend.client.close()
     made.close()
 
 
