@@ -73,7 +73,7 @@ class Copier:
         assert selection.folder is not None
         root = self._target.root
         missing = not os.path.lexists(resolve(root, self._target.path))
-        base = make_folders(root, self._target.path, owner=self._owner(selection.folder))
+        base = self._make_folders(self._target.path, self._owner(selection.folder))
         if missing and base != root:
             self._put_on(base, selection.folder)
         folders = {"": base}
@@ -110,14 +110,20 @@ class Copier:
         owner = self._dress.owner or (0, 0)
         inside = resolve(root, path)
         if self._target.is_folder or os.path.isdir(inside):
-            return f"{make_folders(root, path, owner=owner)}/{name}"
+            return f"{self._make_folders(path, owner)}/{name}"
         parent, _, last = path.rstrip("/").rpartition("/")
-        folder = make_folders(root, parent, owner=owner)
+        folder = self._make_folders(parent, owner)
         place = f"{folder}/{last}"
         return resolve(root, place[len(root) :]) if os.path.lexists(place) else place
 
+    def _make_folders(self, path: str, owner: tuple[int, int]) -> str:
+        mode = 0o755 if self._dress.mode is None else self._dress.mode
+        return make_folders(self._target.root, path, owner=owner, mode=mode)
+
     def _one(self, source: str, place: str, entry: FileEntry) -> None:
-        _clear(place)
+        if _clear(place):
+            # It may be the first name of a file that other sources share: that name is gone.
+            self._links = {identity: first for identity, first in self._links.items() if first != place}
         match entry.kind:
             case "file":
                 status = os.lstat(source)
@@ -230,15 +236,16 @@ def _chunks(path: str) -> Iterator[bytes]:
             yield chunk
 
 
-def _clear(place: str) -> None:
-    """Make room for a file at *place*; a folder there is not replaced."""
+def _clear(place: str) -> bool:
+    """Make room for a file at *place*; say whether one was there. A folder is not replaced."""
     try:
         status = os.lstat(place)
     except FileNotFoundError:
-        return
+        return False
     if stat.S_ISDIR(status.st_mode):
         raise InvalidArgument(f"cannot copy a file over the folder {os.path.basename(place)}")
     os.unlink(place)
+    return True
 
 
 def _copy_content(source: str, place: str) -> None:

@@ -234,7 +234,8 @@ class Execution:
             undo.callback(unmount, target)
             try:
                 if isinstance(work, FolderWork):
-                    make_folders(str(target), work.path)
+                    owner = find_owner(str(target), work.owner) if work.owner else (0, 0)
+                    make_folders(str(target), work.path, owner=owner)
                 else:
                     self._copy(work, str(target), undo)
             except OSError as error:

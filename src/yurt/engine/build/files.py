@@ -39,9 +39,9 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One source. *name* is its last component (empty: the root); *entries* hold itself first when it is no folder.
+    """One source. *name* is its last component as it was asked for; a link is followed and keeps its name.
 
-    For a folder *entries* are what is in it, parents before children; *folder* is then the folder itself.
+    When it is no folder *entries* hold it alone. For a folder *entries* are what is in it, parents before children; *folder* is then the folder itself.
     Paths of entries are relative to the source; *base* is where they lie on the host.
     """
 
@@ -96,25 +96,20 @@ class ContextTree:
     def select(self, pattern: str, *, ignores: Callable[[str], bool] | None = None) -> list[Selection]:
         """Return the sources that *pattern* names; raise NotFound when there is none."""
         wanted = _inside(pattern)
-        if not has_wildcards(wanted):
-            entry = self._find(wanted)
-            matches = [] if entry is None else [entry]
-        else:
+        if has_wildcards(wanted):
             expression = _compile(wanted)
-            matches = [
-                found
-                for path in self._sorted
-                if expression.fullmatch(path) and (found := self._find(path)) is not None
-            ]
+            paths = [path for path in self._sorted if expression.fullmatch(path)]
+        else:
+            paths = [wanted]
+        matches = [(path, found) for path in paths if (found := self._find(path)) is not None]
         if not matches:
             raise NotFound(f"{pattern!r} matches no file in the build context")
-        return [self._selection(entry, ignores) for entry in matches]
+        return [self._selection(posixpath.basename(path), entry, ignores) for path, entry in matches]
 
-    def _selection(self, entry: FileEntry, ignores: Callable[[str], bool] | None) -> Selection:
-        name = posixpath.basename(entry.path)
+    def _selection(self, name: str, entry: FileEntry, ignores: Callable[[str], bool] | None) -> Selection:
         if entry.kind != FOLDER:
-            itself = _moved(entry, name)
-            return Selection(name, posixpath.dirname(f"{self._root}/{entry.path}"), None, (itself,))
+            folder, _, last = f"{self._root}/{entry.path}".rpartition("/")
+            return Selection(name, folder, None, (_moved(entry, last),))
         prefix = f"{entry.path}/" if entry.path else ""
         start = bisect.bisect_left(self._sorted, prefix)
         inside: list[FileEntry] = []
@@ -162,13 +157,15 @@ class RootTree:
         if has_wildcards(wanted):
             paths = sorted(self._glob(wanted))
         else:
-            place = resolve(self._root, wanted)
-            paths = [place] if os.path.lexists(place) else []
-        if not paths:
+            paths = [f"{self._root}/{wanted}" if wanted else self._root]
+        places = [(path, resolve(self._root, path[len(self._root) :])) for path in paths]
+        found = [(path, place) for path, place in places if os.path.lexists(place)]
+        if not found:
             raise NotFound(f"{pattern!r} matches no file there")
-        return [self._selection(path, ignores) for path in paths]
+        return [self._selection(posixpath.basename(path), place, ignores) for path, place in found]
 
     def _glob(self, pattern: str) -> Iterable[str]:
+        """Return what matches, links not followed in the last component."""
         places = [self._root]
         for part in pattern.split("/"):
             expression = re.compile(translate(part), re.DOTALL)
@@ -182,16 +179,16 @@ class RootTree:
                     continue
                 found += [f"{folder}/{name}" for name in os.listdir(folder) if expression.fullmatch(name)]
             places = found
-        return [resolve(self._root, place[len(self._root) :]) for place in places]
+        return places
 
-    def _selection(self, place: str, ignores: Callable[[str], bool] | None) -> Selection:
+    def _selection(self, name: str, place: str, ignores: Callable[[str], bool] | None) -> Selection:
         inside = place[len(self._root) :].lstrip("/")
         entry = _entry(place, posixpath.basename(inside))
         if entry.kind != FOLDER:
-            return Selection(entry.path, place.rpartition("/")[0], None, (entry,))
+            return Selection(name, place.rpartition("/")[0], None, (entry,))
         found: list[FileEntry] = []
         self._scan(place, "", inside, ignores, found)
-        return Selection(entry.path, place, entry, tuple(found))
+        return Selection(name, place, entry, tuple(found))
 
     def _scan(
         self,

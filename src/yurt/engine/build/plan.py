@@ -133,6 +133,8 @@ class Planner:
         base, config, key = self._base(stage)
         scope = Scope(given=self.given, outer=self.layout.arguments, escape=self.layout.dockerfile.escape)
         triggers = config.on_build
+        if not any(entry.startswith("PATH=") for entry in config.env):
+            config = replace(config, env=(f"PATH={DEFAULT_PATH}", *config.env))
         state = _State(scope, config, key).with_config(on_build=(), history=(), created="", diff_ids=())
         self._number += 1
         steps = [Step(self._number, stage.base, stage.base.original, key, state.config)]
@@ -196,10 +198,7 @@ class Planner:
         where, config = instruction.location, state.config
 
         def expand(text: str) -> str:
-            scope = state.scope
-            if "PATH" not in scope.environment:
-                scope = replace(scope, environment={**scope.environment, "PATH": DEFAULT_PATH})
-            return scope.expand(text, where)
+            return state.scope.expand(text, where)
 
         match instruction:
             case Arg():
@@ -258,9 +257,8 @@ class Planner:
         if not path:
             raise where.error("WORKDIR without a path: the variable is empty")
         absolute = posixpath.normpath(posixpath.join("/", state.config.working_dir, path))
-        return state.with_config(working_dir="/" + absolute.lstrip("/")), FolderWork(
-            "/" + absolute.lstrip("/")
-        )
+        folder = "/" + absolute.lstrip("/")
+        return state.with_config(working_dir=folder), FolderWork(folder, state.config.user)
 
     def _run(self, state: _State, run: Run) -> RunWork:
         where = run.location

@@ -51,9 +51,10 @@ class CopyWork:
 
 @dataclass(frozen=True, slots=True)
 class FolderWork:
-    """Make the folder *path*."""
+    """Make the folder *path*, owned by *owner* (as USER has it)."""
 
     path: str
+    owner: str = ""
 
 
 Work = RunWork | CopyWork | FolderWork
@@ -154,4 +155,4 @@ def work_key(parent: str, work: Work, config: ImageConfig, origin: str = "") -> 
                 ],
             )
         case FolderWork():
-            return chained(parent, "folder", work.path)
+            return chained(parent, "folder", [work.path, work.owner])

@@ -62,6 +62,8 @@ def test_a_mode_counts_for_all_copies(source: Path, root: Path) -> None:
     """--chmod sets the mode of files and folders."""
     copy(source, root, "app", to="/x", mode=0o700)
     assert (root / "x/a.txt").stat().st_mode & 0o777 == 0o700
+    copy(source, root, "single", to="/new/deep/", mode=0o711)
+    assert (root / "new").stat().st_mode & 0o777 == 0o711
 
 
 def test_links_of_the_image_stay_inside_it(source: Path, root: Path, tmp_path: Path) -> None:
@@ -89,6 +91,13 @@ def test_sources_follow_links_and_wildcards(source: Path, root: Path) -> None:
     assert sorted(os.listdir(root / "x")) == ["a.txt", "same.txt"]
     with pytest.raises(NotFound):
         copy(source, root, "nothing*", to="/x/")
+
+
+def test_a_link_that_is_asked_for_gives_its_name_to_what_it_leads_to(source: Path, root: Path) -> None:
+    """COPY link /x/ makes /x/link, with the content of the file behind it."""
+    copy(source, root, "app/link", "app/l*", to="/x/")
+    assert not (root / "x/link").is_symlink()
+    assert (root / "x/link").read_text() == "a"
 
 
 def test_a_file_replaces_a_file_and_never_a_folder(source: Path, root: Path) -> None:
