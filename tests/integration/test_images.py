@@ -31,7 +31,7 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture(autouse=True)
-def _root(needs) -> None:  # type: ignore[no-untyped-def]
+def _root(needs) -> None:
     needs.root()
 
 
@@ -273,7 +273,7 @@ def fill(path: Path) -> None:
 
 
 @pytest.fixture
-def docker(needs) -> str:  # type: ignore[no-untyped-def]
+def docker(needs) -> str:
     program: str = needs.program("docker")
     if subprocess.run([program, "version"], capture_output=True, check=False).returncode:
         needs._missing("a Docker engine that answers")

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.root, pytest.mark.network]
 
 
 @pytest.fixture(autouse=True)
-def _root(needs) -> None:  # type: ignore[no-untyped-def]
+def _root(needs) -> None:
     needs.root()
 
 
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-async def registry(needs, tmp_path: Path) -> AsyncIterator[str]:  # type: ignore[no-untyped-def]
+async def registry(needs, tmp_path: Path) -> AsyncIterator[str]:
     """The address of an empty registry."""
     program = needs.program("docker-registry")
     address = f"127.0.0.1:{free_port()}"

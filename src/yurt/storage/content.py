@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,8 +61,8 @@ class ContentStore:
         except FileNotFoundError as error:
             raise NotFound(f"no such blob: {digest}") from error
 
-    def chunks(self, digest: Digest) -> Iterator[bytes]:
-        """Yield the blob's bytes in pieces of a mebibyte."""
+    def chunks(self, digest: Digest) -> Generator[bytes, None, None]:
+        """Yield the blob's bytes in pieces of a mebibyte. Close it when you stop early: an open blob takes space."""
         with self.path(digest).open("rb", buffering=0) as blob:
             while chunk := blob.read(CHUNK):
                 yield chunk

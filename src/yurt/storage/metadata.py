@@ -11,6 +11,8 @@ from pathlib import Path
 from yurt.errors import Internal, Unavailable
 
 RESERVE = 1 << 20  # bytes kept back for deletions on a full disk
+FULL = 1 << 17  # a disk with less left than this takes no more deletions for certain
+ROOMY = 4 * RESERVE  # a disk with more left than this can spare the reserve again
 
 
 class Documents:
@@ -44,11 +46,13 @@ class Documents:
             except sqlite3.Error:
                 self._db.close()
                 raise
+        self._has_reserve = False
         self._fill_reserve()
 
     def put(self, kind: str, id: str, body: bytes) -> None:  # noqa: A002 - the word the contract has
         """Afterwards *body* is the document, whatever it was before."""
         with self._lock, self._translated("cannot write"):
+            self._fill_reserve()
             self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, id, body))
 
     def get(self, kind: str, id: str) -> bytes | None:  # noqa: A002
@@ -108,15 +112,22 @@ class Documents:
             self._db.close()
 
     def _fill_reserve(self) -> None:
-        # A disk that is full now has none; the next start tries again.
+        """Set the reserve aside, or again, where the disk can spare it."""
+        if self._has_reserve or self._left() < ROOMY:
+            return
         with contextlib.suppress(OSError), self._reserve.open("ab") as file:
             os.posix_fallocate(file.fileno(), 0, RESERVE)
+            self._has_reserve = True
 
     def _make_room(self) -> None:
-        """Spend the reserve when the disk has less than that left: SQLite fails only when it is too late to ask again."""
-        disk = os.statvfs(self._path.parent)
-        if disk.f_bavail * disk.f_frsize < RESERVE:
+        """Spend the reserve on a full disk: SQLite fails only when it is too late to ask again."""
+        if self._left() < FULL:
             self._reserve.unlink(missing_ok=True)
+            self._has_reserve = False
+
+    def _left(self) -> int:
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_frsize
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:

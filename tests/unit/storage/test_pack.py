@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture(autouse=True)
-def _root(needs) -> None:  # type: ignore[no-untyped-def]
+def _root(needs) -> None:
     needs.root()
 
 

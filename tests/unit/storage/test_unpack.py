@@ -17,7 +17,7 @@ File = tuple[tar.Entry, bytes]
 
 
 @pytest.fixture(autouse=True)
-def _root(needs) -> None:  # type: ignore[no-untyped-def]
+def _root(needs) -> None:
     needs.root()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -61,13 +61,13 @@ class Layers:
         name: Digest,
         progress: Callable[[int], None] | None,
     ) -> None:
-        chunks = self._content.chunks(blob.digest)
         hasher = hashlib.new(diff_id.algorithm)
         key = UNPACKING + new_id()
         self._snapshots.prepare(key, parent)
         try:
-            counted = _counted(chunks, progress) if progress else chunks
-            done = self._fill(key, _hashed(decompress(counted), hasher))
+            with closing(self._content.chunks(blob.digest)) as chunks:
+                counted = _counted(chunks, progress) if progress else chunks
+                done = self._fill(key, _hashed(decompress(counted), hasher))
             found = f"{diff_id.algorithm}:{hasher.hexdigest()}"
             if found != diff_id:
                 raise InvalidArgument(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from yurt.distribution.repository import Repository
@@ -108,18 +109,18 @@ class Pusher:
         return blob
 
     async def _chunks(self, blob: Descriptor, progress: Callable[[int], None]) -> AsyncIterator[bytes]:
-        chunks = self._content.chunks(blob.digest)
         done = 0
-        while chunk := await in_thread(next, chunks, b""):
-            yield chunk
-            done += len(chunk)
-            progress(done)
+        with closing(self._content.chunks(blob.digest)) as chunks:
+            while chunk := await in_thread(next, chunks, b""):
+                yield chunk
+                done += len(chunk)
+                progress(done)
 
     def _compress(self, blob: Descriptor, lease: Lease) -> Descriptor:
         """Return the gzipped form of a plain layer, stored until the lease ends."""
         compressor = gzip_compressor()
-        with self._content.writer() as writer:
-            for chunk in self._content.chunks(blob.digest):
+        with self._content.writer() as writer, closing(self._content.chunks(blob.digest)) as chunks:
+            for chunk in chunks:
                 writer.write(compressor.compress(chunk))
             writer.write(compressor.flush())
             lease.add(writer.digest)

@@ -83,7 +83,7 @@ class World:
 
 
 @pytest.fixture
-async def world(needs, tmp_path: Path):  # type: ignore[no-untyped-def]
+async def world(needs, tmp_path: Path):
     needs.root()
     world = World(tmp_path)
     await world.start()
