@@ -1,5 +1,6 @@
 """What is mounted into a container: from requests, image volumes and other containers to mount points."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from yurt.engine.containers.model import Container, MountPoint, MountRequest
 from yurt.engine.containers.ports import Volumes
-from yurt.errors import InvalidArgument, NotFound
+from yurt.errors import Conflict, InvalidArgument, NotFound
 from yurt.oci.runtime_spec import SpecMount
 
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
@@ -91,16 +92,20 @@ def _bind(request: MountRequest, target: str) -> MountPoint:
 async def _volume(
     request: MountRequest, target: str, volumes: Volumes, holder: str, undo: AsyncExitStack
 ) -> MountPoint:
-    existed = bool(request.source) and _exists(volumes, request.source)
     volume = await volumes.create(
-        request.source or None, driver=request.driver, labels=request.labels, options=request.options
+        request.source or None,
+        driver=request.driver,
+        labels=request.labels,
+        options=request.options,
+        provisional=True,
     )
     volumes.hold(volume.name, holder)
 
     async def let_go() -> None:
         volumes.release(volume.name, holder)
-        if not existed:
-            await volumes.remove(volume.name)
+        with contextlib.suppress(NotFound, Conflict):  # removed, or in use by another container by now
+            if volumes.get(volume.name).provisional:
+                await volumes.remove(volume.name)
 
     undo.push_async_callback(let_go)
     source = volume.mountpoint
@@ -109,14 +114,6 @@ async def _volume(
     return MountPoint(
         "volume", str(source), target, request.read_only, name=volume.name, driver=volume.driver
     )
-
-
-def _exists(volumes: Volumes, name: str) -> bool:
-    try:
-        volumes.get(name)
-    except NotFound:
-        return False
-    return True
 
 
 def _below(folder: Path, subpath: str) -> Path:

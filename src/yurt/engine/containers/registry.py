@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from yurt.engine.containers.model import Container
 from yurt.engine.containers.ports import Documents
 from yurt.engine.containers.state import ALIVE, BackOff
-from yurt.errors import Conflict, InvalidArgument, NotFound
+from yurt.errors import Conflict, InvalidArgument, NotFound, YurtError
+from yurt.ids import short
 from yurt.linux.shims import ShimConnection
 from yurt.settings import EngineSettings
+
+log = structlog.get_logger()
 
 KIND = "container"
 _ID_PREFIX = re.compile(r"[0-9a-f]{1,64}")
@@ -160,18 +164,33 @@ class Registry:
         """Give a name back."""
         self._names.pop(name, None)
 
-    def add(self, container: Container) -> Entry:
-        """Store a new container, whose name is reserved."""
+    def add(self, container: Container, *, along: Callable[[], None] = lambda: None) -> Entry:
+        """Store a new container, whose name is reserved. What *along* stores is stored with it, or neither is."""
+        with self._documents.transaction():
+            along()
+            self.save(container)
         entry = Entry(container)
         self._entries[container.id] = entry
         self._names[container.name] = container.id
-        self.save(container)
         return entry
 
     def update(self, entry: Entry, change: Callable[[Container], Container]) -> Container:
-        """Replace the entry's container by the changed one, in memory and on disk."""
+        """Replace the entry's container by the changed one, on disk and in memory; in neither when that fails."""
+        changed = change(entry.container)
+        self.save(changed)
+        entry.container = changed
+        return changed
+
+    def note(self, entry: Entry, change: Callable[[Container], Container]) -> Container:
+        """Record what has become of a container. It is so even when the disk is full and cannot be told.
+
+        The next engine finds out by itself what could not be stored, from shims and their exit files.
+        """
         entry.container = change(entry.container)
-        self.save(entry.container)
+        try:
+            self.save(entry.container)
+        except YurtError as error:
+            log.error("container.not_stored", container=short(entry.container.id), error=str(error))  # noqa: TRY400
         return entry.container
 
     def save(self, container: Container) -> None:

@@ -59,8 +59,9 @@ class Restorer:
         for entry in self._registry:
             try:
                 await self._restore(entry)
-            except YurtError as error:
-                log.error("container.restore_failed", container=short(entry.container.id), error=str(error))  # noqa: TRY400
+            except Exception:
+                # Whatever it was, the other containers are restored.
+                log.exception("container.restore_failed", container=short(entry.container.id))
         await self._sweep()
         for entry in self._registry:
             if state.wants_start_with_engine(entry.container.host.restart, entry.container.state) and (
@@ -101,7 +102,7 @@ class Restorer:
         container = entry.container
         if container.state.status not in state.ALIVE:
             # The engine was killed between the start and its record.
-            self._registry.update(
+            self._registry.note(
                 entry,
                 lambda current: replace(
                     current,
@@ -121,7 +122,7 @@ class Restorer:
             except YurtError as error:
                 log.error("container.network_lost", container=short(container.id), error=str(error))  # noqa: TRY400
             else:
-                self._registry.update(
+                self._registry.note(
                     entry,
                     lambda current: replace(current, networks=sandbox.endpoints, ports=sandbox.ports),
                 )
@@ -182,7 +183,7 @@ class Restorer:
 
     def _start_again(self, entry: Entry) -> None:
         """Have its policy start it, as if it had just ended."""
-        self._registry.update(
+        self._registry.note(
             entry, lambda current: replace(current, state=replace(current.state, status=Status.RESTARTING))
         )
         self._runner.restart_later(entry, state.FIRST_DELAY)

@@ -24,7 +24,7 @@ from yurt.engine.containers.registry import Entry, PendingAttach, Places, Regist
 from yurt.engine.containers.tasks import Background
 from yurt.engine.events import Events
 from yurt.engine.networks.model import PortBinding, Sandbox, SandboxRequest
-from yurt.errors import Conflict, Internal, InvalidArgument, YurtError
+from yurt.errors import Conflict, Internal, InvalidArgument, Unavailable, YurtError, translated
 from yurt.ids import short
 from yurt.linux import cgroup
 from yurt.linux.runc import Runtime
@@ -86,31 +86,31 @@ class Runner:
             await entry.over
         container = entry.container
         try:
-            async with AsyncExitStack() as undo:
-                shim, sandbox, pid, started_ns = await self._launch(entry, undo)
-                undo.pop_all()
+            with translated(
+                {OSError: Unavailable, ExceptionGroup: Internal}, f"cannot start container {container.name}"
+            ):
+                async with AsyncExitStack() as undo:
+                    shim, pid, started_ns = await self._launch(entry, undo)
+                    self._started(entry, pid, started_ns)
+                    undo.pop_all()
         except YurtError as error:
             self._start_failed(entry, error)
             raise
+        self.publish(entry, "start")
+        self.supervise(entry, shim)
+
+    def _started(self, entry: Entry, pid: int, time_ns: int) -> None:
+        check = entry.container.config.healthcheck
+        has_healthcheck = check is not None and check.test[:1] != ("NONE",)
         self._registry.update(
             entry,
             lambda current: replace(
                 current,
-                state=state.started(
-                    current.state,
-                    pid=pid,
-                    time_ns=started_ns,
-                    has_healthcheck=container.config.healthcheck is not None
-                    and container.config.healthcheck.test[:1] != ("NONE",),
-                ),
-                networks=sandbox.endpoints,
-                ports=sandbox.ports,
+                state=state.started(current.state, pid=pid, time_ns=time_ns, has_healthcheck=has_healthcheck),
             ),
         )
-        self.publish(entry, "start")
-        self.supervise(entry, shim)
 
-    async def _launch(self, entry: Entry, undo: AsyncExitStack) -> tuple[ShimConnection, Sandbox, int, int]:
+    async def _launch(self, entry: Entry, undo: AsyncExitStack) -> tuple[ShimConnection, int, int]:
         container = entry.container
         key = container.id
         bundle = self._places.bundle(key)
@@ -128,6 +128,10 @@ class Runner:
         undo.callback(rootfs.unmount_all, root)
         user = rootfs.resolve_user(root, container.config.user, add=container.host.group_add)
         sandbox = await opening
+        # Known before the process is: an engine that is killed from here on has a successor that can adopt it.
+        self._registry.update(
+            entry, lambda current: replace(current, networks=sandbox.endpoints, ports=sandbox.ports)
+        )
         self._write_etc(container, sandbox)
         around = spec.Surroundings(
             root,
@@ -138,8 +142,8 @@ class Runner:
             self._has_narrow_programs(container),
         )
         document = runtime_spec(spec.build(container, around))
-        (bundle / "config.json").write_bytes(self._encoder.encode(document))
         exit_file = self._places.exit_file(key)
+        (bundle / "config.json").write_bytes(self._encoder.encode(document))
         exit_file.unlink(missing_ok=True)
         request = self._shim_request(entry, bundle, exit_file)
         waiting, entry.pending = entry.pending, []
@@ -147,16 +151,29 @@ class Runner:
             shim = self._shims.spawn(request, [attach.sock for attach in waiting])
         except OSError as error:
             raise Internal(f"cannot start a shim for container {container.name}: {error}") from error
+        undo.push_async_callback(self._runtime.delete, key)
         undo.callback(shim.close)
         outcome = await shim.started
         if isinstance(outcome, Failed):
             raise start_error(outcome.error, "create")
-        return shim, sandbox, outcome.pid, outcome.time_ns
+        return shim, outcome.pid, outcome.time_ns
 
     async def _undo_sandbox(self, container_id: str, opening: "asyncio.Task[Sandbox]") -> None:
-        with contextlib.suppress(YurtError):  # it failed: that error is on its way to the caller
+        with contextlib.suppress(YurtError, ExceptionGroup):  # it failed: that is on its way to the caller
             await opening
-        await self._networks.close_sandbox(container_id)
+        await self._close_sandbox(container_id)
+
+    async def _close_sandbox(self, container_id: str) -> None:
+        """Take the network down; what cannot be undone is logged, and does not keep the rest from being undone."""
+        try:
+            await self._networks.close_sandbox(container_id)
+        except (YurtError, ExceptionGroup) as error:
+            reasons = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+            log.error(  # noqa: TRY400 - reasons of the host, not of this code
+                "container.sandbox_left",
+                container=short(container_id),
+                error="; ".join(str(reason) for reason in reasons),
+            )
 
     def _shim_request(self, entry: Entry, bundle: Path, exit_file: Path) -> Request:
         container = entry.container
@@ -191,10 +208,13 @@ class Runner:
     def _start_failed(self, entry: Entry, error: YurtError) -> None:
         entry.close_pending()
         code = error.exit_code if isinstance(error, StartFailed) else 128
-        self._registry.update(
+        self._registry.note(
             entry,
             lambda current: replace(
-                current, state=replace(current.state, exit_code=code, error=error.message)
+                current,
+                state=replace(current.state, exit_code=code, error=error.message),
+                networks=(),
+                ports=(),
             ),
         )
 
@@ -280,7 +300,10 @@ class Runner:
     async def lost(self, container: Container) -> tuple[Exited, str]:
         """The shim is gone. Return the exit it wrote down; else kill what still runs, and say so."""
         recorded = self.recorded_exit(container.id)
-        await self._runtime.delete(container.id)
+        try:
+            await self._runtime.delete(container.id)
+        except YurtError as error:
+            log.error("container.runtime_left", container=short(container.id), error=str(error))  # noqa: TRY400
         if recorded is not None:
             return recorded, ""
         log.warning("container.lost", container=short(container.id))
@@ -302,10 +325,7 @@ class Runner:
         if entry.shim is not None:
             entry.shim.close()
             entry.shim = None
-        try:
-            await self._networks.close_sandbox(container.id)
-        except YurtError as error:
-            log.error("container.sandbox_left", container=short(container.id), error=str(error))  # noqa: TRY400
+        await self._close_sandbox(container.id)
         bundle = self._places.bundle(container.id)
         try:
             if container.host.auto_remove or container.hidden:
@@ -341,7 +361,7 @@ class Runner:
         entry.container = replace(entry.container, state=ended, networks=(), ports=())
         removes = entry.container.host.auto_remove and not entry.keep
         if not removes:
-            self._registry.save(entry.container)
+            self._registry.note(entry, lambda current: current)
         if exited.oom_killed:
             self.publish(entry, "oom")
         lasted = max(0, exited.time_ns - before.started_ns) // 1_000_000_000
@@ -370,7 +390,7 @@ class Runner:
                 await self.start(entry)
             except YurtError as error:
                 log.error("container.restart_failed", container=short(entry.container.id), error=str(error))  # noqa: TRY400
-                self._registry.update(
+                self._registry.note(
                     entry,
                     lambda current: replace(
                         current,
@@ -378,7 +398,7 @@ class Runner:
                     ),
                 )
                 return
-            self._registry.update(
+            self._registry.note(
                 entry,
                 lambda current: replace(current, state=replace(current.state, restart_count=count)),
             )
@@ -430,7 +450,7 @@ class Runner:
         if entry.container.state.status is Status.PAUSED:
             with contextlib.suppress(OSError):
                 cgroup.Cgroup(entry.container.id).thaw()
-            self._registry.update(
+            self._registry.note(
                 entry, lambda current: replace(current, state=replace(current.state, status=Status.RUNNING))
             )
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A named folder that outlives containers. *mountpoint* exists for as long as the volume does."""
+    """A named folder that outlives containers. *mountpoint* exists for as long as the volume does.
+
+    *provisional*: made along with a container that is not stored yet; if it never is, the volume goes too.
+    """
 
     name: str
     mountpoint: Path
@@ -16,3 +19,4 @@ class Volume:
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     anonymous: bool = False
+    provisional: bool = False

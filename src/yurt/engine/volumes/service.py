@@ -61,6 +61,7 @@ class VolumeService:
             self._folder.mkdir(mode=0o701, parents=True, exist_ok=True)
             found = {entry.name for entry in os.scandir(self._folder) if entry.is_dir(follow_symlinks=False)}
         removed = {name for name in found if name.startswith(REMOVED)}
+        removed |= self._bury_provisional(found)
         for name, body in self._documents.all(KIND):
             if f"{REMOVED}{name}" in removed and name not in found:
                 self._documents.delete(KIND, name)
@@ -84,9 +85,11 @@ class VolumeService:
         driver: str = "local",
         labels: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
+        provisional: bool = False,
     ) -> Volume:
         """Return the volume *name*, made if it did not exist; without a name, a new anonymous one.
 
+        A *provisional* one does not outlive this engine unless `settle` is called for it.
         A volume that exists is returned as it is, whatever *labels* and *options* say, as Docker does.
         """
         if driver not in {"local", ""}:
@@ -95,6 +98,8 @@ class VolumeService:
                 hint="volumes have the driver local here",
             )
         if name and name in self._volumes:
+            if not provisional:
+                self.settle(name)
             return self._volumes[name]
         identifier = _checked_name(name) if name else new_id()
         mount_options.parse(identifier, options or {})
@@ -106,6 +111,7 @@ class VolumeService:
                 labels={**(labels or {}), **({} if name else {ANONYMOUS: ""})},
                 options=dict(options or {}),
                 anonymous=not name,
+                provisional=provisional,
             )
         )
         self._store(volume)
@@ -117,6 +123,12 @@ class VolumeService:
             raise
         self._tell("create", volume)
         return volume
+
+    def settle(self, name: str) -> None:
+        """Afterwards the volume is not provisional. Idempotent."""
+        volume = self.get(name)
+        if volume.provisional:
+            self._store(replace(volume, provisional=False))
 
     def get(self, name: str) -> Volume:
         """Return the volume *name*."""
@@ -222,6 +234,21 @@ class VolumeService:
             await asyncio.wait(self._deleting)
 
     # -- steps -----------------------------------------------------------------------------------------------
+
+    def _bury_provisional(self, found: set[str]) -> set[str]:
+        """Give up the volumes whose container was never stored; return what their folders are called now."""
+        graves = set()
+        for name, body in self._documents.all(KIND):
+            if not msgspec.json.decode(body, type=Volume, dec_hook=_path).provisional:
+                continue
+            if name in found:
+                _unmount_all(self._folder / name)
+                grave = f"{REMOVED}{name}-{short(new_id())}"
+                os.rename(self._folder / name, self._folder / grave)
+                found.discard(name)
+                graves.add(grave)
+            self._documents.delete(KIND, name)
+        return graves
 
     def _here(self, volume: Volume) -> Volume:
         """Return *volume* with its place below this root, which may have been moved."""

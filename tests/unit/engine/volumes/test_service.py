@@ -144,6 +144,19 @@ async def test_a_creation_cut_short_is_whole_or_nothing(settings: EngineSettings
         assert volume.mountpoint.is_dir()
 
 
+async def test_a_provisional_volume_goes_unless_it_is_settled(settings: EngineSettings) -> None:
+    """What was made along with a container that never came to be is gone after a restart; the rest is not."""
+    async with a_service(settings) as volumes:
+        for name in ("gone", "settled", "asked-for"):
+            volume = await volumes.create(name, provisional=True)
+            (volume.mountpoint / "file").write_text("half of it")
+        volumes.settle("settled")
+        await volumes.create("asked-for")
+    async with a_service(settings) as volumes:
+        assert [volume.name for volume in volumes.list()] == ["asked-for", "settled"]
+    assert {path.name for path in (settings.root / "volumes").iterdir()} == {"asked-for", "settled"}
+
+
 async def test_a_folder_without_a_document_becomes_a_volume(settings: EngineSettings) -> None:
     """Data that was copied back by hand, or whose database was lost, is found again."""
     data = settings.root / "volumes/data/_data"
