@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 
 # mount(2) takes at most one page of options, its final NUL counted.
 _OPTIONS_LIMIT = 4095
+# A host may have these on by default. A layer made with them is no longer a plain tree of files and whiteouts:
+# renamed folders and changed modes would live in extended attributes that no layer archive can carry.
+_PLAIN_LAYERS = ("redirect_dir=off", "metacopy=off")
 # Characters that mean something to the parser of options.
 _SPECIAL = set(",:\\\"' ")
 
@@ -41,7 +44,7 @@ class OverlayMount:
     def _options(self, lower: list[str], upper: Path | str | None, work: Path | str | None) -> str:
         parts = ["lowerdir=" + ":".join(lower)]
         if upper is not None:
-            parts += [f"upperdir={upper}", f"workdir={work}"]
+            parts += [f"upperdir={upper}", f"workdir={work}", *_PLAIN_LAYERS]
             if self.volatile:
                 parts.append("volatile")
         return ",".join(parts)

@@ -17,7 +17,7 @@ def test_descriptions() -> None:
     )
     overlay = OverlayMount((Path("/l1"), Path("/l2")), Path("/u"), Path("/w"), volatile=True)
     assert overlay.describe(Path("/t")) == (
-        "mount -t overlay -o lowerdir=/l1:/l2,upperdir=/u,workdir=/w,volatile overlay /t"
+        "mount -t overlay -o lowerdir=/l1:/l2,upperdir=/u,workdir=/w,redirect_dir=off,metacopy=off,volatile overlay /t"
     )
 
 
