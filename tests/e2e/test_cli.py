@@ -68,7 +68,8 @@ def test_a_container_s_life(yurt, name):
     assert re.fullmatch(r"[0-9a-f]{64}\n", created.out)
 
     def status() -> str:
-        return yurt("ps", "-a", "--filter", f"name={name}", "--format", "{{.State}}").out.strip()
+        shown: str = yurt("ps", "-a", "--filter", f"name={name}", "--format", "{{.State}}").out
+        return shown.strip()
 
     assert status() == "created"
     for words, expected in [

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import docker  # type: ignore[import-untyped]
+import docker
 import pytest
 from tests.conftest import Needs
 from tests.integration.engine_host import BUSYBOX, EngineHost

@@ -12,7 +12,7 @@ import tarfile
 import time
 from pathlib import Path
 
-import docker  # type: ignore[import-untyped]
+import docker
 
 from yurt.daemon.config import runtime_folder
 from yurt.engine.networks.firewall import tag_of

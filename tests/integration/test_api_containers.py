@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 import aiohttp
-import docker  # type: ignore[import-untyped]
+import docker
 import pytest
-from docker.errors import APIError, ImageNotFound, NotFound  # type: ignore[import-untyped]
+from docker.errors import APIError, ImageNotFound, NotFound
 
 pytestmark = [
     pytest.mark.root,

@@ -4,9 +4,9 @@ import io
 import tarfile
 from pathlib import Path
 
-import docker  # type: ignore[import-untyped]
+import docker
 import pytest
-from docker.errors import APIError, NotFound  # type: ignore[import-untyped]
+from docker.errors import APIError, NotFound
 
 pytestmark = [
     pytest.mark.root,

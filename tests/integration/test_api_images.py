@@ -6,9 +6,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-import docker  # type: ignore[import-untyped]
+import docker
 import pytest
-from docker.errors import APIError, BuildError, ImageNotFound  # type: ignore[import-untyped]
+from docker.errors import APIError, BuildError, ImageNotFound
 
 pytestmark = [
     pytest.mark.root,

@@ -1,8 +1,8 @@
 """Networks and volumes through docker-py."""
 
-import docker  # type: ignore[import-untyped]
+import docker
 import pytest
-from docker.errors import APIError, NotFound  # type: ignore[import-untyped]
+from docker.errors import APIError, NotFound
 
 pytestmark = [
     pytest.mark.root,

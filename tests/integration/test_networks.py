@@ -14,7 +14,7 @@ from socket import inet_aton
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from dnslib import DNSRecord  # type: ignore[import-untyped]
+from dnslib import DNSRecord
 
 from yurt.engine.events import Events
 from yurt.engine.networks.firewall import tag_of

@@ -45,7 +45,7 @@ def kill_self_once() -> str:
 
 
 @app.task(bind=True, backoff=Backoff(on=(ConnectionError,), attempts=4, first=0.2))
-def flaky(self, failures: int) -> int:  # type: ignore[no-untyped-def]
+def flaky(self, failures: int) -> int:
     with (FOLDER / "times").open("a") as times:
         times.write(f"{time.time()}\n")
     if self.request.retries < failures:
@@ -60,7 +60,7 @@ def outer() -> str:
 
 
 @app.task(bind=True, backoff=Backoff(on=(ConnectionError,), attempts=2, first=0.05))
-def inner(self) -> None:  # type: ignore[no-untyped-def]
+def inner(self) -> None:
     log.info("inner.ran", extra={"attempt": self.request.retries})
     if self.request.retries == 0:
         raise ConnectionError

@@ -22,7 +22,7 @@ def test_descriptions() -> None:
 
 
 @pytest.mark.root
-def test_bind_and_unmount(tmp_path: Path, needs) -> None:  # type: ignore[no-untyped-def]
+def test_bind_and_unmount(tmp_path: Path, needs) -> None:
     """A read-only bind shows the source and refuses writes; unmounting twice is no error."""
     needs.root()
     source, target = tmp_path / "source", tmp_path / "a target"
@@ -43,7 +43,7 @@ def test_bind_and_unmount(tmp_path: Path, needs) -> None:  # type: ignore[no-unt
 
 @pytest.mark.root
 @pytest.mark.parametrize("layers", [1, 3, 120])
-def test_overlay(tmp_path: Path, layers: int, needs) -> None:  # type: ignore[no-untyped-def]
+def test_overlay(tmp_path: Path, layers: int, needs) -> None:
     """Any number of layers is mounted, also below folders whose names mean something to mount(2)."""
     needs.root()
     base = tmp_path / "with,comma:and colon"
@@ -65,7 +65,7 @@ def test_overlay(tmp_path: Path, layers: int, needs) -> None:  # type: ignore[no
 
 
 @pytest.mark.root
-def test_one_layer_read_only(tmp_path: Path, needs) -> None:  # type: ignore[no-untyped-def]
+def test_one_layer_read_only(tmp_path: Path, needs) -> None:
     """One layer without an upper is shown as it is, and cannot be written."""
     needs.root()
     for name in ("l", "t"):

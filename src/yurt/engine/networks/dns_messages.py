@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from dnslib import (  # type: ignore[import-untyped]
+from dnslib import (
     PTR,
     QTYPE,
     RCODE,

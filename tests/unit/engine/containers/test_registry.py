@@ -27,7 +27,7 @@ def a_container(container_id: str, name: str) -> Container:
 
 
 @pytest.fixture
-def documents(tmp_path: Path):  # type: ignore[no-untyped-def]
+def documents(tmp_path: Path):
     opened = Documents(tmp_path / "db")
     yield opened
     opened.close()

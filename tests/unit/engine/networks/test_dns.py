@@ -1,7 +1,7 @@
 """Names of containers are answered; everything else is for someone else."""
 
 import pytest
-from dnslib import EDNS0, QTYPE, RCODE, DNSRecord  # type: ignore[import-untyped]
+from dnslib import EDNS0, QTYPE, RCODE, DNSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
