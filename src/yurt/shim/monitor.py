@@ -37,6 +37,7 @@ CHUNK = 1 << 16
 PIPE_SIZE = 1 << 18
 STDIN_BACKLOG = 1 << 16
 UNKNOWN_EXIT = 255
+EXIT_ROOM = 256  # bytes that an exit needs at most
 _PR_SET_CHILD_SUBREAPER = 36
 _FRAME = struct.Struct(">BxxxI")  # Docker's header: stream, three zero bytes, length
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
@@ -49,6 +50,18 @@ def _is_child(pid: int) -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def _reserve(path: str) -> None:
+    """Make a file with room for an exit."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(descriptor, 0, EXIT_ROOM)
+    except OSError as error:
+        os.unlink(path)
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(descriptor)
 
 
 class Request:
@@ -151,7 +164,8 @@ class Shim:
 
     def __init__(self, request: Request, descriptors: list[int]) -> None:
         self.request = request
-        self.log = LogFile(request.log) if request.log else None
+        self.log: LogFile | None = None
+        self.obstacle = self._take_place()
         self.listener = socket.socket(fileno=descriptors[0])
         self.listener.setblocking(False)
         self.poll = select.epoll()
@@ -185,7 +199,10 @@ class Shim:
 
     def run(self) -> None:
         self._accept()  # who asked for this shim is connected already
-        self._start()
+        if self.obstacle:
+            self._fail(self.obstacle)
+        else:
+            self._start()
         while not (self.finished and self._all_told()):
             try:
                 ready = self.poll.poll()
@@ -193,6 +210,18 @@ class Shim:
                 continue
             for descriptor, mask in ready:
                 self._dispatch(descriptor, mask)
+
+    def _take_place(self) -> str:
+        """Open the log and take room for the exit, so that a full disk cannot swallow it; return what hinders."""
+        request = self.request
+        try:
+            if request.log:
+                self.log = LogFile(request.log)
+            if request.exit_file:
+                _reserve(request.exit_file + ".tmp")
+        except OSError as error:
+            return f"cannot write {error.filename or request.log}: {error.strerror}"
+        return ""
 
     def _start(self) -> None:
         """Start the runtime; output stays in its pipes until the runtime has succeeded."""
@@ -332,6 +361,9 @@ class Shim:
         for descriptor in self.outputs:
             os.close(descriptor)
         self.outputs = {}
+        if self.request.exit_file:
+            with contextlib.suppress(OSError):
+                os.unlink(self.request.exit_file + ".tmp")
         self._announce({"event": "failed", "error": error})
         self._finish()
 
@@ -346,8 +378,9 @@ class Shim:
             cleanup.run()
         if self.request.exit_file:
             temporary = self.request.exit_file + ".tmp"
-            with open(temporary, "w", encoding="ascii") as file:
+            with open(temporary, "r+", encoding="ascii") as file:  # its room was taken at the start
                 json.dump(outcome, file)
+                file.truncate()
             os.replace(temporary, self.request.exit_file)
         self._announce(outcome)
         self._finish()
