@@ -11,6 +11,7 @@
 # Each can be given as NAME_FILE, the path of a file that holds the value. Files in /docker-entrypoint-initdb.d
 # (*.sql, *.sql.gz, *.sql.xz, *.sql.zst, *.sh) run once, in the order of their names, on the new cluster.
 set -Eeuo pipefail
+UNFINISHED=.initialising
 
 complain() {
     printf '%s\n' "$@" >&2
@@ -77,8 +78,20 @@ make_cluster() {
     getent passwd "$(id -u)" >/dev/null || complain "initdb needs a user with a name, and $(id -u) has none"
     if [ -n "${POSTGRES_INITDB_WALDIR:-}" ]; then options+=(--waldir "$POSTGRES_INITDB_WALDIR"); fi
     # shellcheck disable=SC2086 # several options in one variable
-    initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") \
+    # Made aside and moved, so that a cluster cut short by a kill is never taken for one.
+    initdb --pgdata="$PGDATA/$UNFINISHED" --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") \
         "${options[@]}" ${POSTGRES_INITDB_ARGS:-}
+    find "$PGDATA/$UNFINISHED" -mindepth 1 -maxdepth 1 -exec mv -t "$PGDATA" '{}' +
+}
+
+# Until the initialisation is over, the folder $UNFINISHED lies in PGDATA. Nobody from the network could write
+# before that, so what an interrupted one left is removed and made again.
+clear_unfinished() {
+    if [ -d "$PGDATA/$UNFINISHED" ]; then
+        printf 'An earlier initialisation did not finish; beginning again.\n'
+        find "$PGDATA" -mindepth 1 -maxdepth 1 ! -name "$UNFINISHED" ! -name lost+found -exec rm -rf '{}' +
+        rm -rf "${PGDATA:?}/$UNFINISHED"
+    fi
 }
 
 allow_network() {
@@ -158,6 +171,7 @@ main() {
             exec setpriv --reuid=postgres --regid=postgres --init-groups \
                 env HOME=/var/lib/postgresql USER=postgres LOGNAME=postgres "${BASH_SOURCE[0]}" "$@"
         fi
+        clear_unfinished
         if [ -s "$PGDATA/PG_VERSION" ]; then
             printf '\nPostgreSQL Database directory appears to contain a database; Skipping initialization\n\n'
         else
@@ -170,6 +184,7 @@ main() {
             run_init_files
             pg_ctl -D "$PGDATA" -m fast -w stop
             unset PGPASSWORD
+            rmdir "$PGDATA/$UNFINISHED"
             printf '\nPostgreSQL init process complete; ready for start up.\n\n'
         fi
     fi
