@@ -83,6 +83,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "info": "system",
         "events": "system",
         "df": "system",
+        "stop": "system",
         "prune": "prune:prune_system",
     },
     "catalog": {"ls": "catalog"},

@@ -1,4 +1,4 @@
-"""The engine as a whole: version, info, events, system df."""
+"""The engine as a whole: version, info, events, system df, system stop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from yurt.cli import columns, output
 from yurt.cli.commands.containers import filters
 from yurt.cli.flags import Options, command
+from yurt.cli.session import answers
+from yurt.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,3 +242,26 @@ def _titled(session: Session, title: str, lines: list[str]) -> None:
     for line in lines:
         session.print(line)
     session.print("")
+
+
+@command(
+    "stop",
+    "End the engine; containers go on, and the next command starts it again",
+    example="yurt system stop",
+)
+def stop(session: Session, _options: Options) -> None:
+    from yurt.cli.engine_stop import stop as end
+
+    if not session.host.startswith("unix://"):
+        raise InvalidArgument(
+            f"the engine at {session.host} is not on this machine", hint="end it where it runs"
+        )
+    path = session.host.removeprefix("unix://")
+    if not session.owns_engine and answers(path):
+        name = (session.client.json("GET", "/version").get("Platform") or {}).get("Name") or "another engine"
+        if not name.startswith("Yurt "):
+            raise InvalidArgument(
+                f"{session.host} is {name}, not Yurt's engine", hint="end it with its own tools"
+            )
+    pid = end(path)
+    session.print(f"the engine (pid {pid}) has ended; its containers go on" if pid else "no engine runs")

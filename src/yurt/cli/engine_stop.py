@@ -1,0 +1,67 @@
+"""Ending Yurt's own engine; its containers go on.
+
+Who listens on the socket is asked of the kernel, not read from a file: no process is ended by mistake.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket as sockets
+import struct
+
+from yurt.errors import Conflict, Forbidden, Unavailable
+
+PATIENCE = 30.0  # seconds for an engine to end: it finishes what it is about to write
+
+
+def stop(socket: str) -> int:
+    """End the engine that listens on the unix socket at the path *socket*; return what its pid was.
+
+    Returns when the process is gone, 0 when none listened.
+    """
+    pid = _listener(socket)
+    if not pid:
+        return 0
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return pid
+    try:
+        if _listener(socket) != pid:  # it ended in between, and its pid may be somebody else's now
+            return pid
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+        except ProcessLookupError:
+            return pid
+        except PermissionError as refused:
+            raise Forbidden(f"the engine (pid {pid}) is another user's", hint="run it with sudo") from refused
+        waiting = select.poll()
+        waiting.register(handle, select.POLLIN)
+        if not waiting.poll(PATIENCE * 1000):
+            raise Conflict(
+                f"the engine (pid {pid}) was told to end and still runs after {PATIENCE:g} seconds",
+                hint=f"containers survive it when it is ended by force: kill -9 {pid}",
+            )
+    finally:
+        os.close(handle)
+    return pid
+
+
+def _listener(socket: str) -> int:
+    """Return the pid of the process that listens on the socket at path *socket*, 0 when there is none."""
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        try:
+            probe.connect(socket)
+        except OSError as refused:
+            if refused.errno in (errno.ENOENT, errno.ECONNREFUSED):
+                return 0
+            raise Unavailable(
+                f"the engine's socket {socket} cannot be used: {refused.strerror}", hint="run it with sudo"
+            ) from refused
+        pid, _uid, _gid = struct.unpack("iII", probe.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))
+    if not pid:
+        raise Unavailable(f"the engine on {socket} is not a process of this machine or container")
+    return int(pid)
