@@ -13,6 +13,7 @@ import argparse
 import http.client
 import http.cookiejar
 import json
+import os
 import re
 import subprocess
 import sys
@@ -352,6 +353,9 @@ def is_up(site: Site) -> bool:
 
 
 def env_value(project: Path, name: str, default: str) -> str:
+    """Return what Compose takes for *name*: the environment's value, else the one in .env."""
+    if name in os.environ:
+        return os.environ[name]
     found = re.search(rf"^{name}=(.*)$", (project / ".env").read_text(), re.M)
     return found[1].strip() if found else default
 
