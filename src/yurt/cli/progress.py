@@ -48,7 +48,8 @@ class Progress:
         if error := message.get("errorDetail") or message.get("error"):
             self._stream.flush()
             detail = error if isinstance(error, dict) else {"message": error}
-            raise Failure(str(detail.get("message") or message.get("error")).strip(), hint=detail.get("hint"))
+            text = str(detail.get("message") or message.get("error")).strip()
+            raise Failure(text, hint=message.get("hint"))
         if aux := message.get("aux"):
             self.aux.append(aux)
         if self._quiet:

@@ -73,7 +73,8 @@ def build(
         for message in _messages(response.lines()):
             if (failure := _failure(message)) is not None:
                 tail = "".join(f"\n    {line}" for line in (output[-SHOWN:] if repeat_output else ()))
-                raise Conflict(f"cannot build {service.name}: {failure}{tail}")
+                failure = context.in_users_words(failure)
+                raise Conflict(f"cannot build {service.name}: {failure}{tail}", hint=message.get("hint"))
             built = (message.get("aux") or {}).get("ID", built)
             for line in (message.get("stream") or message.get("status") or "").splitlines():
                 if line.strip():
