@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from yurt.errors import Conflict
+from yurt.errors import Conflict, Unavailable, translated
 
 NAME = "yurtd.lock"
 
@@ -13,10 +13,11 @@ class RootLock:
     """Held while this object lives and is not released; the file also says who holds it."""
 
     def __init__(self, root: Path) -> None:
-        """Take the lock of *root*; raise Conflict when another engine has it."""
-        root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        """Take the lock of *root*; raise Conflict when another engine has it, Unavailable when it cannot be."""
         self._path = root / NAME
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with translated({OSError: Unavailable}, f"cannot use {root}"):
+            root.mkdir(mode=0o711, parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as taken:

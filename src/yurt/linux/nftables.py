@@ -26,7 +26,7 @@ class Nftables:
         except OSError as error:
             raise Unavailable(
                 f"cannot load {LIBRARY}, which containers' networks need",
-                hint="install the package libnftables1",
+                hint="apt-get install libnftables1",
             ) from error
         library.nft_ctx_new.restype = ctypes.c_void_p
         library.nft_ctx_new.argtypes = [ctypes.c_uint32]

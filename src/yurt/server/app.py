@@ -154,7 +154,8 @@ def _request(
 
 def _bound(path: Path) -> socket.socket:
     """Return a socket bound to *path*; one that a dead engine left is replaced, a live one's is not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with translated({OSError: Unavailable}, f"cannot listen on {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
         raise Conflict(f"cannot listen on {path}: a file that is no socket is in the way")
     if _is_alive(path):

@@ -38,4 +38,4 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nftables, "LIBRARY", "libnothing.so.1")
     with pytest.raises(Unavailable) as missing:
         Nftables()
-    assert missing.value.hint == "install the package libnftables1"
+    assert missing.value.hint == "apt-get install libnftables1"
