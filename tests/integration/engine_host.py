@@ -57,6 +57,7 @@ class EngineHost:
         self.host = f"unix://{self.socket}"
         self.log = folder / "yurtd.log"
         self.run = runtime_folder(self.root)
+        self.within: list[str] = []  # a command that runs yurtd as another would be run
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[docker.DockerClient] = []
 
@@ -75,9 +76,9 @@ class EngineHost:
         begun = time.perf_counter()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command("--debug"), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.within, *self.command("--debug")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        while not self._answers():
+        while not self.answers():
             if self._process.poll() is not None:
                 raise AssertionError(f"yurtd ended with {self._process.returncode}:\n{self.tail()}")
             if time.perf_counter() - begun > READY:
@@ -85,7 +86,8 @@ class EngineHost:
             time.sleep(0.005)
         return time.perf_counter() - begun
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Return whether yurtd answers a ping now."""
         with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
             probe.settimeout(READY)
             probe.connect(str(self.socket))
