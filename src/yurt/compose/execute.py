@@ -329,10 +329,15 @@ def wait_for(
 
 
 def failed(client: Client, service: str, seen: Seen) -> Conflict:
-    """Return the error about a container that did not do what was waited for, with its last lines."""
+    """Return the error about a container that did not do what was waited for, with its last lines.
+
+    One that is unhealthy may have written nothing of it: its check has, and is quoted.
+    """
     from yurt.compose.logs import last_lines
 
     state = f"container {seen.name} {'is ' if seen.state != 'exited' else ''}{_said(seen)}"
+    if seen.is_running and (told := _last_check(client, seen)):
+        state += f": its check says “{told}”"
     lines = last_lines(client, seen.name, 10) if seen.state != "removed" else []
     said = "".join(f"\n    {line}" for line in lines)
     return Conflict(
@@ -343,6 +348,17 @@ def failed(client: Client, service: str, seen: Seen) -> Conflict:
 
 def _said(seen: Seen) -> str:
     return "unhealthy" if seen.is_running and seen.health == "unhealthy" else described(seen)
+
+
+def _last_check(client: Client, seen: Seen) -> str:
+    """Return the last line that the container's health check wrote, empty if there is none."""
+    try:
+        found = client.json("GET", f"/containers/{seen.name}/json")
+    except NotFound:
+        return ""  # it has gone meanwhile
+    checks = (found["State"].get("Health") or {}).get("Log") or [{}]
+    lines = [line.strip() for line in str(checks[-1].get("Output") or "").splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 class _already:  # noqa: N801 - reads as a word

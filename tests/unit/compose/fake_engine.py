@@ -54,6 +54,7 @@ class FakeEngine:
         self.volumes: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
         self.output: dict[str, bytes] = {}  # service → what its containers have written
+        self.checks: dict[str, str] = {}  # service → what its health check writes
         self.refuses_start: set[str] = set()
         self._lock = threading.RLock()
         self._listeners: list[queue.SimpleQueue[bytes]] = []
@@ -168,7 +169,8 @@ class FakeEngine:
             if program.startswith("exit"):
                 self._die(found, int(program[5:]))
             else:
-                found["State"]["Health"] = {"Status": program}
+                told = self.checks.get(found["Config"]["Labels"][SERVICE], "")
+                found["State"]["Health"] = {"Status": program, "Log": [{"Output": told}]}
                 self._tell(f"health_status: {program}", found)
 
     def _die(self, found: dict[str, Any], code: int) -> None:

@@ -95,9 +95,14 @@ def test_failing_dependency(tmp_path: Path) -> None:
 
 
 def test_unhealthy(tmp_path: Path) -> None:
-    """A dependency that becomes unhealthy is named."""
-    with pytest.raises(Conflict, match="service db failed: container shop-db-1 is unhealthy"):
-        bring_up(an_engine(db="unhealthy"), a_project(SHOP, tmp_path))
+    """A dependency that becomes unhealthy is named, with what its check wrote last."""
+    engine = an_engine(db="unhealthy")
+    engine.checks = {"db": "connecting\n  refused \n"}
+    with pytest.raises(Conflict) as caught:
+        bring_up(engine, a_project(SHOP, tmp_path))
+    assert (
+        str(caught.value) == "service db failed: container shop-db-1 is unhealthy: its check says “refused”"
+    )
 
 
 def test_no_health_check(tmp_path: Path) -> None:
