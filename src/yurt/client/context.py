@@ -28,6 +28,7 @@ class BuildContext:
     dockerfile: str  # its name in the stream
     content: bytes | None  # of a Dockerfile that is not in the folder
     rules: IgnoreRules
+    known_as: str = ""  # what the user calls a Dockerfile that is not in the folder
 
     @classmethod
     def find(cls, directory: str, *, dockerfile: str = "", inline: str = "") -> BuildContext:
@@ -42,7 +43,7 @@ class BuildContext:
             raise InvalidArgument(f"cannot build {directory}: not a folder")
         if inline:
             content = inline.encode()
-            return cls(directory, _outside_name(content), content, _rules(directory, ""))
+            return cls(directory, _outside_name(content), content, _rules(directory, ""), "inline Dockerfile")
         path = os.path.normpath(os.path.join(directory, dockerfile or "Dockerfile"))
         if not os.path.isfile(path):
             hint = None if dockerfile else "name it with -f, or create it"
@@ -52,8 +53,12 @@ class BuildContext:
         if relative.startswith(".."):
             with translated({OSError: InvalidArgument}, f"cannot read {path}"), open(path, "rb") as file:
                 content = file.read()
-            return cls(directory, _outside_name(content), content, rules)
+            return cls(directory, _outside_name(content), content, rules, os.path.relpath(path))
         return cls(directory, relative, None, rules)
+
+    def in_users_words(self, text: str) -> str:
+        """Return what the engine said with the user's name of the Dockerfile for the one it has in the stream."""
+        return text.replace(self.dockerfile, self.known_as) if self.known_as else text
 
     def stream(self) -> Iterator[bytes]:
         """Yield the tar, piece by piece."""

@@ -74,7 +74,9 @@ def build(session: Session, options: Options) -> None:
     except Failure as failed:
         if isinstance(shown, io.StringIO):
             session.err.write(shown.getvalue())
-        raise Failure(f"the build failed: {failed.message}", hint=failed.hint) from failed
+        raise Failure(
+            f"the build failed: {context.in_users_words(failed.message)}", hint=failed.hint
+        ) from failed
     identifier = next((str(aux["ID"]) for aux in reversed(progress.aux) if aux.get("ID")), "")
     if quiet:
         session.print(identifier)
