@@ -53,7 +53,7 @@ class BuildContext:
         if relative.startswith(".."):
             with translated({OSError: InvalidArgument}, f"cannot read {path}"), open(path, "rb") as file:
                 content = file.read()
-            return cls(directory, _outside_name(content), content, rules, os.path.relpath(path))
+            return cls(directory, _outside_name(content), content, rules, _from_here(path))
         return cls(directory, relative, None, rules)
 
     def in_users_words(self, text: str) -> str:
@@ -124,6 +124,11 @@ def _rules(directory: str, dockerfile: str) -> IgnoreRules:
             ):
                 return IgnoreRules.parse(file.read(), file=path)
     return IgnoreRules()
+
+
+def _from_here(path: str) -> str:
+    relative = os.path.relpath(path)
+    return os.path.abspath(path) if relative.startswith("..") else relative
 
 
 def _outside_name(content: bytes) -> str:
