@@ -11,9 +11,11 @@ from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.instructions import Instruction
 from yurt.dockerfile.mounts import RunMount
 from yurt.dockerfile.stages import find_stage
+from yurt.engine.build.activities import key_of, working_steps
 from yurt.engine.build.cache import BuildCache, Hit
 from yurt.engine.build.copying import Copier, Dress, Target, add_archive, is_archive
 from yurt.engine.build.files import RootTree, Selection
+from yurt.engine.build.model import Begun, BuildEvent, Ended, Output
 from yurt.engine.build.plan import Planner
 from yurt.engine.build.rootfs import find_owner, make_folders
 from yurt.engine.build.running import Runner
@@ -21,7 +23,7 @@ from yurt.engine.build.steps import SCRATCH, BuildPlan, CopyWork, FolderWork, Ru
 from yurt.engine.images.model import Layer
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
-from yurt.errors import Internal, InvalidArgument, NotFound
+from yurt.errors import Internal, InvalidArgument, NotFound, YurtError
 from yurt.ids import new_id
 from yurt.linux.mount import unmount
 from yurt.oci.config import History
@@ -31,10 +33,16 @@ from yurt.storage.snapshots.base import Snapshotter
 
 
 class StepFailed(InvalidArgument):
-    """A RUN that ended with another exit code than 0. *exit_code*, *location* and *output* (its end) are kept."""
+    """A RUN that ended with another exit code than 0.
 
-    def __init__(self, message: str, *, exit_code: int, location: str, output: str) -> None:
+    *argv*, *exit_code*, *location* and *output* (its end) are kept.
+    """
+
+    def __init__(
+        self, message: str, *, argv: tuple[str, ...], exit_code: int, location: str, output: str
+    ) -> None:
         super().__init__(message)
+        self.argv = argv
         self.exit_code = exit_code
         self.location = location
         self.output = output
@@ -61,11 +69,14 @@ class Execution:
     runner: Runner
     folder: Path
     context: Path
-    say: Callable[[str], None]
+    emit: Callable[[BuildEvent], None]
     no_cache: bool = False
     cached_steps: int = 0
     _results: dict[int, _Result] = field(default_factory=dict)
     _fresh: dict[str, Hit] = field(default_factory=dict)  # made by this build, also with no_cache
+
+    def say(self, text: str) -> None:
+        self.emit(Output(text))
 
     async def run(self) -> tuple[_Result, bool]:
         """Make the target stage; return it, and whether every step came from the cache."""
@@ -123,6 +134,8 @@ class Execution:
             self.say(f"Step {step.number}/{self.plan.count} : {step.text}\n")
             if step is stage.steps[0]:
                 self._say_key(step.key if isinstance(stage.base, int) else stage.base)
+                if step in working_steps(stage):
+                    self.emit(Ended(key_of(step), cached=True))
                 continue
             if step.work is None:
                 self._note(result, step, None, result.created)
@@ -132,6 +145,7 @@ class Execution:
             if hit is not None or not whole:
                 self.cached_steps += 1
                 self.say(" ---> Using cache\n")
+                self.emit(Ended(key_of(step), cached=True))
                 hit = hit or Hit(None, "")
             else:
                 cached = False
@@ -165,11 +179,17 @@ class Execution:
         """Do the work of *step* on *layers*; afterwards the cache knows what it made."""
         work = step.work
         assert work is not None
-        async with AsyncExitStack() as undo:
-            if isinstance(work, RunWork):
-                layer = await self._run(step, work, layers, undo)
-            else:
-                layer = await self._change(step, work, layers, undo)
+        self.emit(Begun(key_of(step)))
+        try:
+            async with AsyncExitStack() as undo:
+                if isinstance(work, RunWork):
+                    layer = await self._run(step, work, layers, undo)
+                else:
+                    layer = await self._change(step, work, layers, undo)
+        except YurtError as error:
+            self.emit(Ended(key_of(step), error=error.message))
+            raise
+        self.emit(Ended(key_of(step)))
         created = now()
         self.cache.put_step(step.key, layer, created)
         hit = self._fresh[step.key] = Hit(layer, created)
@@ -188,6 +208,7 @@ class Execution:
             told = f": {ran.error}" if ran.error else ""
             raise StepFailed(
                 f"{step.instruction.location}: {step.text}: the command ended with exit code {ran.exit_code}{told}",
+                argv=work.argv,
                 exit_code=ran.exit_code,
                 location=str(step.instruction.location),
                 output=ran.tail,

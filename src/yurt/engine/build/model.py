@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from yurt.distribution.auth import Auth
 from yurt.engine.progress import Progress
 
 
@@ -12,8 +11,9 @@ class BuildRequest:
     """All that `BuildService.build` is told beside the context.
 
     *dockerfile* is a path inside the context. *build_args* maps a name to its value; None means that the
-    client named the argument without a value. *secrets* are files for ``RUN --mount=type=secret``, by id.
-    *network_mode* is Docker's word (bridge, host, none, a network's name); empty: the default network.
+    client named the argument without a value. *network_mode* is Docker's word (bridge, host, none, a network's
+    name); empty: the default network. *contexts* gives names of images in the Dockerfile another meaning: the
+    reference of the image to take instead. *ulimits* are name, soft and hard limit.
     """
 
     tags: tuple[str, ...] = ()
@@ -29,22 +29,60 @@ class BuildRequest:
     extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 * 1024 * 1024
     memory: int = 0
-    secrets: Mapping[str, bytes] = field(default_factory=dict)
-    auths: Mapping[str, Auth] = field(default_factory=dict)  # by registry, as the client names them
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    contexts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Text for the person who waits, lines and parts of lines as they come."""
+    """Text for the person who waits, lines and parts of lines as they come.
+
+    *activity* is the key of the one whose own output this is, on *stream* 1 or 2; empty: the builder speaks.
+    """
 
     text: str
+    activity: str = ""
+    stream: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Pulling:
-    """News of a base image on its way."""
+    """News of a base image on its way, for *activity*."""
 
     progress: Progress
+    activity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A piece of work that takes its time. *key* tells it apart within its build; *inputs* are keys it waits for."""
+
+    key: str
+    name: str
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """These will be begun, unless something fails before."""
+
+    activities: tuple[Activity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An activity is under way."""
+
+    activity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An activity came to its end: well, unless *error* says why not. *cached*: there was nothing to do."""
+
+    activity: str
+    cached: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +92,4 @@ class Built:
     image_id: str
 
 
-BuildEvent = Output | Pulling | Built
+BuildEvent = Output | Pulling | Announced | Begun | Ended | Built

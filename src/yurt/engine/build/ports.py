@@ -5,6 +5,7 @@ from typing import Protocol
 
 from yurt.distribution.auth import Auth
 from yurt.engine.build.model import BuildEvent, BuildRequest
+from yurt.engine.build.origin import Origin
 from yurt.engine.containers.model import Container, CreateRequest
 from yurt.engine.images.model import Image
 from yurt.engine.progress import ProgressSink
@@ -13,7 +14,7 @@ from yurt.engine.progress import ProgressSink
 class Builder(Protocol):
     """What executes a Dockerfile: the build service, as its own provider of images sees it."""
 
-    def build(self, request: BuildRequest, context: AsyncIterator[bytes]) -> AsyncIterator[BuildEvent]: ...
+    def build(self, request: BuildRequest, origin: Origin) -> AsyncIterator[BuildEvent]: ...
 
 
 class Stream(Protocol):

@@ -15,6 +15,7 @@ from yurt.catalog.mirror import Mirror, chosen_mirror
 from yurt.catalog.model import NoSuchTag, Recipe
 from yurt.distribution.auth import Auth
 from yurt.engine.build.model import BuildRequest, Built, Output, Pulling
+from yurt.engine.build.origin import Archive
 from yurt.engine.build.ports import Builder
 from yurt.engine.build.surroundings import proxy_variables
 from yurt.engine.images.model import Image
@@ -202,7 +203,7 @@ class ImageProvider:
             pull=True,
         )
         news = _Lines(recipe.reference, progress)
-        async for event in self._builder.build(request, _archive(recipe.context())):
+        async for event in self._builder.build(request, Archive(_archive(recipe.context()))):
             match event:
                 case Output(text=text):
                     news.say(text)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yurt.dockerfile.mounts import RunMount
-from yurt.engine.build.model import BuildRequest
+from yurt.engine.build.activities import key_of
+from yurt.engine.build.model import BuildEvent, BuildRequest, Output
+from yurt.engine.build.origin import Origin
 from yurt.engine.build.ports import Containers, Stream
 from yurt.engine.build.rootfs import resolve
 from yurt.engine.build.steps import RunWork, Step
@@ -43,17 +45,19 @@ class Runner:
         containers: Containers,
         settings: EngineSettings,
         request: BuildRequest,
+        origin: Origin,
         *,
         folder: Path,
         caches: Path,
-        say: Callable[[str], None],
+        emit: Callable[[BuildEvent], None],
     ) -> None:
         self._containers = containers
         self._settings = settings
         self._request = request
         self._folder = folder
         self._caches = caches
-        self._say = say
+        self._origin = origin
+        self._emit = emit
 
     async def run(
         self,
@@ -67,16 +71,17 @@ class Runner:
 
         The container's removal is pushed on *undo*: when that unwinds nothing of it is left, running or not.
         """
-        request = self._create_request(step, work, shown)
+        given = {name: await self._origin.secret(name) for name in map(_secret_name, _secrets(work))}
+        request = self._create_request(step, work, shown, given)
         container, _warnings = await self._containers.create(request, image=_image(step, layers))
         undo.push_async_callback(self._remove, container.id)
-        self._say(f" ---> Running in {short(container.id)}\n")
+        self._emit(Output(f" ---> Running in {short(container.id)}\n"))
         stream = await self._containers.attach(container.id, stdin=False, stdout=True, stderr=True)
         undo.push_async_callback(stream.close)
         waiter = asyncio.ensure_future(self._containers.waiter(container.id, "next-exit"))
         try:
             await self._containers.start(container.id)
-            tail = await self._pass_on(stream)
+            tail = await self._pass_on(stream, key_of(step))
             ended = await waiter
         finally:
             waiter.cancel()
@@ -85,25 +90,42 @@ class Runner:
     async def _remove(self, container: str) -> None:
         await self._containers.remove(container, force=True, volumes=True)
 
-    async def _pass_on(self, stream: Stream) -> str:
+    async def _pass_on(self, stream: Stream, activity: str) -> str:
         """Say the output as it comes; return its end."""
         decoders = {number: codecs.getincrementaldecoder("utf-8")(errors="replace") for number in range(3)}
         buffer, tail = bytearray(), ""
         while piece := await stream.read():
             buffer += piece
             text: list[str] = []
+            number = 1
             while len(buffer) >= 8 and len(buffer) >= 8 + (size := int.from_bytes(buffer[4:8], "big")):
-                text.append(decoders[buffer[0] % 3].decode(bytes(buffer[8 : 8 + size])))
+                if text and buffer[0] % 3 != number:
+                    tail = self._said(text, activity, number, tail)
+                number = buffer[0] % 3
+                text.append(decoders[number].decode(bytes(buffer[8 : 8 + size])))
                 del buffer[: 8 + size]
-            if said := "".join(text):
-                self._say(said)
-                tail = (tail + said)[-TAIL:]
+            tail = self._said(text, activity, number, tail)
         return tail
 
-    def _create_request(self, step: Step, work: RunWork, shown: Mapping[RunMount, str]) -> CreateRequest:
+    def _said(self, text: list[str], activity: str, stream: int, tail: str) -> str:
+        """Say what gathered in *text*, which is empty then; return the new tail."""
+        if not (said := "".join(text)):
+            return tail
+        text.clear()
+        self._emit(Output(said, activity, stream))
+        return (tail + said)[-TAIL:]
+
+    def _create_request(
+        self, step: Step, work: RunWork, shown: Mapping[RunMount, str], given: Mapping[str, bytes | None]
+    ) -> CreateRequest:
         mounts, certificate_variables = certificates(self._settings.ca_bundle)
         secrets: dict[str, str] = {}
-        made = [self._mount(step, mount, shown, secrets) for mount in work.mounts]
+        made = [
+            self._secret(step, mount, given, secrets)
+            if mount.kind == "secret"
+            else self._mount(step, mount, shown)
+            for mount in work.mounts
+        ]
         added = [*mounts, *(mount for mount in made if mount is not None)]
         for name, content in work.scripts:
             path = self._folder / name
@@ -126,14 +148,12 @@ class Runner:
                 network_mode=work.network or "bridge",
                 extra_hosts=self._request.extra_hosts,
                 shm_size=self._request.shm_size,
-                resources=Resources(memory=self._request.memory),
+                resources=Resources(memory=self._request.memory, ulimits=self._request.ulimits),
             ),
             hidden=True,
         )
 
-    def _mount(
-        self, step: Step, mount: RunMount, shown: Mapping[RunMount, str], secrets: dict[str, str]
-    ) -> MountRequest | None:
+    def _mount(self, step: Step, mount: RunMount, shown: Mapping[RunMount, str]) -> MountRequest:
         where = step.instruction.location
         match mount.kind:
             case "tmpfs":
@@ -145,7 +165,7 @@ class Runner:
                 return MountRequest(
                     kind="bind", source=str(source), target=mount.target, read_only=bool(mount.read_only)
                 )
-            case "bind":
+            case _:
                 if mount.read_only is False:
                     raise Unimplemented(
                         f"{where}: a bind mount that can be written is not supported", hint="leave rw out"
@@ -155,8 +175,6 @@ class Runner:
                 if not source.exists():
                     raise NotFound(f"{where}: --mount: {mount.source!r} is not there")
                 return MountRequest(kind="bind", source=str(source), target=mount.target, read_only=True)
-            case _:
-                return self._secret(step, mount, secrets)
 
     def _cache_folder(self, mount: RunMount) -> Path:
         name = hashlib.sha256((mount.id or mount.target).encode()).hexdigest()[:32]
@@ -167,9 +185,11 @@ class Runner:
             folder.chmod(0o755 if mount.mode is None else mount.mode)
         return folder
 
-    def _secret(self, step: Step, mount: RunMount, secrets: dict[str, str]) -> MountRequest | None:
-        name = mount.id or Path(mount.source or mount.target).name
-        content = self._request.secrets.get(name)
+    def _secret(
+        self, step: Step, mount: RunMount, given: Mapping[str, bytes | None], secrets: dict[str, str]
+    ) -> MountRequest | None:
+        name = _secret_name(mount)
+        content = given[name]
         if content is None:
             if mount.required:
                 raise InvalidArgument(
@@ -188,6 +208,14 @@ class Runner:
         return MountRequest(
             kind="bind", source=str(path), target=mount.target or f"/run/secrets/{name}", read_only=True
         )
+
+
+def _secrets(work: RunWork) -> list[RunMount]:
+    return [mount for mount in work.mounts if mount.kind == "secret"]
+
+
+def _secret_name(mount: RunMount) -> str:
+    return mount.id or Path(mount.source or mount.target).name
 
 
 def _pairs(entries: Sequence[str]) -> list[tuple[str, str]]:

@@ -6,22 +6,31 @@ leaves nothing but the cache of the steps before it.
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
-from yurt.distribution.auth import Auth
-from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.parser import parse
+from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
-from yurt.engine.build.context import receive
 from yurt.engine.build.execute import Execution, StepFailed, now
-from yurt.engine.build.files import ContextTree
 from yurt.engine.build.layout import Base, lay_out
-from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling
+from yurt.engine.build.model import (
+    Activity,
+    Announced,
+    Begun,
+    BuildEvent,
+    BuildRequest,
+    Built,
+    Ended,
+    Output,
+    Pulling,
+)
+from yurt.engine.build.needs import context_needs
+from yurt.engine.build.origin import Origin
 from yurt.engine.build.plan import Planner
 from yurt.engine.build.ports import BaseImages, Containers
 from yurt.engine.build.running import Runner
@@ -29,19 +38,15 @@ from yurt.engine.build.steps import BuildPlan
 from yurt.engine.images.model import Image, Pruned
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
-from yurt.errors import InvalidArgument, NotFound
+from yurt.errors import InvalidArgument, NotFound, YurtError
 from yurt.ids import new_id, short
 from yurt.linux.mount import mounted_below, unmount
-from yurt.oci.reference import HUB, Reference
+from yurt.oci.reference import Reference
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
 from yurt.storage.snapshots.base import Snapshotter
 
 log = structlog.get_logger(__name__)
-
-MAX_DOCKERFILE = 4 << 20  # bytes
-HUB_LOGIN = "https://index.docker.io/v1/"
-IGNORE_FILE = ".dockerignore"
 
 Say = Callable[[BuildEvent], None]
 
@@ -53,6 +58,7 @@ class _Job:
     request: BuildRequest
     name: str
     folder: Path
+    origin: Origin
     emit: Say
     held: list[str] = field(default_factory=list)
 
@@ -98,8 +104,8 @@ class BuildService:
             if key.startswith("build-"):
                 self._snapshots.remove(key)
 
-    async def build(self, request: BuildRequest, context: AsyncIterator[bytes]) -> AsyncIterator[BuildEvent]:
-        """Build and say what happens; the last event is Built.
+    async def build(self, request: BuildRequest, origin: Origin) -> AsyncIterator[BuildEvent]:
+        """Build what *origin* brings and say what happens; the last event is Built.
 
         A mistake in the Dockerfile, a failing step (StepFailed) or a missing base image raises; then no image was
         made and no name moved, while the steps that went well are kept in the build cache. When the caller stops
@@ -109,7 +115,7 @@ class BuildService:
 
         async def work() -> None:
             try:
-                await self._build(request, context, events.put_nowait)
+                await self._build(request, origin, events.put_nowait)
             finally:
                 events.put_nowait(None)
 
@@ -128,26 +134,25 @@ class BuildService:
         await in_thread(shutil.rmtree, self._caches, ignore_errors=True)
         return await self._cache.prune()
 
-    async def _build(self, request: BuildRequest, chunks: AsyncIterator[bytes], emit: Say) -> None:
+    async def _build(self, request: BuildRequest, origin: Origin, emit: Say) -> None:
         for tag in request.tags:
             if Reference.parse(tag).digest is not None:
                 raise InvalidArgument(f"cannot tag with a digest: {tag}")
         name = new_id()
-        job = _Job(request, name, self._work / short(name), emit)
+        job = _Job(request, name, self._work / short(name), origin, emit)
         job.context.mkdir(parents=True)
         try:
-            tree = await receive(chunks, str(job.context))
-            planner = await self._planner(job, tree)
+            planner = await self._planner(job)
             await self._finish(job, planner.plan(), planner)
         finally:
             for image in job.held:
                 self._images.release(image, name)
             await in_thread(_discard, job.folder)
 
-    async def _planner(self, job: _Job, tree: ContextTree) -> Planner:
-        """Read the Dockerfile and bring its base images."""
+    async def _planner(self, job: _Job) -> Planner:
+        """Read the Dockerfile, bring its base images and the files that it copies."""
         request = job.request
-        data = tree.read(request.dockerfile, limit=MAX_DOCKERFILE)
+        data = await job.origin.dockerfile(request.dockerfile, job.context)
         if data is None:
             raise NotFound(
                 f"no {request.dockerfile} in the build context",
@@ -159,10 +164,12 @@ class BuildService:
         images = {
             reference: await self._base(job, reference, where) for reference, where in layout.images().items()
         }
+        has_triggers = any(base.config.on_build for base in images.values())
+        wanted = None if has_triggers else context_needs(layout)
         return Planner(
             layout=layout,
             images=images,
-            context=self._seen(tree, request.dockerfile),
+            context=await job.origin.files(request.dockerfile, job.context, wanted),
             given=request.build_args,
             labels=request.labels,
             platform=platform,
@@ -172,8 +179,9 @@ class BuildService:
     async def _finish(self, job: _Job, plan: BuildPlan, planner: Planner) -> None:
         """Make the image, or find it made already; name it."""
         image = None if job.request.no_cache else self._cache.image(plan.key)
+        job.emit(Announced(activities(plan, planner.layout.bases)))
         if image is not None:
-            _say_cached(plan, job.say)
+            _say_cached(plan, job)
             whole = True
         else:
             image, whole = await self._execute(job, plan, planner)
@@ -200,13 +208,14 @@ class BuildService:
                 self._containers,
                 self._settings,
                 job.request,
+                job.origin,
                 folder=job.folder,
                 caches=self._caches,
-                say=job.say,
+                emit=job.emit,
             ),
             folder=job.folder,
             context=job.context,
-            say=job.say,
+            emit=job.emit,
             no_cache=job.request.no_cache,
         )
         try:
@@ -223,44 +232,45 @@ class BuildService:
 
     async def _base(self, job: _Job, reference: str, where: Location) -> Base:
         """Return the image that *reference* names, pulled when it is not here; this build holds it."""
-        image = None
-        if not job.request.pull:
-            try:
-                image = self._images.get(reference)
-            except NotFound:
-                image = None
-        if image is None:
-            try:
-                image = await self._provider.pull(
-                    reference,
-                    platform=job.request.platform,
-                    auth=_auth(reference, job.request.auths),
-                    progress=lambda news: job.emit(Pulling(news)),
-                )
-            except (NotFound, InvalidArgument) as error:
-                raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
+        reference = job.request.contexts.get(reference, reference)
+        image = self._here(job, reference) or await self._pulled(job, reference, where)
         self._images.hold(image.id, job.name)
         job.held.append(str(image.id))
         return Base(str(image.id), str(image.chain_id or ""), image.config)
 
-    @staticmethod
-    def _seen(tree: ContextTree, dockerfile: str) -> ContextTree:
-        """Return what COPY may see: the client applied .dockerignore already, clients of the API may not have."""
-        for name in (f"{dockerfile}{IGNORE_FILE}", IGNORE_FILE):
-            if (data := tree.read(name, limit=MAX_DOCKERFILE)) is not None:
-                rules = IgnoreRules.parse(data.decode(errors="replace"), file=name)
-                return tree.without(rules.ignores) if rules else tree
-        return tree
+    def _here(self, job: _Job, reference: str) -> Image | None:
+        if job.request.pull:
+            return None
+        try:
+            image = self._images.get(reference)
+        except NotFound:
+            return None
+        news = Activity(f"image {reference}", f"[internal] load metadata for {named(reference)}")
+        for event in (Announced((news,)), Begun(news.key), Ended(news.key)):
+            job.emit(event)
+        return image
+
+    async def _pulled(self, job: _Job, reference: str, where: Location) -> Image:
+        news = Activity(f"image {reference}", f"[internal] load metadata for {named(reference)}")
+        job.emit(Announced((news,)))
+        job.emit(Begun(news.key))
+        try:
+            image = await self._provider.pull(
+                reference,
+                platform=job.request.platform,
+                auth=await job.origin.credentials(Reference.parse(reference).registry),
+                progress=lambda progress: job.emit(Pulling(progress, news.key)),
+            )
+        except YurtError as error:
+            job.emit(Ended(news.key, error=error.message))
+            if isinstance(error, NotFound | InvalidArgument):
+                raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
+            raise
+        job.emit(Ended(news.key))
+        return image
 
 
-def _auth(reference: str, auths: Mapping[str, Auth]) -> Auth | None:
-    """Return the credentials for the registry of *reference*; clients name Docker Hub by an old address."""
-    registry = Reference.parse(reference).registry
-    names = (registry, f"https://{registry}", *((HUB_LOGIN,) if registry == HUB else ()))
-    return next((auths[name] for name in names if name in auths), None)
-
-
-def _say_cached(plan: BuildPlan, say: Callable[[str], None]) -> None:
+def _say_cached(plan: BuildPlan, job: _Job) -> None:
     lines = []
     for stage in plan.stages:
         for step in stage.steps:
@@ -270,7 +280,9 @@ def _say_cached(plan: BuildPlan, say: Callable[[str], None]) -> None:
                 lines.append(f" ---> {key.removeprefix('sha256:')[:12]}\n")
             else:
                 lines.append(f" ---> Using cache\n ---> {step.key[:12]}\n")
-    say("".join(lines))
+        for step in working_steps(stage):
+            job.emit(Ended(key_of(step), cached=True))
+    job.say("".join(lines))
 
 
 def _discard(folder: Path) -> None:

@@ -7,6 +7,7 @@ from aiohttp.web_response import StreamResponse
 
 from yurt.api.types.system import BuildPruned
 from yurt.engine.build.model import BuildEvent, BuildRequest
+from yurt.engine.build.origin import Origin
 from yurt.engine.images.model import Pruned
 from yurt.server import answers
 from yurt.server.call import Call
@@ -17,7 +18,7 @@ from yurt.server.wire import build as translate
 class BuildBackend(Protocol):
     """What these routes need of the engine's builder."""
 
-    def build(self, request: BuildRequest, context: AsyncIterator[bytes]) -> AsyncIterator[BuildEvent]: ...
+    def build(self, request: BuildRequest, origin: Origin) -> AsyncIterator[BuildEvent]: ...
     async def prune(self) -> Pruned: ...
 
 
@@ -40,11 +41,11 @@ class BuildRoutes:
 
     async def build(self, call: Call) -> StreamResponse:
         """The build ends with its client. ``quiet`` says the image's id and nothing else."""
-        request = translate.request(call)
+        request, origin = translate.request(call), translate.origin(call)
 
         async def work(emit: answers.Emit) -> None:
             builds = await self._workshop.builds()
-            async for event in builds.build(request, call.chunks()):
+            async for event in builds.build(request, origin):
                 for line in translate.lines(event, quiet=request.quiet):
                     emit(line)
 

@@ -1,7 +1,8 @@
 """``POST /build``: the query to the engine's BuildRequest, and its events to the lines of the answer."""
 
 from yurt.api.types.stream import StreamLine
-from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output
+from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling
+from yurt.engine.build.origin import Archive
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
 from yurt.server.wire import progress, registry
@@ -13,7 +14,8 @@ DEFAULT_SHM = 64 * 1024 * 1024
 def request(call: Call) -> BuildRequest:
     if call.text("version", CLASSIC) not in {"", CLASSIC}:
         raise Unimplemented(
-            "BuildKit's protocol is not supported", hint="build with the classic builder: DOCKER_BUILDKIT=0"
+            "this endpoint speaks the classic builder's protocol only",
+            hint="BuildKit's clients call /grpc and /session",
         )
     if call.text("remote") not in {"", "client-session"}:
         raise Unimplemented("building from a URL is not supported", hint="send the context as a tar archive")
@@ -34,8 +36,11 @@ def request(call: Call) -> BuildRequest:
         extra_hosts=_hosts(call.text("extrahosts")),
         shm_size=call.integer("shmsize") or DEFAULT_SHM,
         memory=max(call.integer("memory") or 0, 0),
-        auths=registry.auths(call.request.headers.get("X-Registry-Config")),
     )
+
+
+def origin(call: Call) -> Archive:
+    return Archive(call.chunks(), auths=registry.auths(call.request.headers.get("X-Registry-Config")))
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -62,4 +67,6 @@ def lines(event: BuildEvent, *, quiet: bool) -> tuple[StreamLine, ...]:
         return ()
     if isinstance(event, Output):
         return (StreamLine(stream=event.text),)
-    return (progress.to_wire(event.progress),)
+    if isinstance(event, Pulling):
+        return (progress.to_wire(event.progress),)
+    return ()

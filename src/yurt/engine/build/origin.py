@@ -1,0 +1,67 @@
+"""Where a build comes from: whoever asks for it gives its Dockerfile, files, secrets and credentials when asked."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from yurt.distribution.auth import Auth
+from yurt.dockerfile.ignore import IgnoreRules
+from yurt.engine.build.context import receive
+from yurt.engine.build.files import ContextTree
+from yurt.oci.reference import HUB
+
+MAX_DOCKERFILE = 4 << 20  # bytes
+IGNORE_FILE = ".dockerignore"
+HUB_LOGIN = "https://index.docker.io/v1/"
+
+
+class Origin(Protocol):
+    """Asked in this order, each thing once, and only for what the build needs."""
+
+    async def dockerfile(self, name: str, folder: Path) -> bytes | None:
+        """Return the Dockerfile; None when there is none of that name. *folder*, empty, is the context's."""
+        ...
+
+    async def files(self, name: str, folder: Path, wanted: tuple[str, ...] | None) -> ContextTree:
+        """Return what COPY may see, its files below *folder*; *name* is the Dockerfile's.
+
+        Paths outside of *wanted* need not be there; None: all are wanted. What .dockerignore names is left out.
+        """
+        ...
+
+    async def secret(self, name: str) -> bytes | None:
+        """Return a secret for ``RUN --mount=type=secret``; None when it was not given."""
+        ...
+
+    async def credentials(self, registry: str) -> Auth | None:
+        """Return who to be at *registry*; None: nobody."""
+        ...
+
+
+class Archive:
+    """The whole context in one archive, as the classic builder's clients send it; *auths* by registry."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], *, auths: Mapping[str, Auth] | None = None) -> None:
+        self._chunks = chunks
+        self._auths = auths or {}
+        self._tree = ContextTree("", {})
+
+    async def dockerfile(self, name: str, folder: Path) -> bytes | None:
+        self._tree = await receive(self._chunks, str(folder))
+        return self._tree.read(name, limit=MAX_DOCKERFILE)
+
+    async def files(self, name: str, folder: Path, wanted: tuple[str, ...] | None) -> ContextTree:  # noqa: ARG002
+        """The client applied .dockerignore already; clients of the API may not have."""
+        for file in (f"{name}{IGNORE_FILE}", IGNORE_FILE):
+            if (data := self._tree.read(file, limit=MAX_DOCKERFILE)) is not None:
+                rules = IgnoreRules.parse(data.decode(errors="replace"), file=file)
+                return self._tree.without(rules.ignores) if rules else self._tree
+        return self._tree
+
+    async def secret(self, name: str) -> bytes | None:  # noqa: ARG002 - the protocol has no way to bring one
+        return None
+
+    async def credentials(self, registry: str) -> Auth | None:
+        """Clients name Docker Hub by an old address."""
+        names = (registry, f"https://{registry}", *((HUB_LOGIN,) if registry == HUB else ()))
+        return next((self._auths[name] for name in names if name in self._auths), None)
