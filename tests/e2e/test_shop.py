@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.engine_host import EngineHost
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHOP = REPOSITORY / "examples" / "shop"
@@ -32,7 +34,7 @@ def compose(program: Path, project: Path, *arguments: str, environ: dict[str, st
 
 @pytest.fixture
 def shop(needs: Any, tmp_path: Path) -> Iterator[tuple[Path, Path, dict[str, str]]]:
-    """The shop, up, in a copy of its folder and on ports of its own, so that a running demo is left alone."""
+    """The shop, up, in a copy of its folder, on ports and an engine of its own: a running demo is left alone."""
     needs.root()
     needs.program("runc")
     needs.program("mmdebstrap")
@@ -40,23 +42,19 @@ def shop(needs: Any, tmp_path: Path) -> Iterator[tuple[Path, Path, dict[str, str
     project = tmp_path / "shop"
     shutil.copytree(SHOP, project, ignore=shutil.ignore_patterns("vendor", "__pycache__"))
     subprocess.run([REPOSITORY / "scripts" / "wheel", project / "vendor"], check=True)
-    settings = (project / ".env").read_text()
-    settings = settings.replace("WEB_PORT=8000", "WEB_PORT=18000").replace(
-        "MAIL_PORT=8025", "MAIL_PORT=18025"
-    )
-    (project / ".env").write_text(settings)
-    compose_file = (project / "compose.yaml").read_text()
-    # A name and an image of its own.
-    compose_file = compose_file.replace("name: shop", "name: shoptest", 1).replace(
-        "image: shop", "image: shoptest"
-    )
-    (project / "compose.yaml").write_text(compose_file)
-    environ = dict(os.environ)
-    try:
-        compose(yurt, project, "up", "--build", "--wait", environ=environ)
-        yield yurt, project, environ
-    finally:
-        compose(yurt, project, "down", "--volumes", environ=environ)
+    with tempfile.TemporaryDirectory(prefix="yurt-shop-") as folder:
+        host = EngineHost(Path(folder))
+        environ = {**os.environ, "YURT_HOST": host.host, "WEB_PORT": "18000", "MAIL_PORT": "18025"}
+        try:
+            host.start()
+            compose(yurt, project, "up", "--build", "--wait", environ=environ)
+            yield yurt, project, environ
+            compose(yurt, project, "down", "--volumes", environ=environ)
+        finally:
+            host.dismantle()
+            left = host.leftovers()
+            host.destroy()
+        assert left == []
 
 
 def test_the_shop_does_all_that_its_report_claims(shop: tuple[Path, Path, dict[str, str]]) -> None:
