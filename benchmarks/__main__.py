@@ -77,7 +77,7 @@ def shop_images(ours: Engine, theirs: Engine) -> Iterator[Path]:
         shutil.copytree(SHOP, shop)
         ours.run("compose", "--project-directory", str(shop), "build")
         images = ours.run("compose", "--project-directory", str(shop), "config", "--images").split()
-        bases = sorted({image for image in images if not image.startswith("shop-")} | {"python:3"})
+        bases = sorted({image for image in images if image.partition(":")[0] != "shop"} | {"python:3"})
         for image in bases:
             ours.run("pull", image)
         say(f"handing {', '.join(bases)} to Docker")
