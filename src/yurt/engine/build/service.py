@@ -38,7 +38,7 @@ from yurt.engine.build.steps import BuildPlan
 from yurt.engine.images.model import Image, Pruned
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
-from yurt.errors import InvalidArgument, NotFound, YurtError
+from yurt.errors import Forbidden, InvalidArgument, NotFound, Unauthorized, Unavailable, YurtError
 from yurt.ids import new_id, short
 from yurt.linux.mount import mounted_below, unmount
 from yurt.oci.reference import Reference
@@ -265,6 +265,9 @@ class BuildService:
             job.emit(Ended(news.key, error=error.message))
             if isinstance(error, NotFound | InvalidArgument):
                 raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
+            if isinstance(error, Unavailable | Unauthorized | Forbidden):  # which tell of the registry only
+                text = f"{where}: cannot pull {reference}: {error.message}"
+                raise type(error)(text, hint=error.hint) from error
             raise
         job.emit(Ended(news.key))
         return image
