@@ -48,7 +48,7 @@ def load(text: str | bytes, file: str) -> MappingNode:
         mark = error.problem_mark or error.context_mark
         at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
         raise problem(
-            at, "", f"not valid YAML: {error.problem or error.context}", hint=_advice(error)
+            at, "", f"not valid YAML: {error.problem or error.context}", hint=_advice(error, text)
         ) from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise InvalidArgument(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
@@ -59,9 +59,10 @@ def load(text: str | bytes, file: str) -> MappingNode:
     return node
 
 
-def _advice(error: yaml.MarkedYAMLError) -> str | None:
+def _advice(error: yaml.MarkedYAMLError, text: str) -> str | None:
     said = f"{error.problem} {error.context}"
-    if "cannot start any token" in said and ("\\t" in repr(error.problem) or "'\t'" in said):
+    mark = error.problem_mark
+    if "cannot start any token" in said and mark and "\t" in text.split("\n")[mark.line][: mark.column + 1]:
         return "YAML is indented with spaces, not tabs"
     if "did not find expected key" in said or "expected <block end>" in said:
         return "check the indentation: the keys of one mapping begin in the same column"
