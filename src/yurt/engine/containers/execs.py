@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from yurt.engine.containers.runner import StartFailed, start_error
 from yurt.engine.containers.tasks import Background
 from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, YurtError
 from yurt.ids import new_id, short
+from yurt.linux import cgroup
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Failed, ShimConnection, Shims
 from yurt.shim.monitor import Request
@@ -151,6 +154,8 @@ class Execs:
         exited = await shim.exited
         shim.close()
         running.shim = None
+        if exited is None:
+            _kill(running.exec)
         code = UNKNOWN_EXIT if exited is None else exited.code
         running.exec = replace(running.exec, running=False, exit_code=code, pid=0)
         running.ended_at = time.monotonic()
@@ -244,6 +249,14 @@ class Execs:
             if shim is not None:
                 shim.close()
             shutil.rmtree(self._directory(container.id, exec_id), ignore_errors=True)
+
+
+def _kill(lost: Exec) -> None:
+    """End the process of an exec whose shim was lost: nobody would hear of its end."""
+    log.warning("exec.lost", container=short(lost.container_id), exec=short(lost.id))
+    if lost.pid in cgroup.Cgroup(lost.container_id).pids():  # else the number may be another's by now
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(lost.pid, signal.SIGKILL)
 
 
 MAX_OUTPUT = 4096  # bytes of a health check's output that are kept
