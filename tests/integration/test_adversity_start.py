@@ -53,6 +53,26 @@ def test_without_root_it_says_so(host: EngineHost) -> None:
     assert not host.root.exists()
 
 
+STARTED_BY_NOBODY = """
+import os, yurt.cli.engine_start as engine_start
+os.setuid(65534)
+try:
+    engine_start.start({"YURT_ROOT": "/root/yurt"}, "/root/yurt.sock", tell=print)
+except engine_start.Unavailable as error:
+    print(error.message, error.hint, sep="; ")
+"""
+
+
+def test_the_command_line_without_root_says_so() -> None:
+    """No engine answers and this user cannot start one: it does not advise to choose another folder."""
+    command = [sys.executable, "-c", STARTED_BY_NOBODY]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    assert done.stdout.startswith(
+        "cannot start the engine: /root/yurt cannot be written: Permission denied; "
+    )
+    assert "the engine needs root: use sudo" in done.stdout
+
+
 def test_a_second_engine_is_refused(host: EngineHost) -> None:
     """One root has one engine; the first goes on."""
     host.start()
