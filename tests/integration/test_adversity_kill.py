@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def check(host: EngineHost, ledger: Ledger) -> None:
             if expected:
                 assert name in there[kind], f"{kind} {name} was acknowledged and is gone"
             else:
-                assert name not in there[kind] or soon(lambda k=kind, n=name: not _exists(client, k, n)), (
+                assert name not in there[kind] or soon(partial(_is_gone, client, kind, name)), (
                     f"{kind} {name} was removed and is there"
                 )
         for name in containers:
@@ -197,12 +198,12 @@ def check(host: EngineHost, ledger: Ledger) -> None:
                 _check_container(client, name, ledger)
 
 
-def _exists(client: Client, kind: str, name: str) -> bool:
+def _is_gone(client: Client, kind: str, name: str) -> bool:
     try:
         client.json("GET", f"/{kind}s/{name}" + ("/json" if kind == "container" else ""))
     except NotFound:
-        return False
-    return True
+        return True
+    return False
 
 
 def _check_container(client: Client, name: str, ledger: Ledger) -> None:

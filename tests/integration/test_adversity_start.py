@@ -36,9 +36,9 @@ def host(tmp_path: Path) -> Iterator[EngineHost]:
     made.destroy()
 
 
-def refusal(command: list[str], **more: object) -> str:
+def refusal(command: list[str], *, environ: dict[str, str] | None = None) -> str:
     """Run a yurtd that must not start; return the one line that it says before it ends with status 1."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30, **more)  # type: ignore[call-overload]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30, env=environ)
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("yurtd: ")]
@@ -167,7 +167,7 @@ def test_a_broken_configuration_is_named(host: EngineHost, tmp_path: Path) -> No
 
 def test_without_a_runtime_it_names_the_package(host: EngineHost) -> None:
     """No runc, no engine."""
-    said = refusal(host.command(), env=os.environ | {"PATH": "/nonexistent"})
+    said = refusal(host.command(), environ=os.environ | {"PATH": "/nonexistent"})
     assert said == "no OCI runtime on this host: runc is not installed; apt-get install runc"
 
 
