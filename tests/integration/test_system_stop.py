@@ -20,7 +20,7 @@ def test_containers_outlive_it_and_the_next_engine_has_them(new_engine: Callable
     (process,) = yurt("inspect", "-f", "{{.State.Pid}}", "survivor").out.split()
     pid = host.pid
     told = yurt("system", "stop")
-    assert (told.code, told.out) == (0, f"the engine (pid {pid}) has ended; its containers go on\n")
+    assert (told.code, told.out) == (0, f"the engine (pid {pid}) has ended; containers that run go on\n")
     assert not host.answers()
     assert os.path.exists(f"/proc/{process}")
     assert yurt("system", "stop").out == "no engine runs\n"

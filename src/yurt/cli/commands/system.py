@@ -264,4 +264,4 @@ def stop(session: Session, _options: Options) -> None:
                 f"{session.host} is {name}, not Yurt's engine", hint="end it with its own tools"
             )
     pid = end(path)
-    session.print(f"the engine (pid {pid}) has ended; its containers go on" if pid else "no engine runs")
+    session.print(f"the engine (pid {pid}) has ended; containers that run go on" if pid else "no engine runs")
