@@ -16,6 +16,7 @@ from yurt.server.router import Route
 from yurt.server.routes.archive import ArchiveRoutes
 from yurt.server.routes.attach import AttachRoutes
 from yurt.server.routes.build import BuildRoutes
+from yurt.server.routes.buildkit import BuildKitRoutes
 from yurt.server.routes.catalog import CatalogRoutes
 from yurt.server.routes.containers import ContainerRoutes
 from yurt.server.routes.execs import ExecRoutes
@@ -104,6 +105,7 @@ def routes(engine: Engine) -> tuple[Route, ...]:
         *ExecRoutes(engine.containers).routes(),
         *ImageRoutes(engine.images, engine.workshop, engine.containers).routes(),
         *BuildRoutes(engine.workshop).routes(),
+        *BuildKitRoutes(engine.workshop, engine.images).routes(),
         *CatalogRoutes().routes(),
         *NetworkRoutes(engine.networks, engine.containers).routes(),
         *VolumeRoutes(engine.volumes).routes(),

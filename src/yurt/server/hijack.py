@@ -23,7 +23,9 @@ from yurt.errors import InvalidArgument
 from yurt.server.answers import HEADERS, MULTIPLEXED_STREAM, RAW_STREAM
 from yurt.server.call import Call
 
-_HIJACKABLE = re.compile(rb"POST (?:/v\d+\.\d+)?/(?:containers/[^/ ]+/attach|exec/[^/ ]+/start)[? ]")
+_HIJACKABLE = re.compile(
+    rb"POST (?:/v\d+\.\d+)?/(?:containers/[^/ ]+/attach|exec/[^/ ]+/start|grpc|session)[? ]"
+)
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 MAX_HEAD = 64 * 1024
@@ -184,6 +186,35 @@ class Hijacked(StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         pass
+
+
+class Pipe:
+    """A hijacked connection as bytes both ways."""
+
+    def __init__(self, call: Call, inflow: Inflow, transport: asyncio.Transport) -> None:
+        self._call = call
+        self._transport = transport
+        self.read = inflow.read
+
+    def write(self, data: bytes, /) -> None:
+        self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has read most of what was written."""
+        await self._call.request.writer.drain()
+
+
+def take_over(call: Call, *, protocol: str) -> Pipe:
+    """Answer that the connection speaks *protocol* from here on, and hand it over; end the call with `Hijacked`."""
+    connection = connection_of(call)
+    inflow, transport = connection.inflow, connection.transport
+    if inflow is None or not isinstance(transport, asyncio.Transport):
+        raise InvalidArgument("cannot hijack this connection", hint="send the request's length")
+    call.is_started = True
+    lines = ["HTTP/1.1 101 UPGRADED", "Connection: Upgrade", f"Upgrade: {protocol}"]
+    lines += [f"{name}: {value}" for name, value in HEADERS.items()]
+    transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    return Pipe(call, inflow, transport)
 
 
 def content_type(call: Call, *, tty: bool) -> str:

@@ -24,59 +24,136 @@ async def receive(chunks: AsyncIterator[bytes], folder: str) -> ContextTree:
 
 def unpack(chunks: Iterable[bytes], folder: str) -> ContextTree:
     """Write the plain archive in *chunks* to *folder*; nothing outside of it is touched, whatever the archive says."""
-    unpacking = _Unpacking(folder)
+    writer = ContextWriter(folder)
     try:
         reader = tar.TarReader(chunks)
         for entry in reader:
-            unpacking.take(entry, reader)
+            _take(writer, entry, reader)
     except OSError as error:
         raise disk_error(error, folder) from error
-    return ContextTree(folder, unpacking.entries)
+    return writer.tree()
 
 
-class _Unpacking:
+def _take(writer: "ContextWriter", entry: tar.Entry, reader: tar.TarReader) -> None:
+    mode, mtime_ns = entry.mode & 0o7777, int(entry.mtime * 1e9)
+    match entry.kind:
+        case tar.DIRECTORY:
+            writer.folder(entry.name, mode, mtime_ns)
+        case tar.REGULAR:
+            writing = writer.file(entry.name, mode, mtime_ns)
+            try:
+                for piece in reader.data():
+                    writing.write(piece)
+            finally:
+                writing.close()
+        case tar.SYMLINK:
+            writer.symlink(entry.name, entry.link, mtime_ns)
+        case tar.HARDLINK:
+            writer.hardlink(entry.name, entry.link)
+        case _:
+            # A socket, a pipe or a device has no content that could be copied.
+            return
+
+
+class Writing:
+    """A file of a context that is being written. `close` it; then *entry* says its size and digest."""
+
+    def __init__(self, place: str, entry: FileEntry) -> None:
+        self.entry = entry
+        self._digest = hashlib.sha256()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(place, flags, 0o600)
+
+    def write(self, piece: bytes | memoryview) -> None:
+        self._digest.update(piece)
+        self.entry.size += len(piece)
+        while piece:
+            piece = piece[os.write(self._descriptor, piece) :]
+
+    def close(self) -> None:
+        """Afterwards the entry is whole; a second call does nothing."""
+        if self._descriptor < 0:
+            return
+        try:
+            os.fchmod(self._descriptor, self.entry.mode)  # RUN --mount=type=bind shows these very files
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self.entry.digest = self._digest.hexdigest()
+
+
+class ContextWriter:
+    """Makes the files of a context below *root*, an empty folder, and nothing outside of it whatever the names are.
+
+    Names are relative paths as the client sent them; what is dishonest raises InvalidArgument. The same name
+    again replaces what was there. *entries* holds what was made.
+    """
+
     def __init__(self, root: str) -> None:
         self._root = root
         self.entries: dict[str, FileEntry] = {}
         self._folders = {"": root}
 
-    def take(self, entry: tar.Entry, reader: tar.TarReader) -> None:
-        parts = path_parts(entry.name, what="build context with")
+    def tree(self) -> ContextTree:
+        return ContextTree(self._root, self.entries)
+
+    def folder(self, name: str, mode: int, mtime_ns: int) -> None:
+        parts = self._parts(name)
         if not parts:
             return
+        place = self._place(parts, FOLDER)
+        os.makedirs(place, exist_ok=True)
+        os.chmod(place, mode)
+        self._note(FileEntry("/".join(parts), FOLDER, mode, mtime_ns=mtime_ns))
+
+    def file(self, name: str, mode: int, mtime_ns: int) -> Writing:
+        parts = self._parts(name)
+        if not parts:
+            raise InvalidArgument("broken build context: its root is no folder")
+        return Writing(
+            self._place(parts, FILE), self._note(FileEntry("/".join(parts), FILE, mode, mtime_ns=mtime_ns))
+        )
+
+    def symlink(self, name: str, target: str, mtime_ns: int) -> None:
+        parts = self._parts(name)
+        if not parts or not target or "\0" in target:
+            raise InvalidArgument(f"broken build context: the link {name!r} leads nowhere")
+        os.symlink(target, self._place(parts, LINK))
+        self._note(FileEntry("/".join(parts), LINK, 0o777, mtime_ns=mtime_ns, link=target))
+
+    def hardlink(self, name: str, to: str) -> None:
+        """Make *name* the same file as *to*, which was made before."""
+        parts = self._parts(name)
+        target = self.entries.get("/".join(path_parts(to, what="hard link to")))
+        if not parts or target is None or target.kind != FILE:
+            raise InvalidArgument(f"broken build context: {name!r} links to no file: {to!r}")
+        path = "/".join(parts)
+        if path == target.path:
+            return
+        source = f"{self._folder(target.path.split('/')[:-1])}/{target.path.rpartition('/')[2]}"
+        os.link(source, self._place(parts, FILE))
+        self._note(
+            FileEntry(
+                path, FILE, target.mode, mtime_ns=target.mtime_ns, size=target.size, digest=target.digest
+            )
+        )
+
+    @staticmethod
+    def _parts(name: str) -> tuple[str, ...]:
+        return path_parts(name, what="build context with")
+
+    def _note(self, entry: FileEntry) -> FileEntry:
+        self.entries[entry.path] = entry
+        return entry
+
+    def _place(self, parts: tuple[str, ...], kind: str) -> str:
+        """Return where *parts* lies on the host, its folder there and its place free."""
         path = "/".join(parts)
         place = f"{self._folder(parts[:-1])}/{parts[-1]}"
         known = self.entries.get(path)
-        if known is not None and not (known.kind == FOLDER and entry.kind == tar.DIRECTORY):
+        if known is not None and not (known.kind == FOLDER and kind == FOLDER):
             self._forget(path, place, known)
-        made = FileEntry(path, FILE, entry.mode & 0o7777, mtime_ns=int(entry.mtime * 1e9))
-        match entry.kind:
-            case tar.DIRECTORY:
-                made.kind = FOLDER
-                os.makedirs(place, exist_ok=True)
-                os.chmod(place, made.mode)
-            case tar.REGULAR:
-                made.size, made.digest = entry.size, _write(place, reader, made.mode)
-            case tar.SYMLINK:
-                made.kind, made.link, made.mode = LINK, entry.link, 0o777
-                if not entry.link or "\0" in entry.link:
-                    raise InvalidArgument(f"broken build context: the link {entry.name!r} leads nowhere")
-                os.symlink(entry.link, place)
-            case tar.HARDLINK:
-                target = self.entries.get("/".join(path_parts(entry.link, what="hard link to")))
-                if target is None or target.kind != FILE:
-                    raise InvalidArgument(
-                        f"broken build context: {entry.name!r} links to no file: {entry.link!r}"
-                    )
-                made.size, made.digest, made.mode = target.size, target.digest, target.mode
-                made.mtime_ns = target.mtime_ns
-                os.link(
-                    f"{self._folder(target.path.split('/')[:-1])}/{target.path.rpartition('/')[2]}", place
-                )
-            case _:
-                # A socket, a pipe or a device has no content that could be copied.
-                return
-        self.entries[path] = made
+        return place
 
     def _folder(self, parts: tuple[str, ...] | list[str]) -> str:
         """Return the folder on the host; a path through a symbolic link or a file is refused."""
@@ -101,17 +178,3 @@ class _Unpacking:
             raise InvalidArgument(f"broken build context: {path!r} is a folder and something else")
         os.unlink(place)
         del self.entries[path]
-
-
-def _write(place: str, reader: tar.TarReader, mode: int) -> str:
-    digest = hashlib.sha256()
-    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        for piece in reader.data():
-            digest.update(piece)
-            while piece:
-                piece = piece[os.write(descriptor, piece) :]  # noqa: PLW2901 - what is left of it
-        os.fchmod(descriptor, mode)  # RUN --mount=type=bind shows these very files
-    finally:
-        os.close(descriptor)
-    return digest.hexdigest()

@@ -25,8 +25,6 @@ class SwarmRoutes:
             Route("GET", "/plugins", self.no_plugins),
             Route("GET", "/plugins/{name:path}/json", self.no_such_plugin),
             Route("POST", "/plugins/{rest:path}", self.refuse_plugin),
-            Route("POST", "/session", self.no_buildkit),
-            Route("POST", "/grpc", self.no_buildkit),
         )
 
     async def no_swarm(self, _call: Call) -> StreamResponse:
@@ -43,8 +41,3 @@ class SwarmRoutes:
 
     async def refuse_plugin(self, _call: Call) -> StreamResponse:
         raise Unimplemented("plugins are not supported")
-
-    async def no_buildkit(self, _call: Call) -> StreamResponse:
-        raise Unimplemented(
-            "BuildKit sessions are not supported", hint="build with the classic builder: DOCKER_BUILDKIT=0"
-        )

@@ -19,7 +19,7 @@ from yurt.server.wire import registry, times
 from yurt.server.wire import system as translate
 
 NO_CACHE = {
-    "Builder-Version": "1",
+    "Builder-Version": "2",
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Pragma": "no-cache",
     "Swarm": "inactive",

@@ -1,0 +1,137 @@
+"""What a client asks of the Dockerfile frontend and of exporters, as texts by name, to values. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yurt.engine.build.model import BuildRequest
+from yurt.errors import InvalidArgument, Unimplemented
+from yurt.server.buildkit.messages import Exporter, SolveRequest
+
+FRONTEND = "dockerfile.v0"
+BUILD_ARG, LABEL, CONTEXT, SESSION = "build-arg:", "label:", "context:", "local-sessionid:"
+IMAGE = "docker-image://"
+_SILENT = frozenset({
+    "cmdline", "source", "hostname", "multi-platform", "frontend.caps", "contextkey", "dockerfilekey",
+    "cache-from", "cache-imports",  # only ever make a build faster
+})  # fmt: skip
+_SILENT_PREFIXES = ("vcs:", SESSION)
+_REFUSED = {
+    "requestid": "asking for a Dockerfile's outline, targets or checks (--call, --check)",
+    "context": "building from a URL or an uploaded archive",
+    "cgroup-parent": "--cgroup-parent",
+    "contextsubdir": "building from a folder of a URL",
+}
+_IMAGE_EXPORTERS = frozenset({"moby", "image"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A build as a client asks for it: *folders* are its names for Dockerfile and context, *sessions* who has them."""
+
+    request: BuildRequest
+    dockerfile_folder: str
+    context_folder: str
+    sessions: Mapping[str, str]  # by folder
+
+
+def asked(frontend: str, options: Mapping[str, str]) -> Asked:
+    """Return what the frontend's options ask for; raise Unimplemented for what is not offered here."""
+    if frontend != FRONTEND:
+        raise Unimplemented(
+            f"the frontend {frontend or 'of raw LLB'} is not supported: only Dockerfiles are built"
+        )
+    prefixed: dict[str, dict[str, str]] = {BUILD_ARG: {}, LABEL: {}, CONTEXT: {}, SESSION: {}}
+    for name, value in options.items():
+        for prefix, found in prefixed.items():
+            if name.startswith(prefix):
+                found[name.removeprefix(prefix)] = value
+    _check(options, prefixed[CONTEXT])
+    network = options.get("force-network-mode", "")
+    return Asked(
+        BuildRequest(
+            dockerfile=options.get("filename") or "Dockerfile",
+            target=options.get("target", ""),
+            build_args=prefixed[BUILD_ARG],
+            labels=prefixed[LABEL],
+            no_cache="no-cache" in options,
+            pull=options.get("image-resolve-mode") == "pull",
+            platform=options.get("platform", ""),
+            network_mode="" if network in {"default", "sandbox"} else network,
+            extra_hosts=tuple(_host(text) for text in _listed(options.get("add-hosts", ""))),
+            shm_size=_number("shm-size", options.get("shm-size", "")) or BuildRequest().shm_size,
+            ulimits=tuple(_ulimit(text) for text in _listed(options.get("ulimit", ""))),
+            contexts={name: value.removeprefix(IMAGE) for name, value in prefixed[CONTEXT].items()},
+        ),
+        options.get("dockerfilekey") or "dockerfile",
+        options.get("contextkey") or "context",
+        prefixed[SESSION],
+    )
+
+
+def _check(options: Mapping[str, str], contexts: Mapping[str, str]) -> None:
+    known = {
+        "filename", "target", "no-cache", "image-resolve-mode", "platform", "force-network-mode", "add-hosts",
+        "shm-size", "ulimit",
+    }  # fmt: skip
+    for name, value in options.items():
+        if name in _REFUSED:
+            raise Unimplemented(f"{_REFUSED[name]} is not supported")
+        if name.startswith("attest:"):
+            if "disabled=true" not in value.split(","):
+                raise Unimplemented(
+                    "attestations are not supported: build with --provenance=false --sbom=false"
+                )
+        elif not (name in known | _SILENT or name.startswith((BUILD_ARG, LABEL, CONTEXT, *_SILENT_PREFIXES))):
+            raise Unimplemented(f"the build option {name}={value} is not supported")
+    if "," in options.get("platform", ""):
+        raise Unimplemented("one build makes an image for one platform: name one with --platform")
+    for name, value in contexts.items():
+        if not value.startswith(IMAGE):
+            raise Unimplemented(f"the build context {name}={value}: only docker-image:// is supported")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What becomes of the image: it stays here under *names*."""
+
+    names: tuple[str, ...] = ()
+
+
+def exports(request: SolveRequest) -> tuple[Export, ...]:
+    """Return what the request's exporters ask for; none: the image is built for the cache only."""
+    exporters = request.exporters
+    if not exporters and request.exporter:
+        exporters = (Exporter(request.exporter, request.exporter_attrs),)
+    found = []
+    for exporter in exporters:
+        if exporter.type not in _IMAGE_EXPORTERS:
+            raise Unimplemented(
+                f"a build cannot be exported as {exporter.type}: build an image, then use `docker save` or `docker cp`"
+            )
+        found.append(Export(_listed(exporter.attrs.get("name", ""))))
+    return tuple(found)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _host(text: str) -> str:
+    """``name=address`` becomes ``name:address``, as the engine has it."""
+    name, _, address = text.partition("=")
+    return f"{name}:{address}" if address else text
+
+
+def _number(name: str, text: str) -> int:
+    if text and not text.isdecimal():
+        raise InvalidArgument(f"{name}={text} is not a number")
+    return int(text or 0)
+
+
+def _ulimit(text: str) -> tuple[str, int, int]:
+    name, _, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    try:
+        return name, int(soft), int(hard or soft)
+    except ValueError as broken:
+        raise InvalidArgument(f"ulimit {text}: write name=soft:hard") from broken

@@ -1,0 +1,232 @@
+"""BuildKit's services as clients of the docker driver use them: Control, and the gateway (LLBBridge) of a solve.
+
+A client solves in two halves. Control/Solve says what becomes of the result and answers when all is done; with
+the same reference, LLBBridge/Solve says what is built, and Return hands the result over to the first half.
+Control/Status watches meanwhile. A frontend named in Control/Solve itself is built there and then.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+import yurt
+from yurt.engine.build.model import Activity, BuildEvent, BuildRequest, Built
+from yurt.engine.build.origin import Origin
+from yurt.engine.images.model import Image, Pruned
+from yurt.errors import Internal, NotFound, Unimplemented, YurtError
+from yurt.oci.platform import Platform as OciPlatform
+from yurt.oci.reference import Reference
+from yurt.server.buildkit import messages as wire
+from yurt.server.buildkit.attributes import asked, exports
+from yurt.server.buildkit.failures import failure
+from yurt.server.buildkit.grpc import Exchange, GrpcError, Handler
+from yurt.server.buildkit.jobs import Job, Jobs
+from yurt.server.buildkit.origin import SessionOrigin
+from yurt.server.buildkit.progress import Narrator
+from yurt.server.buildkit.sessions import Sessions
+
+CONTROL = "/moby.buildkit.v1.Control"
+GATEWAY = "/moby.buildkit.v1.frontend.LLBBridge"
+TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+BUILD_ID = "buildkit-controlapi-buildid"
+GATEWAY_CAPS = (
+    "frontend.caps", "gateway.solve.metadata", "proto.refarray", "return", "returnmap", "solve.inlinereturn",
+)  # fmt: skip
+LLB_CAPS = (
+    "exec.meta.network", "exec.meta.setsdefaultpath", "exec.meta.ulimit", "exec.mount.bind", "exec.mount.cache",
+    "exec.mount.cache.sharing", "exec.mount.secret", "exec.mount.tmpfs", "exec.mount.tmpfs.size", "exec.secretenv",
+    "file.base", "meta.description", "platform", "source.image", "source.image.resolvemode", "source.local",
+    "source.local.excludepatterns", "source.local.followpaths", "source.local.sessionid",
+    "source.local.sharedkeyhint",
+)  # fmt: skip
+VERSION = wire.BuildkitVersion("yurt", f"v{yurt.__version__}", "")
+EXPORT = "export"
+
+
+class Builds(Protocol):
+    """What is needed of the engine's builder."""
+
+    def build(self, request: BuildRequest, origin: Origin) -> AsyncIterator[BuildEvent]: ...
+    async def prune(self) -> Pruned: ...
+
+
+class Workshop(Protocol):
+    """Makes the builder when it is first needed."""
+
+    async def builds(self) -> Builds: ...
+
+
+class Images(Protocol):
+    """What is needed of the engine's images."""
+
+    @property
+    def platform(self) -> OciPlatform: ...
+    def get(self, ref: str) -> Image: ...
+    def tag(self, image: Image, reference: str) -> Image: ...
+
+
+class Control:
+    """Answers the calls of every client; jobs and sessions are common to all connections."""
+
+    def __init__(self, workshop: Workshop, images: Images, sessions: Sessions) -> None:
+        self._workshop = workshop
+        self._images = images
+        self._sessions = sessions
+        self._jobs = Jobs()
+
+    def methods(self) -> Mapping[str, Handler]:
+        """Return the handlers by path; what is not here is refused with Unimplemented."""
+        return {
+            f"{CONTROL}/ListWorkers": self.list_workers,
+            f"{CONTROL}/Info": self.info,
+            f"{CONTROL}/Solve": self.solve,
+            f"{CONTROL}/Status": self.status,
+            f"{CONTROL}/Session": self._sessions.serve_tunnel,
+            f"{CONTROL}/DiskUsage": self.disk_usage,
+            f"{CONTROL}/Prune": self.prune,
+            f"{GATEWAY}/Ping": self.ping,
+            f"{GATEWAY}/Solve": self.solve_frontend,
+            f"{GATEWAY}/Return": self.take_result,
+            TRACES: self.drop_traces,
+        }
+
+    async def list_workers(self, exchange: Exchange) -> None:
+        await exchange.send(wire.ListWorkersResponse((self._worker(),)))
+
+    async def info(self, exchange: Exchange) -> None:
+        await exchange.send(wire.InfoResponse(VERSION))
+
+    async def solve(self, exchange: Exchange) -> None:
+        """Run a job from its request to the export of its result."""
+        request = await exchange.request(wire.SolveRequest)
+        if request.definition or request.frontend_inputs:
+            raise Unimplemented("building from LLB is not supported: only Dockerfiles are built")
+        async with self._jobs.run(request) as job:
+            wanted = exports(request)
+            narrator = Narrator(f"{request.ref} export", job.publish)
+            if request.frontend:
+                image_id = await self._build(job, request.frontend, request.frontend_attrs)
+            else:
+                image_id = await self._returned(job)
+            response: dict[str, str] = {}
+            if image_id and wanted:
+                names = [name for each in wanted for name in each.names]
+                response = self._export(self._images.get(image_id), names, narrator)
+        await exchange.send(wire.SolveResponse(response))
+
+    async def status(self, exchange: Exchange) -> None:
+        """Tell the progress of a job until it is over."""
+        request = await exchange.request(wire.StatusRequest)
+        await exchange.begin()
+        job = await self._jobs.find(request.ref)
+        async for news in job.watch():
+            await exchange.send(news)
+
+    async def ping(self, exchange: Exchange) -> None:
+        await self._job(exchange)
+        await exchange.send(
+            wire.PongResponse(
+                tuple(wire.ApiCap(name, enabled=True) for name in GATEWAY_CAPS),
+                tuple(wire.ApiCap(name, enabled=True) for name in LLB_CAPS),
+                (self._worker(),),
+            )
+        )
+
+    async def solve_frontend(self, exchange: Exchange) -> None:
+        """Build; the answer names the result with a reference that counts within the job."""
+        request = await exchange.request(wire.FrontendSolveRequest)
+        if request.definition or request.frontend_inputs:
+            raise Unimplemented(
+                "one build as the input of another is not supported", hint="tag the first and name it in FROM"
+            )
+        job = await self._job(exchange)
+        image_id = await self._build(job, request.frontend, request.frontend_opt)
+        reference = uuid.uuid4().hex
+        job.images[reference] = image_id
+        await exchange.send(wire.FrontendSolveResponse(wire.Result(wire.Ref(reference))))
+
+    async def take_result(self, exchange: Exchange) -> None:
+        """Hand a frontend's result, or its failure, to the solve that waits for it."""
+        request = await exchange.request(wire.ReturnRequest)
+        job = await self._job(exchange)
+        if not job.returned.done():
+            job.returned.set_result(request)
+        await exchange.send(wire.Empty())
+
+    async def disk_usage(self, exchange: Exchange) -> None:
+        """Layers of the build cache are images' layers: `docker system df` counts them."""
+        await exchange.send(wire.DiskUsageResponse())
+
+    async def prune(self, exchange: Exchange) -> None:
+        request = await exchange.request(wire.PruneRequest)
+        if any(request.filter):
+            raise Unimplemented("the build cache can be pruned as a whole only", hint="leave --filter out")
+        pruned = await (await self._workshop.builds()).prune()
+        await exchange.begin()
+        if pruned.freed:
+            await exchange.send(wire.UsageRecord("build cache", size=pruned.freed, record_type="regular"))
+
+    async def drop_traces(self, exchange: Exchange) -> None:
+        """Clients send what they measured of themselves; nobody here looks at it."""
+        await exchange.send(wire.Empty())
+
+    async def _job(self, exchange: Exchange) -> Job:
+        return await self._jobs.find(exchange.metadata.get(BUILD_ID, ""))
+
+    async def _returned(self, job: Job) -> str:
+        """Wait for the frontend's result; return the id of its image, empty when it has none."""
+        returned = await job.returned
+        if returned.error is not None and returned.error.code:
+            raise GrpcError(returned.error)
+        result = returned.result
+        if result is None or result.ref is None or not result.ref.id:
+            return ""
+        if result.ref.id not in job.images:
+            raise NotFound(f"the result {result.ref.id} is none of this build's")
+        return job.images[result.ref.id]
+
+    async def _build(self, job: Job, frontend: str, options: Mapping[str, str]) -> str:
+        """Build; return the image's id. The build ends with its job, or with the caller."""
+        what = asked(frontend, options)
+        narrator = Narrator(f"{job.request.ref} {uuid.uuid4().hex}", job.publish)
+        origin = SessionOrigin(what, job.request.session, self._sessions, narrator)
+        builds = await self._workshop.builds()
+        with job.building():
+            try:
+                async for event in builds.build(what.request, origin):
+                    if isinstance(event, Built):
+                        return event.image_id
+                    narrator.take(event)
+            except YurtError as error:
+                failed = failure(error, name=what.request.dockerfile, dockerfile=origin.dockerfile_text)
+                narrator.fail(failed.status.message)
+                raise failed from error
+        raise Internal("the build ended without an image")
+
+    def _export(self, image: Image, names: list[str], narrator: Narrator) -> dict[str, str]:
+        """Name the image; return what the client is told of it."""
+        narrator.announce(Activity(EXPORT, "exporting to image"))
+        narrator.begin(EXPORT)
+        narrator.status(EXPORT, f"writing image {image.id}", is_done=True)
+        named = [Reference.parse(name).tagged() for name in names]
+        try:
+            for reference in named:
+                self._images.tag(image, str(reference))
+                narrator.status(EXPORT, f"naming to {reference.canonical}", is_done=True)
+        except YurtError as error:
+            narrator.end(EXPORT, error=error.message)
+            raise
+        narrator.end(EXPORT)
+        response = {"containerimage.digest": str(image.id), "containerimage.config.digest": str(image.id)}
+        if named:
+            response["image.name"] = ",".join(reference.canonical for reference in named)
+        return response
+
+    def _worker(self) -> wire.WorkerRecord:
+        platform = self._images.platform
+        return wire.WorkerRecord(
+            "yurt",
+            {"org.mobyproject.buildkit.worker.hostname": "yurt"},
+            (wire.Platform(platform.architecture, "linux", platform.variant),),
+            VERSION,
+        )

@@ -1,0 +1,149 @@
+"""A session as the origin of a build: its client is asked for the Dockerfile, files, secrets and credentials."""
+
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from yurt.distribution.auth import Auth
+from yurt.engine.build.files import ContextTree
+from yurt.engine.build.model import Activity
+from yurt.engine.build.origin import IGNORE_FILE, MAX_DOCKERFILE
+from yurt.errors import Unavailable, YurtError
+from yurt.oci.reference import HUB
+from yurt.server.buildkit.attributes import Asked
+from yurt.server.buildkit.filesync import SmallFiles, Wish, receive, receive_tree
+from yurt.server.buildkit.grpc import NOT_FOUND, GrpcError
+from yurt.server.buildkit.messages import (
+    CredentialsRequest,
+    CredentialsResponse,
+    GetSecretRequest,
+    GetSecretResponse,
+)
+from yurt.server.buildkit.progress import Narrator
+from yurt.server.buildkit.sessions import Session, Sessions
+
+CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
+GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"  # noqa: S105 - a method
+HUB_HOST = "registry-1.docker.io"  # what BuildKit's clients know Docker Hub as
+
+
+class SessionOrigin:
+    """The origin of one build. *session* has secrets, credentials and every folder with no session of its own."""
+
+    def __init__(self, asked: Asked, session: str, sessions: Sessions, narrator: Narrator) -> None:
+        self._asked = asked
+        self._session = session
+        self._sessions = sessions
+        self._narrator = narrator
+        self.dockerfile_text = b""  # kept for showing where a mistake is
+        self._ignored: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SessionOrigin {self._session}>"
+
+    async def dockerfile(self, name: str, folder: Path) -> bytes | None:  # noqa: ARG002 - it is small
+        key = "load build definition"
+        files = SmallFiles(MAX_DOCKERFILE)
+        names = (name, f"{name}{IGNORE_FILE}", *((name.lower(),) if name == "Dockerfile" else ()))
+        with self._told(key, f"[internal] load build definition from {posixpath.basename(name)}"):
+            size = await self._files(Wish(self._asked.dockerfile_folder, names), files)
+            self._transferred(key, "dockerfile", size)
+        found = files.get(name)
+        if found is None and name == "Dockerfile":
+            found = files.get("dockerfile")
+        if (ignored := files.get(f"{name}{IGNORE_FILE}")) is not None:
+            self._ignored = patterns(ignored.decode(errors="replace"))
+        self.dockerfile_text = found or b""
+        return found
+
+    async def files(self, name: str, folder: Path, wanted: tuple[str, ...] | None) -> ContextTree:  # noqa: ARG002
+        """Nothing is asked for when nothing is wanted."""
+        if wanted == ():
+            return ContextTree(str(folder), {})
+        ignored = self._ignored if self._ignored is not None else await self._load_ignored()
+        key = "load build context"
+        wish = Wish(self._asked.context_folder, wanted or (), ignored)
+        with self._told(key, "[internal] load build context"):
+            session = await self._of(self._asked.context_folder)
+            tree, size = await receive_tree(session.client, wish, str(folder))
+            self._transferred(key, "context", size)
+        return tree
+
+    async def secret(self, name: str) -> bytes | None:
+        session = await self._sessions.find(self._session)
+        if not session.offers(GET_SECRET):
+            return None
+        try:
+            with _while_the_client_is_there():
+                return (await session.client.ask(GET_SECRET, GetSecretRequest(name), GetSecretResponse)).data
+        except GrpcError as refused:
+            if refused.status.code == NOT_FOUND:
+                return None
+            raise
+
+    async def credentials(self, registry: str) -> Auth | None:
+        session = await self._sessions.find(self._session)
+        if not session.offers(CREDENTIALS):
+            return None
+        host = HUB_HOST if registry == HUB else registry
+        try:
+            with _while_the_client_is_there():
+                found = await session.client.ask(CREDENTIALS, CredentialsRequest(host), CredentialsResponse)
+        except GrpcError:  # anonymous access is still worth a try
+            return None
+        if not found.username:
+            return Auth(identity_token=found.secret) if found.secret else None
+        return Auth(username=found.username, password=found.secret)
+
+    async def _load_ignored(self) -> tuple[str, ...]:
+        key = "load .dockerignore"
+        files = SmallFiles(MAX_DOCKERFILE)
+        with self._told(key, "[internal] load .dockerignore"):
+            size = await self._files(Wish(self._asked.context_folder, (IGNORE_FILE,)), files)
+            self._transferred(key, "context", size)
+        return patterns((files.get(IGNORE_FILE) or b"").decode(errors="replace"))
+
+    async def _files(self, wish: Wish, files: SmallFiles) -> int:
+        session = await self._of(wish.name)
+        return await receive(session.client, wish, files)
+
+    async def _of(self, folder: str) -> Session:
+        return await self._sessions.find(self._asked.sessions.get(folder, self._session))
+
+    def _transferred(self, key: str, what: str, size: int) -> None:
+        self._narrator.status(key, f"transferring {what}:", current=size, is_done=True)
+
+    @contextmanager
+    def _told(self, key: str, name: str) -> Iterator[None]:
+        self._narrator.announce(Activity(key, name))
+        self._narrator.begin(key)
+        try:
+            with _while_the_client_is_there():
+                yield
+        except (YurtError, GrpcError) as error:
+            self._narrator.end(key, error=str(error))
+            raise
+        self._narrator.end(key)
+
+
+@contextmanager
+def _while_the_client_is_there() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionError as gone:
+        raise Unavailable(f"the client's session ended: {gone}") from gone
+
+
+def patterns(text: str) -> tuple[str, ...]:
+    """Return the lines of a .dockerignore in the form that the client's side matches with."""
+    found = []
+    for line in text.removeprefix("\ufeff").splitlines():
+        if line.startswith("#") or not (pattern := line.strip()):
+            continue
+        sign = "!" if pattern.startswith("!") else ""
+        pattern = pattern.removeprefix("!").strip()
+        if pattern:
+            cleaned = posixpath.normpath(pattern).lstrip("/")
+            found.append(sign + (cleaned or "."))
+    return tuple(found)
