@@ -13,6 +13,7 @@ from yurt.errors import InvalidArgument
 
 T = TypeVar("T")
 
+JSON = "application/json"
 FALSE = frozenset({"", "0", "no", "false", "none"})  # all else is true, as in Docker
 _decoders: dict[type, Decoder[object]] = {}
 
@@ -63,6 +64,13 @@ class Call:
                 raise InvalidArgument(f"invalid filter '{key}'", hint=f"known here: {', '.join(known)}")
         return found
 
+    def truths(self, filters: dict[str, tuple[str, ...]], *keys: str) -> None:
+        """Raise InvalidArgument when one of *keys* has a value that is neither true nor false."""
+        for key in keys:
+            for value in filters.get(key, ()):
+                if value.lower() not in {"1", "0", "true", "false", "t", "f"}:
+                    raise InvalidArgument(f"invalid filter '{key}=[{value}]'", hint="true or false")
+
     def json_of(self, name: str, kind: type[T]) -> T | None:
         """Return the query parameter *name*, which holds JSON; None when it is absent or empty."""
         value = self._query.get(name)
@@ -71,6 +79,9 @@ class Call:
     async def body(self, kind: type[T]) -> T:
         """Return the body, decoded; raise InvalidArgument as Docker words it."""
         data = await self.request.read()
+        kind_of_body = self.request.headers.get("Content-Type", JSON).partition(";")[0].strip()
+        if kind_of_body != JSON:
+            raise InvalidArgument(f"unsupported Content-Type header ({kind_of_body}): must be '{JSON}'")
         if not data:
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
         return decode(data, kind)
@@ -94,4 +105,5 @@ def decode(data: bytes, kind: type[T]) -> T:
     try:
         return decoder.decode(data)  # type: ignore[return-value]
     except msgspec.DecodeError as broken:
-        raise InvalidArgument(f"invalid JSON: {broken}") from broken
+        reason = "unexpected EOF" if str(broken) == "Input data was truncated" else str(broken)
+        raise InvalidArgument(f"invalid JSON: {reason}") from broken

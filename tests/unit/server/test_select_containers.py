@@ -98,5 +98,8 @@ def test_wrong_values_are_refused() -> None:
     """A status that does not exist, or a container that is not there."""
     with pytest.raises(InvalidArgument, match="invalid filter 'status=dizzy'"):
         shown({"status": ("dizzy",)})
-    with pytest.raises(NotFound, match="invalid filter 'before=nobody'"):
+    for key, value in (("health", "fine"), ("exited", "three"), ("is-task", "perhaps")):
+        with pytest.raises(InvalidArgument, match=f"invalid filter '{key}={value}'"):
+            shown({key: (value,)})
+    with pytest.raises(NotFound, match="No such container: nobody"):
         shown({"before": ("nobody",)})

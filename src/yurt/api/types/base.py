@@ -13,6 +13,10 @@ Empty = dict[str, Any]
 """The ``{}`` of Go's set-like maps, as in ``"ExposedPorts": {"80/tcp": {}}``."""
 
 
+OMITTED: Any = msgspec.UNSET
+"""The value of a field that an answer does not have at all, where Docker leaves out what is empty."""
+
+
 class Wire(msgspec.Struct, rename="pascal"):
     """Base of all wire structures; ``snake_case`` here is ``SnakeCase`` there."""
 

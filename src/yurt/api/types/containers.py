@@ -4,11 +4,11 @@ from typing import Any
 
 from msgspec import field
 
-from yurt.api.types.base import Empty, Wire
+from yurt.api.types.base import OMITTED, Empty, Wire
 from yurt.api.types.networks import EndpointSettings
 
 
-class HealthConfig(Wire, kw_only=True):
+class HealthConfig(Wire, omit_defaults=True, kw_only=True):
     """Durations are nanoseconds; 0 means: inherit, or the default."""
 
     test: list[str] | None = None
@@ -127,6 +127,10 @@ class Resources(Wire, kw_only=True):
     blkio_device_write_i_ops: list[Any] | None = field(default=None, name="BlkioDeviceWriteIOps")
     cpu_period: int | None = 0
     cpu_quota: int | None = 0
+    cpu_percent: int | None = 0
+    cpu_count: int | None = 0
+    io_maximum_i_ops: int | None = field(default=0, name="IOMaximumIOps")
+    io_maximum_bandwidth: int | None = field(default=0, name="IOMaximumBandwidth")
     cpu_realtime_period: int | None = 0
     cpu_realtime_runtime: int | None = 0
     cpuset_cpus: str | None = ""
@@ -291,8 +295,8 @@ class ContainerInspect(Wire, kw_only=True):
     exec_ids: list[str] | None = field(default=None, name="ExecIDs")
     host_config: HostConfig
     graph_driver: GraphDriver
-    size_rw: int | None = None
-    size_root_fs: int | None = None
+    size_rw: int | None = OMITTED
+    size_root_fs: int | None = OMITTED
     mounts: list[MountPoint]
     config: ContainerConfig
     network_settings: NetworkSettings
@@ -326,8 +330,8 @@ class ContainerSummary(Wire, kw_only=True):
     command: str
     created: int
     ports: list[Port]
-    size_rw: int | None = None
-    size_root_fs: int | None = None
+    size_rw: int | None = OMITTED
+    size_root_fs: int | None = OMITTED
     labels: dict[str, str]
     state: str
     status: str

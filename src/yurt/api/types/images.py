@@ -2,7 +2,7 @@
 
 from msgspec import field
 
-from yurt.api.types.base import Empty, Wire
+from yurt.api.types.base import OMITTED, Empty, Wire
 from yurt.api.types.containers import GraphDriver, HealthConfig
 
 
@@ -18,24 +18,39 @@ class ImageSummary(Wire, kw_only=True):
     repo_tags: list[str]
     shared_size: int = -1
     size: int
+    virtual_size: int = OMITTED  # until API 1.43
 
 
-class ImageConfig(Wire, omit_defaults=True, kw_only=True):
-    """What the image says about running it."""
+class ImageConfig(Wire, kw_only=True):
+    """What the image says about running it; the first eight fields are always there."""
 
     user: str = ""
-    exposed_ports: dict[str, Empty] | None = None
     env: list[str] | None = None
     entrypoint: list[str] | None = None
     cmd: list[str] | None = None
-    healthcheck: HealthConfig | None = None
     volumes: dict[str, Empty] | None = None
     working_dir: str = ""
     labels: dict[str, str] | None = None
     on_build: list[str] | None = None
-    stop_signal: str = ""
-    shell: list[str] | None = None
-    args_escaped: bool = False
+    exposed_ports: dict[str, Empty] | None = OMITTED
+    healthcheck: HealthConfig | None = OMITTED
+    stop_signal: str = OMITTED
+    shell: list[str] | None = OMITTED
+    args_escaped: bool = OMITTED
+
+
+class OldImageConfig(ImageConfig, kw_only=True):
+    """The same before API 1.50: with the fields of a container that an image never fills."""
+
+    hostname: str = ""
+    domainname: str = ""
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    image: str = ""
 
 
 class RootFs(Wire, kw_only=True):
@@ -59,14 +74,15 @@ class ImageInspect(Wire, kw_only=True):
     docker_version: str = ""
     author: str
     architecture: str
-    variant: str = ""
+    variant: str = OMITTED
     os: str
     size: int
-    virtual_size: int
+    virtual_size: int = OMITTED  # until API 1.43
     graph_driver: GraphDriver
     root_fs: RootFs = field(name="RootFS")
     metadata: ImageMetadata
     config: ImageConfig
+    container_config: OldImageConfig = OMITTED  # until API 1.44; always empty
 
 
 class HistoryEntry(Wire, kw_only=True):

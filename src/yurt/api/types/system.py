@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import field
 
-from yurt.api.types.base import Wire
+from yurt.api.types.base import OMITTED, Wire
 from yurt.api.types.containers import ContainerSummary
 from yurt.api.types.images import ImageSummary
 from yurt.api.types.volumes import Volume
@@ -101,14 +101,19 @@ class InfoAnswer(Wire, kw_only=True):
     init_commit: dict[str, str]
     security_options: list[str]
     warnings: list[str] | None = None
+    cdi_spec_dirs: list[str] = field(default_factory=lambda: ["/etc/cdi", "/var/run/cdi"], name="CDISpecDirs")
+    kernel_memory_tcp: bool = field(default=True, name="KernelMemoryTCP")
+    firewall_backend: dict[str, str] = OMITTED
+    bridge_nf_iptables: bool = OMITTED
+    bridge_nf_ip6tables: bool = field(default=OMITTED, name="BridgeNfIp6tables")
 
 
 class DiskUsageAnswer(Wire, kw_only=True):
     layers_size: int
-    images: list[ImageSummary]
-    containers: list[ContainerSummary]
-    volumes: list[Volume]
-    build_cache: list[dict[str, Any]]
+    images: list[ImageSummary] | None
+    containers: list[ContainerSummary] | None
+    volumes: list[Volume] | None
+    build_cache: list[dict[str, Any]] | None
 
 
 class EventActor(Wire, kw_only=True):

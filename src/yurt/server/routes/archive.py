@@ -1,6 +1,7 @@
 """Files of a container: `docker cp`, `docker diff`, `docker export`."""
 
 import base64
+import os
 import stat
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
@@ -27,6 +28,7 @@ GO_KINDS = {
     stat.S_IFSOCK: 1 << 24,
     stat.S_IFCHR: 1 << 26 | 1 << 21,
 }
+EPOCH = "1970-01-01T00:00:00Z"  # a file may well be of this moment
 GO_BITS = {stat.S_ISUID: 1 << 23, stat.S_ISGID: 1 << 22, stat.S_ISVTX: 1 << 20}
 
 
@@ -56,7 +58,7 @@ class ArchiveRoutes:
 
     async def stat(self, call: Call) -> StreamResponse:
         found = await self._containers.path_stat(call.places["id"], _path(call))
-        return answers.nothing(200, headers=_stat_header(found))
+        return answers.nothing(200, headers=_stat_header(found, _path(call)))
 
     async def get(self, call: Call) -> StreamResponse:
         path = _path(call)
@@ -65,7 +67,7 @@ class ArchiveRoutes:
             call,
             self._containers.archive(call.places["id"], path),
             content_type=TAR,
-            headers=_stat_header(found),
+            headers=_stat_header(found, path),
         )
 
     async def put(self, call: Call) -> StreamResponse:
@@ -76,7 +78,8 @@ class ArchiveRoutes:
 
     async def export(self, call: Call) -> StreamResponse:
         await self._containers.path_stat(call.places["id"], "/")
-        return await answers.body(call, self._containers.archive(call.places["id"], "/"), content_type=TAR)
+        source = self._containers.archive(call.places["id"], "/")
+        return await answers.body(call, source, content_type="application/octet-stream")
 
     async def changes(self, call: Call) -> StreamResponse:
         found = await self._containers.changes(call.places["id"])
@@ -99,12 +102,14 @@ def go_mode(mode: int) -> int:
     return answer
 
 
-def _stat_header(found: PathStat) -> dict[str, str]:
+def _stat_header(found: PathStat, path: str) -> dict[str, str]:
+    """A link's target is told as a path from the container's root, whatever the link says."""
+    target = os.path.normpath(os.path.join(os.path.dirname(path), found.link)) if found.link else ""
     document = {
         "name": found.name,
         "size": found.size,
         "mode": go_mode(found.mode),
-        "mtime": times.rfc3339(found.mtime_ns),
-        "linkTarget": found.link,
+        "mtime": times.rfc3339(found.mtime_ns) if found.mtime_ns else EPOCH,
+        "linkTarget": target,
     }
     return {STAT_HEADER: base64.b64encode(answers.encode(document)).decode()}

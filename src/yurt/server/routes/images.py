@@ -98,16 +98,20 @@ class ImageRoutes:
 
     async def list(self, call: Call) -> StreamResponse:
         filters = call.filters(*selection.KNOWN)
+        call.truths(filters, "dangling")
         found = selection.select(self._images.list(), filters, lookup=self._images.get)
         users: dict[str, int] = {}
         for container in self._containers.list():
             users[container.image_id] = users.get(container.image_id, 0) + 1
         return answers.as_json(
-            [translate.summary(image, containers=users.get(str(image.id), 0)) for image in found]
+            [
+                translate.summary(image, containers=users.get(str(image.id), 0), version=call.version)
+                for image in found
+            ]
         )
 
     async def inspect(self, call: Call) -> StreamResponse:
-        return answers.as_json(translate.inspect(self._images.get(call.places["name"])))
+        return answers.as_json(translate.inspect(self._images.get(call.places["name"]), version=call.version))
 
     async def history(self, call: Call) -> StreamResponse:
         image = self._images.get(call.places["name"])

@@ -66,11 +66,17 @@ class NetworkRoutes:
 
     async def list(self, call: Call) -> StreamResponse:
         filters = call.filters(*selection.KNOWN)
+        for value in filters.get("type", ()):
+            if value not in {"builtin", "custom"}:
+                raise InvalidArgument(f"invalid filter: 'type'='{value}'")
+        call.truths(filters, "dangling")
         found = selection.select(self._networks.list(), filters, is_used=self._is_used)
         return answers.as_json([translate.inspect(network, {}, self._container_name) for network in found])
 
     async def inspect(self, call: Call) -> StreamResponse:
         network = self._networks.get(call.places["id"])
+        if call.text("scope", "local") not in {"", "local"}:
+            raise NotFound(f"network {call.places['id']} not found")
         endpoints = self._networks.endpoints(network.id)
         return answers.as_json(translate.inspect(network, endpoints, self._container_name))
 

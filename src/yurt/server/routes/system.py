@@ -11,6 +11,7 @@ from yurt.api.types import system as wire
 from yurt.distribution.auth import Auth
 from yurt.engine.events import Event, Listener
 from yurt.engine.system import DiskUsage, Info, Version
+from yurt.errors import InvalidArgument
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
@@ -84,15 +85,23 @@ class SystemRoutes:
     async def version(self, _call: Call) -> StreamResponse:
         return answers.as_json(translate.version(await self._system.version()))
 
-    async def info(self, _call: Call) -> StreamResponse:
-        return answers.as_json(translate.info(await self._system.info()))
+    async def info(self, call: Call) -> StreamResponse:
+        return answers.as_json(translate.info(await self._system.info(), version=call.version))
 
     async def disk_usage(self, call: Call) -> StreamResponse:
         kinds = frozenset(call.texts("type")) or translate.USAGE_KINDS
+        for kind in sorted(kinds - translate.USAGE_KINDS):
+            raise InvalidArgument(
+                f"unknown object type: {kind}", hint=f"one of {', '.join(sorted(translate.USAGE_KINDS))}"
+            )
         usage = await self._system.disk_usage(kinds)
         return answers.as_json(
             translate.disk_usage(
-                usage, network_id=self._names.network_id(), image_name=self._names.image_name()
+                usage,
+                kinds=kinds,
+                network_id=self._names.network_id(),
+                image_name=self._names.image_name(),
+                version=call.version,
             )
         )
 

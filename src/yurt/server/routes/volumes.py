@@ -55,6 +55,7 @@ class VolumeRoutes:
 
     async def list(self, call: Call) -> StreamResponse:
         filters = call.filters(*selection.KNOWN)
+        call.truths(filters, "dangling")
         found = selection.select(self._volumes.list(), filters, is_used=self._is_used)
         return answers.as_json(wire.VolumeList(volumes=[translate.to_wire(volume) for volume in found]))
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from yurt.engine.containers.model import Container, Status
-from yurt.errors import InvalidArgument, YurtError
+from yurt.errors import InvalidArgument
 from yurt.server.select import labels
 from yurt.server.wire import ports
 
@@ -12,6 +12,7 @@ KNOWN = (
     "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
     "name", "network", "publish", "since", "status", "volume",
 )  # fmt: skip
+HEALTH = frozenset({"none", "starting", "healthy", "unhealthy"})
 SHOWN_UNASKED = frozenset({Status.RUNNING, Status.PAUSED, Status.RESTARTING})
 
 Lookup = Callable[[str], Container]
@@ -33,8 +34,19 @@ def select(
     for status in filters.get("status", ()):
         if status not in set(Status):
             raise InvalidArgument(f"invalid filter 'status={status}'", hint=f"one of {', '.join(Status)}")
-    before = [_created(lookup, ref, "before") for ref in filters.get("before", ())]
-    since = [_created(lookup, ref, "since") for ref in filters.get("since", ())]
+    for value in filters.get("health", ()):
+        if value not in HEALTH:
+            raise InvalidArgument(
+                f"invalid filter 'health={value}'", hint=f"one of {', '.join(sorted(HEALTH))}"
+            )
+    for value in filters.get("exited", ()):
+        if not value.removeprefix("-").isdecimal():
+            raise InvalidArgument(f"invalid filter 'exited={value}'", hint="an exit code is a number")
+    for value in filters.get("is-task", ()):
+        if value.lower() not in {"true", "false", "1", "0"}:
+            raise InvalidArgument(f"invalid filter 'is-task={value}'", hint="true or false")
+    before = [lookup(ref).created_ns for ref in filters.get("before", ())]
+    since = [lookup(ref).created_ns for ref in filters.get("since", ())]
     names = [_name_pattern(text) for text in filters.get("name", ())]
     is_everything = (
         everything
@@ -56,13 +68,6 @@ def select(
         )
     ]
     return found[:limit] if limit and limit > 0 else found
-
-
-def _created(lookup: Lookup, ref: str, key: str) -> int:
-    try:
-        return lookup(ref).created_ns
-    except YurtError as missing:
-        raise type(missing)(f"invalid filter '{key}={ref}': {missing}") from missing
 
 
 def _name_pattern(text: str) -> Callable[[str], bool]:

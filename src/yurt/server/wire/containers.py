@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from yurt.api.types import containers as wire
+from yurt.api.types.base import OMITTED
 from yurt.engine.containers.model import (
     Container,
     ContainerConfig,
@@ -84,21 +85,23 @@ def config(container: Container) -> wire.ContainerConfig:
         attach_stdin=value.attach_stdin,
         attach_stdout=value.attach_stdout,
         attach_stderr=value.attach_stderr,
-        exposed_ports={ports.normal(key): {} for key in value.exposed_ports} or None,
+        exposed_ports={ports.normal(key): {} for key in value.exposed_ports} or OMITTED,
         tty=value.tty,
         open_stdin=value.open_stdin,
         stdin_once=value.stdin_once,
         env=list(value.env),
         cmd=list(value.cmd) or None,
-        healthcheck=health.to_wire(value.healthcheck),
+        healthcheck=health.to_wire(value.healthcheck) or OMITTED,
         image=value.image,
         volumes={target: {} for target in value.volumes} or None,
         working_dir=value.working_dir,
         entrypoint=[word for word in value.entrypoint if word] or None,
         labels=dict(value.labels),
-        stop_signal=value.stop_signal or None,
-        stop_timeout=value.stop_timeout,
-        shell=list(value.shell) or None,
+        stop_signal=value.stop_signal or OMITTED,
+        stop_timeout=OMITTED if value.stop_timeout is None else value.stop_timeout,
+        shell=list(value.shell) or OMITTED,
+        network_disabled=OMITTED,
+        mac_address=OMITTED,
     )
 
 
@@ -153,14 +156,14 @@ def host_config(host: HostConfig) -> wire.HostConfig:
         publish_all_ports=host.publish_all,
         readonly_rootfs=host.read_only,
         security_opt=list(host.security_opt) or None,
-        tmpfs=mounts.to_tmpfs(host),
-        mounts=mounts.to_mounts(host),
+        tmpfs=mounts.to_tmpfs(host) or OMITTED,
+        mounts=mounts.to_mounts(host) or OMITTED,
         uts_mode=host.uts_mode,
         userns_mode=host.userns_mode,
         shm_size=host.shm_size,
-        sysctls=dict(host.sysctls) or None,
+        sysctls=dict(host.sysctls) or OMITTED,
         runtime=host.runtime or "runc",
-        init=host.init or None,
+        init=host.init or OMITTED,
         masked_paths=_paths(host.masked_paths, MASKED_PATHS, privileged=host.privileged),
         readonly_paths=_paths(host.readonly_paths, READONLY_PATHS, privileged=host.privileged),
     )

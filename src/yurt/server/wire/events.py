@@ -43,6 +43,8 @@ def _matches(event: Event, key: str, values: tuple[str, ...]) -> bool:
             names = [event.actor, attributes.get("name", "")] if event.kind == kind else []
             if event.kind != kind and kind in attributes:
                 names = [attributes[kind]]
+            if kind == "image":  # also without the tag
+                names += [name.rpartition(":")[0] for name in names if ":" in name.rpartition("/")[2]]
             return any(
                 name == value or (len(value) >= 12 and name.removeprefix("sha256:").startswith(value))
                 for name in names

@@ -41,7 +41,7 @@ def to_wire(check: Healthcheck | None) -> wire.HealthConfig | None:
         timeout=nanoseconds("timeout"),
         start_period=nanoseconds("start_period"),
         start_interval=nanoseconds("start_interval"),
-        retries=0 if check.retries == _DEFAULTS["retries"] else check.retries,
+        retries=check.retries,
     )
 
 

@@ -1,16 +1,23 @@
 """Images to the wire."""
 
 from yurt.api.types import images as wire
+from yurt.api.types.base import OMITTED
 from yurt.api.types.containers import GraphDriver, HealthConfig
+from yurt.api.version import LATEST, ApiVersion
 from yurt.engine.images.model import Image
 from yurt.oci.config import ImageConfig
 from yurt.server.wire import ports, times
 
+WITHOUT_VIRTUAL_SIZE = ApiVersion(1, 44)  # the first version that has no such field
+WITHOUT_CONTAINER_CONFIG = ApiVersion(1, 45)
+WITH_CONTAINERS = ApiVersion(1, 51)  # the first version that counts who uses an image
+WITH_OWN_CONFIG = ApiVersion(1, 50)  # an image's configuration has no fields of a container's any more
 
-def summary(image: Image, *, containers: int = -1) -> wire.ImageSummary:
+
+def summary(image: Image, *, containers: int = -1, version: ApiVersion = LATEST) -> wire.ImageSummary:
     """Return one entry of ``GET /images/json``."""
     return wire.ImageSummary(
-        containers=containers,
+        containers=containers if version >= WITH_CONTAINERS else -1,
         created=image.created_ns // times.SECOND,
         id=str(image.id),
         labels=dict(image.config.labels) or None,
@@ -18,10 +25,11 @@ def summary(image: Image, *, containers: int = -1) -> wire.ImageSummary:
         repo_digests=list(image.repo_digests),
         repo_tags=list(image.tags),
         size=image.size,
+        virtual_size=image.size if version < WITHOUT_VIRTUAL_SIZE else OMITTED,
     )
 
 
-def inspect(image: Image) -> wire.ImageInspect:
+def inspect(image: Image, *, version: ApiVersion = LATEST) -> wire.ImageInspect:
     """Return the answer of ``GET /images/{name}/json``."""
     config = image.config
     comment = next((step.comment for step in reversed(config.history) if step.comment), "")
@@ -34,22 +42,28 @@ def inspect(image: Image) -> wire.ImageInspect:
         created=times.rfc3339(image.created_ns),
         author=config.author,
         architecture=config.architecture,
-        variant=config.variant,
+        variant=config.variant or OMITTED,
         os=config.os,
         size=image.size,
-        virtual_size=image.size,
+        virtual_size=image.size if version < WITHOUT_VIRTUAL_SIZE else OMITTED,
         graph_driver=GraphDriver(),
         root_fs=wire.RootFs(layers=[str(layer.diff_id) for layer in image.layers]),
         metadata=wire.ImageMetadata(last_tag_time=times.rfc3339(image.last_tagged_ns)),
-        config=config_to_wire(config),
+        config=config_to_wire(config, config_kind(version)),
+        container_config=wire.OldImageConfig() if version < WITHOUT_CONTAINER_CONFIG else OMITTED,
     )
 
 
-def config_to_wire(config: ImageConfig) -> wire.ImageConfig:
+def config_kind(version: ApiVersion) -> type[wire.ImageConfig]:
+    """Return the shape that an image's configuration has in *version*."""
+    return wire.ImageConfig if version >= WITH_OWN_CONFIG else wire.OldImageConfig
+
+
+def config_to_wire(config: ImageConfig, kind: type[wire.ImageConfig] = wire.ImageConfig) -> wire.ImageConfig:
     check = config.healthcheck or {}
-    return wire.ImageConfig(
+    return kind(
         user=config.user,
-        exposed_ports={ports.normal(key): {} for key in config.exposed_ports} or None,
+        exposed_ports={ports.normal(key): {} for key in config.exposed_ports} or OMITTED,
         env=list(config.env) or None,
         entrypoint=list(config.entrypoint) or None,
         cmd=list(config.cmd) or None,
@@ -62,12 +76,12 @@ def config_to_wire(config: ImageConfig) -> wire.ImageConfig:
             retries=check.get("Retries") or 0,
         )
         if check
-        else None,
+        else OMITTED,
         volumes={target: {} for target in config.volumes} or None,
         working_dir=config.working_dir,
         labels=dict(config.labels) or None,
         on_build=list(config.on_build) or None,
-        stop_signal=config.stop_signal,
-        shell=list(config.shell) or None,
-        args_escaped=config.args_escaped,
+        stop_signal=config.stop_signal or OMITTED,
+        shell=list(config.shell) or OMITTED,
+        args_escaped=config.args_escaped or OMITTED,
     )

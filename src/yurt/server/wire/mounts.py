@@ -145,9 +145,15 @@ def _to_mount(mount: MountRequest) -> wire.Mount:
     return answer
 
 
+def _mode_of_bind(text: str) -> str:
+    """A volume that was named in a bind without a mode has the mode ``z``, as in Docker."""
+    source, _target, mode, *_ = [*text.split(":"), "", ""]
+    return mode or ("" if source.startswith("/") else "z")
+
+
 def to_mount_points(mounts: tuple[MountPoint, ...], binds: tuple[str, ...]) -> list[wire.MountPoint]:
     """Return ``Mounts`` of inspect and of the list: what is mounted."""
-    modes = {_target_of_bind(text): [*text.split(":"), "", "", ""][2] for text in binds}
+    modes = {_target_of_bind(text): _mode_of_bind(text) for text in binds}
     return [
         wire.MountPoint(
             type=mount.kind,

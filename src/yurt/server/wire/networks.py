@@ -19,7 +19,7 @@ def inspect(
         id=network.id,
         created=times.rfc3339(network.created_ns),
         driver=WIRE_DRIVERS.get(network.driver, network.driver),
-        ipam=wire.Ipam(options={}, config=config),
+        ipam=wire.Ipam(config=config),
         internal=network.internal,
         containers={
             container_id: wire.NetworkContainer(
@@ -30,6 +30,22 @@ def inspect(
             )
             for container_id, endpoint in endpoints.items()
         },
-        options=dict(network.options),
+        options=_options(network),
         labels=dict(network.labels),
     )
+
+
+def _options(network: Network) -> dict[str, str]:
+    """The default bridge says what it does, for tools look there for the name of its interface."""
+    if not (network.predefined and network.bridge):
+        return dict(network.options)
+    prefix = "com.docker.network.bridge."
+    return {
+        f"{prefix}default_bridge": "true",
+        f"{prefix}enable_icc": "true",
+        f"{prefix}enable_ip_masquerade": "true",
+        f"{prefix}host_binding_ipv4": "0.0.0.0",  # noqa: S104 - what is so, not what is opened here
+        f"{prefix}name": network.bridge,
+        "com.docker.network.driver.mtu": "1500",
+        **network.options,
+    }

@@ -70,4 +70,4 @@ def to_list(bindings: Iterable[PortBinding], exposed: Iterable[str]) -> list[wir
         number, protocol = split(key)
         if (number, protocol) not in taken:
             answer.append(wire.Port(private_port=number, type=protocol))
-    return answer
+    return sorted(answer, key=lambda port: (port.private_port, port.type, port.ip))

@@ -1,8 +1,9 @@
 """The engine's own facts to the wire: version, info, disk usage."""
 
 from yurt.api.types import system as wire
+from yurt.api.types.base import OMITTED
 from yurt.api.types.volumes import VolumeUsage
-from yurt.api.version import LATEST, OLDEST
+from yurt.api.version import LATEST, OLDEST, ApiVersion
 from yurt.engine.system import DiskUsage, Info, Version
 from yurt.server.wire import containers, images, times, volumes
 from yurt.server.wire.containers import ImageName
@@ -40,7 +41,11 @@ def version(value: Version) -> wire.VersionAnswer:
     )
 
 
-def info(value: Info) -> wire.InfoAnswer:
+WITH_FIREWALL = ApiVersion(1, 49)  # the first version that tells of it
+WITHOUT_BRIDGE_NETFILTER = ApiVersion(1, 49)
+
+
+def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
     runtime = value.version.runtime_name
     return wire.InfoAnswer(
         id=value.id,
@@ -108,24 +113,40 @@ def info(value: Info) -> wire.InfoAnswer:
         init_commit={"ID": ""},
         security_options=["name=seccomp,profile=builtin"],
         warnings=list(value.warnings) or None,
+        firewall_backend={"Driver": "nftables"} if version >= WITH_FIREWALL else OMITTED,
+        bridge_nf_iptables=False if version < WITHOUT_BRIDGE_NETFILTER else OMITTED,
+        bridge_nf_ip6tables=False if version < WITHOUT_BRIDGE_NETFILTER else OMITTED,
     )  # fmt: skip
 
 
-def disk_usage(usage: DiskUsage, *, network_id: NetworkId, image_name: ImageName) -> wire.DiskUsageAnswer:
+def disk_usage(
+    usage: DiskUsage,
+    *,
+    kinds: frozenset[str] = USAGE_KINDS,
+    network_id: NetworkId,
+    image_name: ImageName,
+    version: ApiVersion = LATEST,
+) -> wire.DiskUsageAnswer:
+    """Return the answer of ``GET /system/df``; what was not asked for is null."""
     answered = []
     for measured in usage.containers:
         entry = containers.summary(measured.container, network_id=network_id, image_name=image_name)
-        entry.size_rw, entry.size_root_fs = measured.written, measured.total
+        entry.size_rw, entry.size_root_fs = measured.written or OMITTED, measured.total
         answered.append(entry)
     return wire.DiskUsageAnswer(
         layers_size=usage.layers,
         images=[
-            images.summary(image, containers=usage.users.get(str(image.id), 0)) for image in usage.images
-        ],
-        containers=answered,
+            images.summary(image, containers=usage.users.get(str(image.id), 0), version=version)
+            for image in usage.images
+        ]
+        if "image" in kinds
+        else None,
+        containers=answered if "container" in kinds else None,
         volumes=[
             volumes.to_wire(used.volume, usage=VolumeUsage(ref_count=used.holders, size=used.size))
             for used in usage.volumes
-        ],
-        build_cache=[],
+        ]
+        if "volume" in kinds
+        else None,
+        build_cache=[] if "build-cache" in kinds else None,
     )
