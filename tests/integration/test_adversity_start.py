@@ -33,6 +33,7 @@ def host(tmp_path: Path) -> Iterator[EngineHost]:
     yield made
     if made.pid:
         made.dismantle()
+    assert made.leftovers() == []
     made.destroy()
 
 
@@ -91,7 +92,7 @@ def test_a_live_socket_is_not_taken_over(host: EngineHost, tmp_path: Path) -> No
     said = refusal([*other.command()[:-1], host.host])
     assert said.startswith(f"cannot listen on {host.socket}: another engine answers there; ")
     assert host.answers()
-    subprocess.run([*other.command(), "--dismantle"], check=True, capture_output=True, timeout=30)
+    assert other.leftovers() == []
     other.destroy()
 
 

@@ -74,7 +74,9 @@ def _run(arguments: argparse.Namespace) -> int:
 async def _serve(settings: EngineSettings) -> None:
     """Bring the engine up, answer until SIGTERM or SIGINT, and let go; containers go on."""
     from yurt.daemon import wiring
+    from yurt.server.app import require_free
 
+    require_free(settings.socket)  # before anything is made in the kernel
     # All that was imported stays for good: the collector need not look at it again with every sweep.
     gc.freeze()
     gc.enable()

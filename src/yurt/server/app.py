@@ -152,8 +152,8 @@ def _request(
     )
 
 
-def _bound(path: Path) -> socket.socket:
-    """Return a socket bound to *path*; one that a dead engine left is replaced, a live one's is not."""
+def require_free(path: Path) -> None:
+    """Raise Conflict when another engine answers at *path* or a file is in the way, Unavailable when it cannot be."""
     with translated({OSError: Unavailable}, f"cannot listen on {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
@@ -163,6 +163,11 @@ def _bound(path: Path) -> socket.socket:
             f"cannot listen on {path}: another engine answers there",
             hint="stop it, or choose another address with --host unix:///path",
         )
+
+
+def _bound(path: Path) -> socket.socket:
+    """Return a socket bound to *path*; one that a dead engine left is replaced, a live one's is not."""
+    require_free(path)
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o117)
