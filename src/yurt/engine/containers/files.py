@@ -167,7 +167,8 @@ def _pack_file(archive: tarfile.TarFile, parent: int, name: str, entry: tarfile.
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         entry.size = os.fstat(file.fileno()).st_size
-        archive.addfile(entry)
+        # Not addfile: since Python 3.13 it refuses a header whose content comes later.
+        archive.fileobj.write(entry.tobuf(archive.format, archive.encoding or "utf-8", archive.errors))
         left = entry.size
         while left:
             data = file.read(min(left, CHUNK)) or bytes(min(left, CHUNK))
