@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,21 +96,15 @@ def test_published_ports_outlive_the_engine(new_engine: Callable[[], EngineHost]
     port = container.attrs["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"]
 
     def fetch() -> str:
-        return subprocess.run(
-            [
-                "curl",
-                "-s",
-                "--max-time",
-                "5",
-                "--retry",
-                "5",
-                "--retry-connrefused",
-                f"http://127.0.0.1:{port}/",
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-        ).stdout
+        give_up = time.monotonic() + 5
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                    return answer.read().decode()
+            except urllib.error.URLError as refused:  # httpd may not listen yet
+                if time.monotonic() > give_up:
+                    raise AssertionError(f"port {port} does not answer") from refused
+                time.sleep(0.05)
 
     assert fetch() == "hi\n"
     host.kill()
