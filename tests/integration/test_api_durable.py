@@ -100,7 +100,7 @@ def test_published_ports_outlive_the_engine(new_engine: Callable[[], EngineHost]
         while True:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
-                    return answer.read().decode()
+                    return str(answer.read(), "utf-8")
             except urllib.error.URLError as refused:  # httpd may not listen yet
                 if time.monotonic() > give_up:
                     raise AssertionError(f"port {port} does not answer") from refused
