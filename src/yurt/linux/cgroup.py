@@ -5,6 +5,7 @@ The OCI runtime makes them (``/yurt/<container id>``) and the shim removes them;
 
 import contextlib
 import os
+import posixpath
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -65,12 +66,17 @@ def mode(mount: Path = MOUNT) -> Mode:
     return Mode.V1
 
 
-class Cgroup:
-    """The group of one container."""
+def parent_of(asked: str) -> str:
+    """Return the group that holds a container's: ``/yurt``, or what --cgroup-parent says, as a clean path."""
+    return posixpath.normpath(f"/{asked.lstrip('/')}") if asked.strip("/") else f"/{PARENT}"
 
-    def __init__(self, container_id: str, *, mount: Path = MOUNT) -> None:
+
+class Cgroup:
+    """The group of one container; *parent* as in --cgroup-parent."""
+
+    def __init__(self, container_id: str, *, parent: str = "", mount: Path = MOUNT) -> None:
         self._mount = mount
-        self._name = f"{PARENT}/{container_id}"
+        self._name = f"{parent_of(parent)[1:]}/{container_id}"
         self._unified = mode(mount) is Mode.V2
 
     def _folder(self, controller: str) -> Path:

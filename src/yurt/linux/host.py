@@ -64,6 +64,15 @@ def limits_swap() -> bool:
     return (cgroup.MOUNT / "memory" / "memory.memsw.limit_in_bytes").exists()
 
 
+@cache
+def weighs_block_io() -> bool:
+    """Return whether containers' block I/O can be weighed against each other."""
+    if cgroup.mode() is cgroup.Mode.V2:
+        return "io" in controllers()
+    folder = cgroup.MOUNT / "blkio"
+    return (folder / "blkio.weight").exists() or (folder / "blkio.bfq.weight").exists()
+
+
 def device_nodes(path: Path) -> tuple[Path, ...]:
     """Return *path* if it is a device node, else those in the folder *path* and below, without the kernel's own places."""
     if not path.is_dir():

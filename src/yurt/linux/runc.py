@@ -100,16 +100,18 @@ class Runtime:
         argv = [self.program, "--root", str(self.root), "update", "--resources", "-", container_id]
         await process.run(argv, input=json.dumps(resources).encode())
 
-    async def delete(self, container_id: str) -> None:
-        """Kill the container if it runs; afterwards neither its processes, cgroups nor the runtime's state are there."""
+    async def delete(self, container_id: str, *, parent: str = "") -> None:
+        """Kill the container if it runs; afterwards neither its processes, cgroups nor the runtime's state are there.
+
+        *parent* as in --cgroup-parent.
+        """
         if self.state_directory(container_id).exists():
             argv = [self.program, "--root", str(self.root), "delete", "--force", container_id]
             await process.run(argv, check=False)
-        if cgroup.Cgroup(container_id).exists:
-            # Another process held a cgroup that moment, or the state was lost with the cgroups still there.
-            for path in cgroup.Cgroup(container_id).folders():
-                with contextlib.suppress(OSError):
-                    await asyncio.to_thread(remove_cgroup, str(path))
+        # Another process held a cgroup that moment, or the state was lost with the cgroups still there.
+        for path in cgroup.Cgroup(container_id, parent=parent).folders():
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(remove_cgroup, str(path))
 
 
 def available() -> tuple[str, ...]:

@@ -26,6 +26,13 @@ MASKED_PATHS: Final = (
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 )
+_BLOCK_LISTS: Final = {
+    "weight": "weightDevice",
+    "read_bps": "throttleReadBpsDevice",
+    "write_bps": "throttleWriteBpsDevice",
+    "read_iops": "throttleReadIOPSDevice",
+    "write_iops": "throttleWriteIOPSDevice",
+}
 READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -62,20 +69,42 @@ class SpecDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class SpecDeviceRule:
+    """Devices that may be made and opened, without a node for them; *kind* is a, b or c, None any number."""
+
+    kind: str
+    major: int | None
+    minor: int | None
+    access: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpecBlockDevice:
+    """A limit on one block device. *kind* is weight, read_bps, write_bps, read_iops or write_iops."""
+
+    kind: str
+    major: int
+    minor: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpecResources:
     """Limits, None: none. Memory in bytes; *cpu_quota* and *cpu_period* in microseconds."""
 
     memory: int | None = None
     memory_swap: int | None = None
     memory_reservation: int | None = None
+    memory_swappiness: int | None = None
     oom_kill_disable: bool = False
     cpu_shares: int | None = None
     cpu_quota: int | None = None
     cpu_period: int | None = None
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
-    pids: int | None = None
+    pids: int | None = None  # -1: no limit, also where there was one
     blkio_weight: int | None = None
+    block_devices: tuple[SpecBlockDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +171,7 @@ class SpecRequest:
     shm_size: int | None = 64 * 1024 * 1024  # None: /dev/shm is among the mounts, or the host's
     cgroup_mount: bool = True
     devices: tuple[SpecDevice, ...] = ()
+    device_rules: tuple[SpecDeviceRule, ...] = ()
     all_devices: bool = False
     resources: SpecResources = SpecResources()
     sysctls: Mapping[str, str] = field(default_factory=dict)
@@ -253,6 +283,16 @@ def _resources(request: SpecRequest) -> dict[str, Any]:
             }
             for device in request.devices
         ]
+        rules += [
+            {
+                "allow": True,
+                "type": rule.kind,
+                **({} if rule.major is None else {"major": rule.major}),
+                **({} if rule.minor is None else {"minor": rule.minor}),
+                "access": rule.access,
+            }
+            for rule in request.device_rules
+        ]
     return {"devices": rules, **limits_document(request.resources)}
 
 
@@ -263,6 +303,7 @@ def limits_document(limits: SpecResources) -> dict[str, Any]:
         "limit": limits.memory,
         "swap": limits.memory_swap,
         "reservation": limits.memory_reservation,
+        "swappiness": limits.memory_swappiness,
         "disableOOMKiller": limits.oom_kill_disable or None,
     }
     cpu = {
@@ -277,6 +318,11 @@ def limits_document(limits: SpecResources) -> dict[str, Any]:
             resources[name] = given
     if limits.pids:
         resources["pids"] = {"limit": limits.pids}
-    if limits.blkio_weight:
-        resources["blockIO"] = {"weight": limits.blkio_weight}
+    block: dict[str, Any] = {"weight": limits.blkio_weight} if limits.blkio_weight else {}
+    for device in limits.block_devices:
+        entry = {"major": device.major, "minor": device.minor}
+        entry["weight" if device.kind == "weight" else "rate"] = device.value
+        block.setdefault(_BLOCK_LISTS[device.kind], []).append(entry)
+    if block:
+        resources["blockIO"] = block
     return resources

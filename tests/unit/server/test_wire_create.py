@@ -3,15 +3,15 @@
 import pytest
 
 from yurt.api.types import containers as wire
-from yurt.engine.containers.model import CreateRequest, Healthcheck, RestartPolicy
+from yurt.engine.containers.model import CreateRequest, DeviceLimit, Healthcheck, RestartPolicy
 from yurt.engine.networks.model import EndpointRequest, PortBinding
-from yurt.errors import InvalidArgument, Unimplemented
+from yurt.errors import InvalidArgument
 from yurt.server.call import decode
 from yurt.server.wire import create
 
 
 def asked(document: str, name: str = "") -> CreateRequest:
-    return create.request(decode(document.encode(), wire.CreateContainer), name=name)[0]
+    return create.request(decode(document.encode(), wire.CreateContainer), name=name)
 
 
 def test_nulls_are_defaults() -> None:
@@ -101,14 +101,42 @@ def test_removal_and_restart_exclude_each_other() -> None:
         asked('{"Image":"x","HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}}')
 
 
-def test_what_is_not_honoured_is_said() -> None:
-    """A warning for what is left out, a refusal for what would break the program."""
-    body = decode(b'{"Image":"x","HostConfig":{"Links":["a:b"]}}', wire.CreateContainer)
-    assert create.request(body, name="")[1] == (
-        "Links: links are ignored: names resolve on a user-defined network",
+def test_links_are_found_in_both_places() -> None:
+    """Links of the default network stand with the host's settings, those of another with its endpoint."""
+    request = asked(
+        '{"Image":"x","HostConfig":{"NetworkMode":"shop","Links":["/db:/web/store"]},'
+        '"NetworkingConfig":{"EndpointsConfig":{"shop":{"Links":["cache"]}}}}'
     )
-    with pytest.raises(Unimplemented, match="GPUs"):
-        asked('{"Image":"x","HostConfig":{"DeviceRequests":[{"Count":-1}]}}')
+    assert request.host.links == ("db:store", "cache:cache")
+
+
+@pytest.mark.parametrize(
+    ("host", "sentence"),
+    [
+        (
+            '{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}',
+            r'driver "" with capabilities: \[\[gpu\]\]',
+        ),
+        ('{"Isolation":"hyperv"}', r"invalid isolation \(hyperv\)"),
+        ('{"CpuRealtimeRuntime":10}', "CPU real-time runtime"),
+    ],
+)
+def test_what_no_engine_here_has_is_refused(host: str, sentence: str) -> None:
+    """It would break the program to leave it out."""
+    with pytest.raises(InvalidArgument, match=sentence):
+        asked(f'{{"Image":"x","HostConfig":{host}}}')
+
+
+def test_block_limits_keep_their_devices() -> None:
+    """The five lists become one, each entry with its kind."""
+    request = asked(
+        '{"Image":"x","HostConfig":{"BlkioDeviceReadBps":[{"Path":"/dev/a","Rate":5}],'
+        '"BlkioWeightDevice":[{"Path":"/dev/a","Weight":100}]}}'
+    )
+    assert request.host.resources.blkio_devices == (
+        DeviceLimit("weight", "/dev/a", 100),
+        DeviceLimit("read_bps", "/dev/a", 5),
+    )
 
 
 def test_a_wrong_type_is_named() -> None:

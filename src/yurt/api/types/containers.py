@@ -1,7 +1,5 @@
 """Containers on the wire: create, inspect, list, exec, wait, update, prune."""
 
-from typing import Any
-
 from msgspec import field
 
 from yurt.api.types.base import OMITTED, Empty, Wire
@@ -112,6 +110,22 @@ class Mount(Wire, omit_defaults=True, kw_only=True):
     tmpfs_options: TmpfsOptions | None = None
 
 
+class BlkioLimit(Wire, omit_defaults=True, kw_only=True):
+    """A limit of block I/O on one device: *weight* in one list, *rate* in the others."""
+
+    path: str = ""
+    weight: int = 0
+    rate: int = 0
+
+
+class DeviceRequest(Wire, kw_only=True):
+    driver: str | None = ""
+    count: int | None = 0
+    device_ids: list[str] | None = field(default=None, name="DeviceIDs")
+    capabilities: list[list[str]] | None = None
+    options: dict[str, str] | None = None
+
+
 class Resources(Wire, kw_only=True):
     """The limits, which ``update`` shares with ``HostConfig``."""
 
@@ -120,11 +134,11 @@ class Resources(Wire, kw_only=True):
     nano_cpus: int | None = 0
     cgroup_parent: str | None = ""
     blkio_weight: int | None = 0
-    blkio_weight_device: list[Any] | None = None
-    blkio_device_read_bps: list[Any] | None = None
-    blkio_device_write_bps: list[Any] | None = None
-    blkio_device_read_i_ops: list[Any] | None = field(default=None, name="BlkioDeviceReadIOps")
-    blkio_device_write_i_ops: list[Any] | None = field(default=None, name="BlkioDeviceWriteIOps")
+    blkio_weight_device: list[BlkioLimit] | None = None
+    blkio_device_read_bps: list[BlkioLimit] | None = None
+    blkio_device_write_bps: list[BlkioLimit] | None = None
+    blkio_device_read_i_ops: list[BlkioLimit] | None = field(default=None, name="BlkioDeviceReadIOps")
+    blkio_device_write_i_ops: list[BlkioLimit] | None = field(default=None, name="BlkioDeviceWriteIOps")
     cpu_period: int | None = 0
     cpu_quota: int | None = 0
     cpu_percent: int | None = 0
@@ -137,7 +151,7 @@ class Resources(Wire, kw_only=True):
     cpuset_mems: str | None = ""
     devices: list[DeviceMapping] | None = None
     device_cgroup_rules: list[str] | None = None
-    device_requests: list[Any] | None = None
+    device_requests: list[DeviceRequest] | None = None
     memory_reservation: int | None = 0
     memory_swap: int | None = 0
     memory_swappiness: int | None = None

@@ -82,23 +82,35 @@ class MountRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceLimit:
+    """A limit of block I/O on one device. *kind* is weight, read_bps, write_bps, read_iops or write_iops."""
+
+    kind: str
+    path: str  # the device's on the host
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """Limits; None or 0 means: none. Bytes, nanocpus and counts as in Docker's HostConfig."""
 
     memory: int = 0
     memory_swap: int = 0
     memory_reservation: int = 0
+    memory_swappiness: int | None = None  # 0 is a wish, too
     nano_cpus: int = 0
     cpu_shares: int = 0
     cpu_period: int = 0
     cpu_quota: int = 0
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
-    pids_limit: int = 0
+    pids_limit: int = 0  # -1: none, also where there was one
     blkio_weight: int = 0
+    blkio_devices: tuple[DeviceLimit, ...] = ()
     oom_kill_disable: bool = False
     ulimits: tuple[tuple[str, int, int], ...] = ()  # name, soft, hard
     devices: tuple[tuple[str, str, str], ...] = ()  # host path, container path, permissions
+    device_rules: tuple[str, ...] = ()  # "c 10:* rwm": devices that may be made and opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +170,8 @@ class HostConfig:
     uts_mode: str = ""
     userns_mode: str = ""
     cgroupns_mode: str = ""
+    cgroup_parent: str = ""  # empty: the engine's own
+    links: tuple[str, ...] = ()  # "name:alias"
     volumes_from: tuple[str, ...] = ()
     log_driver: str = "json-file"
     log_options: Mapping[str, str] = field(default_factory=dict)
@@ -176,6 +190,7 @@ class CreateRequest:
     config: ContainerConfig
     host: HostConfig = HostConfig()
     endpoints: tuple[EndpointRequest, ...] = ()
+    platform: str = ""  # that the image must be for: "linux/arm64"
     hidden: bool = False  # a build step: not listed, removed when the engine restarts
 
 

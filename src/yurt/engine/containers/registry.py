@@ -105,6 +105,9 @@ class Places:
     def rootfs(self, container_id: str) -> Path:
         return self.bundle(container_id) / "rootfs"
 
+    def shared_memory(self, container_id: str) -> Path:
+        return self.bundle(container_id) / "shm"
+
     def log(self, container_id: str) -> Path:
         return self.state(container_id) / "output.log"
 

@@ -150,7 +150,7 @@ class Restorer:
             self._runner.record_exit(entry, exited, error=error)
             entry.keep = False
         else:
-            await self._runtime.delete(container.id)
+            await self._runtime.delete(container.id, parent=container.host.cgroup_parent)
             bundle = self._places.bundle(container.id)
             if bundle.exists():
                 await asyncio.to_thread(rootfs.unmount_all, bundle)

@@ -14,7 +14,7 @@ from pathlib import Path
 from yurt.engine.containers import users
 from yurt.errors import Internal, Unavailable, translated
 from yurt.linux import syscall
-from yurt.linux.mount import mounted_below, unmount
+from yurt.linux.mount import TmpfsMount, mounted_below, unmount
 from yurt.linux.overlay import OverlayMount
 
 _NARROW_LOADERS = ("/lib/ld-linux.so.2", "/lib/ld-musl-i386.so.1", "/lib/ld-linux-armhf.so.3", "/lib32")
@@ -32,6 +32,13 @@ def mount(overlay: OverlayMount, target: Path) -> None:
         shutil.rmtree(overlay.work / "work" / "incompat", ignore_errors=True)
     with translated({OSError: Unavailable}, f"cannot mount the container's file system at {target}"):
         overlay.mount(target)
+
+
+def mount_shared_memory(target: Path, size: int) -> None:
+    """Mount an empty /dev/shm at *target* on the host, for containers that share it."""
+    target.mkdir(exist_ok=True)
+    flags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
+    TmpfsMount(target, size=size, mode=0o1777, flags=flags).execute()
 
 
 def unmount_all(target: Path) -> None:

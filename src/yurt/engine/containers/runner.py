@@ -7,7 +7,7 @@ import select
 import shutil
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from yurt.engine.containers.registry import Entry, PendingAttach, Places, Regist
 from yurt.engine.containers.tasks import Background
 from yurt.engine.events import Events
 from yurt.engine.networks.model import PortBinding, Sandbox, SandboxRequest
-from yurt.errors import Conflict, Internal, InvalidArgument, Unavailable, YurtError, translated
+from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, YurtError, translated
 from yurt.ids import short
 from yurt.linux import cgroup
 from yurt.linux.runc import Runtime
@@ -126,8 +126,15 @@ class Runner:
         overlay = self._snapshots.mount_spec(key, volatile=container.host.auto_remove or container.hidden)
         rootfs.mount(overlay, root)
         undo.callback(rootfs.unmount_all, root)
+        if container.host.ipc_mode == spec.SHAREABLE:
+            rootfs.mount_shared_memory(self.shm_of(key), container.host.shm_size)
         user = rootfs.resolve_user(root, container.config.user, add=container.host.group_add)
-        sandbox = await opening
+        try:
+            sandbox = await opening
+        except NotFound as missing:
+            raise NotFound(
+                f"failed to set up container networking: {missing.message}", hint=missing.hint
+            ) from missing
         # Known before the process is: an engine that is killed from here on has a successor that can adopt it.
         self._registry.update(
             entry, lambda current: replace(current, networks=sandbox.endpoints, ports=sandbox.ports)
@@ -139,6 +146,7 @@ class Runner:
             sandbox.netns,
             user,
             self.pid_of,
+            self.shm_of,
             self._has_narrow_programs(container),
         )
         document = runtime_spec(spec.build(container, around))
@@ -151,7 +159,7 @@ class Runner:
             shim = self._shims.spawn(request, [attach.sock for attach in waiting])
         except OSError as error:
             raise Internal(f"cannot start a shim for container {container.name}: {error}") from error
-        undo.push_async_callback(self._runtime.delete, key)
+        undo.push_async_callback(self._runtime.delete, key, parent=container.host.cgroup_parent)
         undo.callback(shim.close)
         outcome = await shim.started
         if isinstance(outcome, Failed):
@@ -226,7 +234,8 @@ class Runner:
             other = self._registry.find(mode.removeprefix("container:"))
             if not other.is_alive:
                 raise Conflict(
-                    f"cannot join network of a non running container: {other.container.id}",
+                    f"cannot join network namespace of a non running container: container {other.container.name} "
+                    f"is {other.container.state.status}",
                     hint="start it first",
                 )
             mode = f"container:{other.container.id}"
@@ -241,14 +250,34 @@ class Runner:
             container_id=container.id,
             name=container.name,
             hostname=spec.hostname_of(container),
+            domainname=container.config.domainname,
             mode=mode,
             endpoints=container.endpoints,
             ports=tuple(ports),
             dns=host.dns,
             dns_search=host.dns_search,
             dns_options=host.dns_options,
-            extra_hosts=host.extra_hosts,
+            extra_hosts=(*host.extra_hosts, *self._linked(container)),
         )
+
+    def _linked(self, container: Container) -> Iterator[str]:
+        """Yield ``alias:address`` of each container that this one has a link to: the names, as it starts."""
+        if not container.host.links:
+            return
+        own = {self._networks.get(request.network).id for request in container.endpoints}
+        own = own or {self._networks.get("bridge").id}
+        for link in container.host.links:
+            name, _colon, alias = link.partition(":")
+            other = self._registry.find(name)
+            if not other.is_alive:
+                raise Conflict(
+                    f"Cannot link to a non running container: /{name} AS /{container.name}/{alias}"
+                )
+            shared = [one.ipv4 for one in other.container.networks if one.network_id in own and one.ipv4]
+            if not shared:
+                raise Conflict(f"Cannot link to /{name}, as it does not belong to the same network")
+            names = dict.fromkeys((alias, other.container.name, spec.hostname_of(other.container)))
+            yield f"{' '.join(names)}:{shared[0]}"
 
     def pid_of(self, ref: str) -> int:
         """Return the process number of a running container that another one joins."""
@@ -256,6 +285,16 @@ class Runner:
         if not other.is_alive:
             raise Conflict(f"cannot join container {other.container.name}: it is not running")
         return other.container.state.pid
+
+    def shm_of(self, ref: str) -> Path:
+        """Return where the shared memory of a container is mounted that lets others join its IPC namespace."""
+        other = self._registry.find(ref).container
+        if other.host.ipc_mode != spec.SHAREABLE:
+            raise InvalidArgument(
+                f"failed to join IPC namespace: container {other.id}: non-shareable IPC "
+                "(hint: use IpcMode:shareable for the donor container)"
+            )
+        return self._places.shared_memory(other.id)
 
     @staticmethod
     def prune_pending(entry: Entry) -> None:
@@ -301,7 +340,7 @@ class Runner:
         """The shim is gone. Return the exit it wrote down; else kill what still runs, and say so."""
         recorded = self.recorded_exit(container.id)
         try:
-            await self._runtime.delete(container.id)
+            await self._runtime.delete(container.id, parent=container.host.cgroup_parent)
         except YurtError as error:
             log.error("container.runtime_left", container=short(container.id), error=str(error))  # noqa: TRY400
         if recorded is not None:
@@ -449,7 +488,7 @@ class Runner:
         """Let a paused container run, so that signals reach it."""
         if entry.container.state.status is Status.PAUSED:
             with contextlib.suppress(OSError):
-                cgroup.Cgroup(entry.container.id).thaw()
+                cgroup.Cgroup(entry.container.id, parent=entry.container.host.cgroup_parent).thaw()
             self._registry.note(
                 entry, lambda current: replace(current, state=replace(current.state, status=Status.RUNNING))
             )

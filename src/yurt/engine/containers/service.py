@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from yurt.engine.containers import (
+    checks,
     files,
     health,
     logs,
@@ -31,6 +32,7 @@ from yurt.engine.containers.execs import Execs
 from yurt.engine.containers.files import Change, PathStat
 from yurt.engine.containers.model import (
     Container,
+    ContainerConfig,
     CreateRequest,
     Exec,
     ExecRequest,
@@ -59,6 +61,7 @@ from yurt.ids import new_id, short
 from yurt.linux import cgroup
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Shims, dial
+from yurt.oci.platform import Platform
 from yurt.settings import EngineSettings
 
 log = structlog.get_logger()
@@ -150,9 +153,13 @@ class ContainerService:
         If it fails, nothing of it is left.
         """
         image = image or self._images.get(request.config.image)
-        config = merge.merged(request.config, image.config)
+        checks.check_request(request, runtime=self._runtime.name)
+        _check_platform(request, image)
+        for name in (link.partition(":")[0] for link in request.host.links):
+            self._named(name, f"could not get container for {name}: ")
+        config = self._with_joined_hostname(merge.merged(request.config, image.config), request.host)
         path, args = merge.command(config)
-        spec.check(config, request.host)
+        checks.check(config, request.host)
         container_id = new_id()
         name = self._chosen_name(request.name)
         async with AsyncExitStack() as undo:
@@ -160,7 +167,7 @@ class ContainerService:
             undo.callback(self._registry.let_go, name)
             requests = mounts.planned(
                 request.host.mounts,
-                inherited=mounts.inherited(request.host.volumes_from, self.get),
+                inherited=mounts.inherited(request.host.volumes_from, self._named),
                 image_volumes=config.volumes,
             )
             points = await mounts.acquire(requests, self._volumes, container_id, undo)
@@ -188,7 +195,7 @@ class ContainerService:
             entry = self._registry.add(container, along=lambda: self._settle_volumes(points))
             undo.pop_all()
         self._runner.publish(entry, "create")
-        return container, spec.warnings(request.host)
+        return container, checks.warnings(request.host)
 
     def _settle_volumes(self, points: tuple[MountPoint, ...]) -> None:
         for point in points:
@@ -202,17 +209,38 @@ class ContainerService:
         """Name the containers that this one joins by their ids: a name could later mean another."""
         host = request.host
 
-        def resolved(mode: str) -> str:
-            if not mode.startswith("container:"):
-                return mode
-            return f"container:{self.get(mode.removeprefix('container:')).id}"
+        def resolved(mode: str, doing: str = "") -> str:
+            return f"container:{other.id}" if (other := self._joined(mode, doing)) else mode
 
         return replace(
             host,
-            network_mode=resolved(host.network_mode),
+            network_mode=resolved(host.network_mode, "joining network namespace of container: "),
             ipc_mode=resolved(host.ipc_mode),
             pid_mode=resolved(host.pid_mode),
         )
+
+    def _named(self, ref: str, doing: str = "") -> Container:
+        """Return a container that another's request names; *doing* begins the error if it is missing.
+
+        That error is no NotFound: clients would take it for a missing image, and pull.
+        """
+        try:
+            return self.get(ref)
+        except NotFound as missing:
+            raise InvalidArgument(doing + missing.message) from missing
+
+    def _joined(self, mode: str, doing: str = "") -> Container | None:
+        """Return the container that a mode such as ``container:web`` names."""
+        if not mode.startswith("container:"):
+            return None
+        return self._named(mode.removeprefix("container:"), doing)
+
+    def _with_joined_hostname(self, config: ContainerConfig, host: HostConfig) -> ContainerConfig:
+        """Who lives in another's network has its name, too: it stands in the hosts file that both have."""
+        other = self._joined(host.network_mode, "joining network namespace of container: ")
+        if other is None:
+            return config
+        return replace(config, hostname=spec.hostname_of(other), domainname=other.config.domainname)
 
     async def _fill_volumes(
         self, container_id: str, points: tuple[MountPoint, ...], requests: tuple[MountRequest, ...]
@@ -438,7 +466,7 @@ class ContainerService:
         self._runner.publish(entry, "unpause")
 
     def _freeze(self, entry: Entry, *, frozen: bool) -> None:
-        group = cgroup.Cgroup(entry.container.id)
+        group = cgroup.Cgroup(entry.container.id, parent=entry.container.host.cgroup_parent)
         try:
             if frozen:
                 group.freeze()
@@ -487,12 +515,12 @@ class ContainerService:
                 }
                 if changed:
                     host = replace(host, resources=replace(host.resources, **changed))
-                    spec.check(entry.container.config, host)
+                    checks.check(entry.container.config, host)
                     if entry.is_alive:
                         await self._runtime.update(entry.container.id, spec.update_document(host.resources))
             self._registry.update(entry, lambda current: replace(current, host=host))
         self._runner.publish(entry, "update")
-        return spec.warnings(host)
+        return checks.warnings(host)
 
     # ---- streams
 
@@ -578,7 +606,10 @@ class ContainerService:
         entry = self._registry.find(ref)
         if not entry.is_alive:
             raise Conflict(f"container {entry.container.id} is not running")
-        return await table(cgroup.Cgroup(entry.container.id).pids(), ps_args or "-ef")
+        return await table(
+            cgroup.Cgroup(entry.container.id, parent=entry.container.host.cgroup_parent).pids(),
+            ps_args or "-ef",
+        )
 
     async def stats(
         self, ref: str, *, stream: bool = True, one_shot: bool = False
@@ -761,3 +792,16 @@ class ContainerService:
         if before is None or before.status != found.status:
             self._registry.note(entry, lambda current: current)
             self._runner.publish(entry, f"health_status: {found.status}")
+
+
+def _check_platform(request: CreateRequest, image: Image) -> None:
+    """Refuse an image for another platform than the one asked for: then the client pulls the right one."""
+    if not request.platform:
+        return
+    wanted = Platform.parse(request.platform)
+    own = Platform(image.config.os, image.config.architecture, image.config.variant)
+    if wanted.rank(own) is None:
+        raise NotFound(
+            f"image with reference {request.config.image} was found but its platform ({own}) "
+            f"does not match the specified platform ({wanted})"
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yurt.engine.containers import merge, mounts, users
-from yurt.engine.containers.model import Container, ContainerConfig, ExecRequest, HostConfig, Resources
+from yurt.engine.containers.model import Container, DeviceLimit, ExecRequest, HostConfig, Resources
 from yurt.errors import InvalidArgument, Unavailable
 from yurt.ids import short
 from yurt.linux import cgroup, host
@@ -18,7 +18,9 @@ from yurt.oci import capabilities, seccomp
 from yurt.oci.runtime_spec import (
     MASKED_PATHS,
     READONLY_PATHS,
+    SpecBlockDevice,
     SpecDevice,
+    SpecDeviceRule,
     SpecMount,
     SpecProcess,
     SpecRequest,
@@ -28,8 +30,8 @@ from yurt.oci.runtime_spec import (
 
 INIT_PATH = "/sbin/docker-init"  # where Docker puts it, so that health checks and scripts find it
 _INITS = ("docker-init", "tini-static", "tini", "catatonit")
+SHAREABLE = "shareable"
 _CPU_PERIOD = 100_000
-_SMALLEST_MEMORY = 6 * 1024 * 1024
 _BRIDGED_SYSCTLS = {
     "net.ipv4.ip_unprivileged_port_start": "0",
     "net.ipv4.ping_group_range": "0 2147483647",
@@ -38,13 +40,17 @@ _BRIDGED_SYSCTLS = {
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a start found: where things are, and whom the container joins. *pid_of* gives a running container's pid."""
+    """What a start found: where things are, and whom the container joins.
+
+    *pid_of* gives a running container's process number, *shm_of* the shared memory that it shares.
+    """
 
     rootfs: Path
     etc: Path  # holds hosts, hostname and resolv.conf
     netns: Path | None
     user: users.User
     pid_of: Callable[[str], int]
+    shm_of: Callable[[str], Path]
     narrow_programs: bool = True
 
 
@@ -54,78 +60,6 @@ def hostname_of(container: Container) -> str:
         return container.config.hostname
     is_the_hosts = container.host.network_mode == "host" or container.host.uts_mode == "host"
     return os.uname().nodename if is_the_hosts else short(container.id)
-
-
-def warnings(host_config: HostConfig) -> tuple[str, ...]:
-    """Return what of a request this host cannot do, and what happens instead."""
-    found = []
-    limits = host_config.resources
-    for wanted, controller, what in (
-        (limits.memory, "memory", "memory"),
-        (limits.pids_limit, "pids", "pids"),
-        (limits.nano_cpus or limits.cpu_quota or limits.cpu_shares, "cpu", "CPU"),
-        (limits.cpuset_cpus, "cpuset", "cpuset"),
-    ):
-        if wanted and controller not in host.controllers():
-            found.append(
-                f"Your kernel does not support {what} limits or the cgroup is not mounted. Limitation discarded."
-            )
-    if limits.memory and limits.memory_swap and not host.limits_swap():
-        found.append(
-            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
-            "Memory limited without swap."
-        )
-    for name, soft, hard in limits.ulimits:
-        highest = host.highest_limit(name) if name in host.LIMITS else host.INFINITY
-        if max(_limit(soft), _limit(hard)) > highest and not _may_raise_limits():
-            found.append(
-                f"ulimit {name} is held to {highest}: the engine has no CAP_SYS_RESOURCE to raise it"
-            )
-    missing = set(_asked_capabilities(host_config)) - host.bounding_capabilities(capabilities.ALL)
-    if missing and not host_config.privileged:
-        found.append(f"not granted, because the engine itself has not got it: {', '.join(sorted(missing))}")
-    if host_config.log_driver not in {"json-file", "local", "none", ""}:
-        found.append(
-            f"log driver {host_config.log_driver!r} is not supported: output goes to the engine's own log"
-        )
-    return tuple(found)
-
-
-def check(config: ContainerConfig, host_config: HostConfig) -> None:
-    """Raise InvalidArgument when something in a request is wrong in itself."""
-    capabilities.granted(add=host_config.cap_add, drop=host_config.cap_drop)
-    limits = host_config.resources
-    if 0 < limits.memory < _SMALLEST_MEMORY:
-        raise InvalidArgument("Minimum memory limit allowed is 6MB")
-    if limits.memory > 0 and 0 < limits.memory_swap < limits.memory:
-        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if limits.nano_cpus and limits.nano_cpus > (os.cpu_count() or 1) * 1_000_000_000:
-        count = os.cpu_count() or 1
-        raise InvalidArgument(
-            f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
-        )
-    for name, soft, hard in limits.ulimits:
-        if name not in host.LIMITS:
-            raise InvalidArgument(f"invalid ulimit type: {name}")
-        if _limit(soft) > _limit(hard):
-            raise InvalidArgument(
-                f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
-            )
-    for port in host_config.ports:
-        port.validated()
-    if config.working_dir and not config.working_dir.startswith("/"):
-        raise InvalidArgument(
-            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
-        )
-    if host_config.network_mode == "host":
-        for name in host_config.sysctls:
-            if name.startswith("net."):
-                raise InvalidArgument(f"sysctl '{name}' not allowed in host network namespace")
-    if host_config.init:
-        init_program()
-    if config.healthcheck is not None:
-        merge.health_command(config.healthcheck, config.shell)
-    _security(host_config, frozenset())
 
 
 def init_program() -> str:
@@ -146,7 +80,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
     if host_config.init:
         args = (INIT_PATH, "--", *args)
         own_mounts.append(SpecMount(INIT_PATH, "bind", init_program(), ("bind", "ro")))
-    no_new_privileges, profile = _security(host_config, frozenset(caps))
+    no_new_privileges, profile = security(host_config, frozenset(caps))
     namespaces, shm_size, ipc_mounts = _namespaces(container, around)
     devices = tuple(_devices(host_config))
     privileged = host_config.privileged
@@ -165,7 +99,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
             oom_score_adj=host_config.oom_score_adj or None,
         ),
         rootfs=str(around.rootfs),
-        cgroups_path=f"/{cgroup.PARENT}/{container.id}",
+        cgroups_path=f"{cgroup.parent_of(host_config.cgroup_parent)}/{container.id}",
         hostname=hostname,
         domainname=config.domainname,
         read_only=host_config.read_only,
@@ -173,6 +107,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
         mounts=(*own_mounts, *ipc_mounts),
         shm_size=shm_size,
         devices=devices,
+        device_rules=tuple(_device_rules(host_config.resources)),
         all_devices=privileged,
         resources=_resources(host_config.resources),
         sysctls=_sysctls(host_config, around.netns),
@@ -202,13 +137,13 @@ def exec_process(
         groups=user.groups,
         tty=request.tty,
         capabilities=granted(host_config),
-        no_new_privileges=_security(host_config, frozenset())[0],
+        no_new_privileges=security(host_config, frozenset())[0],
         rlimits=rlimits(container.host.resources),
         console_size=size if all(size) else None,
     )
 
 
-def _asked_capabilities(host_config: HostConfig) -> tuple[str, ...]:
+def asked_capabilities(host_config: HostConfig) -> tuple[str, ...]:
     return capabilities.granted(
         add=host_config.cap_add, drop=host_config.cap_drop, privileged=host_config.privileged
     )
@@ -217,14 +152,14 @@ def _asked_capabilities(host_config: HostConfig) -> tuple[str, ...]:
 def granted(host_config: HostConfig) -> tuple[str, ...]:
     """Return the capabilities of a container here: those asked for that the engine has itself."""
     possible = host.bounding_capabilities(capabilities.ALL)
-    return tuple(name for name in _asked_capabilities(host_config) if name in possible)
+    return tuple(name for name in asked_capabilities(host_config) if name in possible)
 
 
-def _may_raise_limits() -> bool:
+def may_raise_limits() -> bool:
     return "CAP_SYS_RESOURCE" in host.bounding_capabilities(capabilities.ALL)
 
 
-def _limit(value: int) -> int:
+def numeric_limit(value: int) -> int:
     return host.INFINITY if value < 0 else value
 
 
@@ -232,9 +167,24 @@ def rlimits(resources: Resources) -> tuple[tuple[str, int, int], ...]:
     """Return the limits to set; without CAP_SYS_RESOURCE none is higher than the engine's own."""
     found = []
     for name, soft, hard in resources.ulimits:
-        highest = host.INFINITY if _may_raise_limits() else host.highest_limit(name)
-        found.append((f"RLIMIT_{name.upper()}", min(_limit(soft), highest), min(_limit(hard), highest)))
+        highest = host.INFINITY if may_raise_limits() else host.highest_limit(name)
+        found.append(
+            (f"RLIMIT_{name.upper()}", min(numeric_limit(soft), highest), min(numeric_limit(hard), highest))
+        )
     return tuple(found)
+
+
+def _block_device(limit: DeviceLimit) -> SpecBlockDevice:
+    number = os.stat(limit.path).st_rdev
+    return SpecBlockDevice(limit.kind, os.major(number), os.minor(number), limit.value)
+
+
+def _device_rules(limits: Resources) -> Iterator[SpecDeviceRule]:
+    for rule in limits.device_rules:
+        kind, numbers, access = rule.split()
+        major, _colon, minor = numbers.partition(":")
+        first, second = (None if number == "*" else int(number) for number in (major, minor))
+        yield SpecDeviceRule(kind, first, second, access)
 
 
 def _resources(limits: Resources) -> SpecResources:
@@ -257,8 +207,10 @@ def _resources(limits: Resources) -> SpecResources:
         cpu_period=period if has_cpu else None,
         cpuset_cpus=limits.cpuset_cpus if has_cpuset else "",
         cpuset_mems=limits.cpuset_mems if has_cpuset else "",
-        pids=limits.pids_limit if limits.pids_limit > 0 and "pids" in here else None,
-        blkio_weight=limits.blkio_weight or None if {"blkio", "io"} & here else None,
+        memory_swappiness=limits.memory_swappiness if cgroup.mode() is not cgroup.Mode.V2 else None,
+        pids=limits.pids_limit or None if "pids" in here else None,
+        blkio_weight=limits.blkio_weight or None if host.weighs_block_io() else None,
+        block_devices=tuple(_block_device(limit) for limit in limits.blkio_devices),
     )
 
 
@@ -267,7 +219,7 @@ def update_document(resources: Resources) -> dict[str, Any]:
     return limits_document(_resources(resources))
 
 
-def _security(host_config: HostConfig, caps: frozenset[str]) -> tuple[bool, dict[str, Any] | None]:
+def security(host_config: HostConfig, caps: frozenset[str]) -> tuple[bool, dict[str, Any] | None]:
     """Return whether new privileges are forbidden, and the system call filter: None for the default, empty for none."""
     no_new_privileges = False
     profile: dict[str, Any] | None = None
@@ -319,13 +271,15 @@ def _namespaces(
     if ipc == "host":
         shm_size, ipc_mounts = None, (_shared_memory("/dev/shm"),)  # noqa: S108
     elif ipc.startswith("container:"):
-        pid = around.pid_of(ipc.removeprefix("container:"))
-        namespaces["ipc"] = f"/proc/{pid}/ns/ipc"
-        shm_size, ipc_mounts = None, (_shared_memory(f"/proc/{pid}/root/dev/shm"),)
+        other = ipc.removeprefix("container:")
+        namespaces["ipc"] = f"/proc/{around.pid_of(other)}/ns/ipc"
+        shm_size, ipc_mounts = None, (_shared_memory(str(around.shm_of(other))),)
     else:
         namespaces["ipc"] = ""
         if ipc == "none":
             shm_size = None
+        elif ipc == SHAREABLE:  # mounted by the engine, where others can join it
+            shm_size, ipc_mounts = None, (_shared_memory(str(around.shm_of(container.id))),)
     pid_mode = host_config.pid_mode
     if pid_mode.startswith("container:"):
         namespaces["pid"] = f"/proc/{around.pid_of(pid_mode.removeprefix('container:'))}/ns/pid"

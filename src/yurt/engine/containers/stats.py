@@ -22,10 +22,14 @@ _NET_COLUMNS = {
 NEVER = "0001-01-01T00:00:00Z"
 
 
+def _group(container: Container) -> cgroup.Cgroup:
+    return cgroup.Cgroup(container.id, parent=container.host.cgroup_parent)
+
+
 def sample(container: Container, previous: dict[str, Any] | None) -> dict[str, Any]:
     """Return one sample; *previous* gives the ``pre…`` half. A container that does not run has empty numbers."""
     alive = container.state.pid > 0
-    usage = cgroup.Cgroup(container.id).usage() if alive else cgroup.Usage()
+    usage = _group(container).usage() if alive else cgroup.Usage()
     document: dict[str, Any] = {
         "name": f"/{container.name}",
         "id": container.id,

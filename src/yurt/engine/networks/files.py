@@ -118,7 +118,8 @@ def host_hosts_text(extra: Iterable[tuple[str, str]], path: Path = HOSTS) -> str
     return text + "".join(f"{address}\t{names}\n" for address, names in extra)
 
 
-def own_names(hostname: str) -> str:
+def own_names(hostname: str, domainname: str = "") -> str:
     """Return the names in a container's own line: the host name, and without its domain if it has one."""
     bare = hostname.partition(".")[0]
-    return hostname if bare == hostname else f"{hostname} {bare}"
+    full = f"{hostname}.{domainname}" if domainname else hostname
+    return full if bare == full else f"{full} {bare}"

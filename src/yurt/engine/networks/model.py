@@ -87,6 +87,7 @@ class SandboxRequest:
     name: str
     hostname: str
     mode: str
+    domainname: str = ""
     endpoints: tuple[EndpointRequest, ...] = ()
     ports: tuple[PortBinding, ...] = ()
     dns: tuple[str, ...] = ()

@@ -223,7 +223,11 @@ class NetworkService:
         if attached.netns is None:
             hosts = files.host_hosts_text(extra)
         else:
-            own = [(e.ipv4, files.own_names(request.hostname)) for e in attached.endpoints if e.ipv4]
+            own = [
+                (e.ipv4, files.own_names(request.hostname, request.domainname))
+                for e in attached.endpoints
+                if e.ipv4
+            ]
             hosts = files.hosts_text(own, extra)
         if request.mode in {"host", "none"}:
             resolv = files.own_resolv_conf(

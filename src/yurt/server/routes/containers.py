@@ -84,9 +84,9 @@ class ContainerRoutes:
 
     async def create(self, call: Call) -> StreamResponse:
         body = await call.body(wire.CreateContainer)
-        request, ours = create.request(body, name=call.text("name"))
+        request = create.request(body, name=call.text("name"), platform=call.text("platform"))
         container, warnings = await self._containers.create(request)
-        return answers.as_json(wire.Created(id=container.id, warnings=[*ours, *warnings]), status=201)
+        return answers.as_json(wire.Created(id=container.id, warnings=list(warnings)), status=201)
 
     async def list(self, call: Call) -> StreamResponse:
         filters = call.filters(*selection.KNOWN)

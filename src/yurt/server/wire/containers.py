@@ -15,6 +15,7 @@ from yurt.engine.containers.model import (
     Status,
 )
 from yurt.server.wire import endpoints, health, mounts, ports, times
+from yurt.server.wire.create import BLKIO_LISTS
 
 ImageName = Callable[[Container], str]
 """Return what the list shows as a container's image: the name it was made from, or the id if that moved on."""
@@ -50,7 +51,7 @@ def inspect(
         name="/" + container.name,
         restart_count=container.state.restart_count,
         exec_ids=list(exec_ids) or None,
-        host_config=host_config(container.host),
+        host_config=host_config(container.host, name=container.name),
         graph_driver=wire.GraphDriver(),
         mounts=mounts.to_mount_points(container.mounts, container.host.binds),
         config=config(container),
@@ -107,7 +108,7 @@ def config(container: Container) -> wire.ContainerConfig:
 
 def _resources(host: HostConfig) -> wire.Resources:
     limits = host.resources
-    return wire.Resources(
+    answer = wire.Resources(
         cpu_shares=limits.cpu_shares,
         memory=limits.memory,
         nano_cpus=limits.nano_cpus,
@@ -123,12 +124,25 @@ def _resources(host: HostConfig) -> wire.Resources:
         memory_reservation=limits.memory_reservation,
         memory_swap=limits.memory_swap,
         oom_kill_disable=limits.oom_kill_disable,
-        pids_limit=limits.pids_limit or None,
+        memory_swappiness=limits.memory_swappiness,
+        pids_limit=limits.pids_limit if limits.pids_limit > 0 else None,
+        device_cgroup_rules=list(limits.device_rules) or None,
+        cgroup_parent=host.cgroup_parent,
         ulimits=[wire.Ulimit(name=name, soft=soft, hard=hard) for name, soft, hard in limits.ulimits],
     )
+    for limit in limits.blkio_devices:
+        given = {"weight" if limit.kind == "weight" else "rate": limit.value}
+        field = BLKIO_LISTS[limit.kind]
+        setattr(answer, field, [*(getattr(answer, field) or ()), wire.BlkioLimit(path=limit.path, **given)])
+    return answer
 
 
-def host_config(host: HostConfig) -> wire.HostConfig:
+def _link(link: str, name: str) -> str:
+    other, _colon, alias = link.partition(":")
+    return f"/{other}:/{name}/{alias}"
+
+
+def host_config(host: HostConfig, *, name: str = "") -> wire.HostConfig:
     limits = _resources(host)
     return wire.HostConfig(
         **{name: getattr(limits, name) for name in wire.Resources.__struct_fields__},
@@ -149,6 +163,7 @@ def host_config(host: HostConfig) -> wire.HostConfig:
         dns_search=list(host.dns_search),
         extra_hosts=list(host.extra_hosts) or None,
         group_add=list(host.group_add) or None,
+        links=[_link(link, name) for link in host.links] or None,
         ipc_mode=host.ipc_mode or "private",
         oom_score_adj=host.oom_score_adj,
         pid_mode=host.pid_mode,

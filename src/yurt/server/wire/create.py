@@ -1,17 +1,20 @@
 """``POST /containers/create``: the wire's body to the engine's CreateRequest."""
 
+from collections.abc import Iterator
+
 from yurt.api.types import containers as wire
 from yurt.api.types.networks import EndpointSettings
 from yurt.engine.containers.model import (
     ContainerConfig,
     CreateRequest,
+    DeviceLimit,
     ExecRequest,
     HostConfig,
     Resources,
     RestartPolicy,
 )
 from yurt.engine.networks.model import EndpointRequest
-from yurt.errors import InvalidArgument, Unimplemented
+from yurt.errors import InvalidArgument
 from yurt.server.wire import health, mounts, ports
 
 UNATTACHED_MODES = frozenset({"bridge", "host", "none"})  # need no endpoint of their own
@@ -19,18 +22,21 @@ DEFAULT_SHM = 64 * 1024 * 1024
 RESTARTS = frozenset({"no", "always", "on-failure", "unless-stopped"})
 
 
-def request(body: wire.CreateContainer, *, name: str | None) -> tuple[CreateRequest, tuple[str, ...]]:
-    """Return what the engine is asked, and warnings about what it is not able to honour."""
+def request(body: wire.CreateContainer, *, name: str | None, platform: str = "") -> CreateRequest:
+    """Return what the engine is asked."""
     if not body.image:
         raise InvalidArgument("no image was named", hint="set Image")
     host = body.host_config or wire.HostConfig()
+    _check_host(host)
     mode = _network_mode(body, host)
+    networks = (body.networking_config.endpoints_config or {}) if body.networking_config else {}
     return CreateRequest(
         name=(name or "").removeprefix("/") or None,
         config=_config(body),
-        host=_host(host, mode),
+        host=_host(host, mode, networks),
         endpoints=_endpoints(body, mode),
-    ), tuple(_unsupported(host))
+        platform=platform,
+    )
 
 
 def argv(value: list[str] | str | None) -> tuple[str, ...]:
@@ -80,8 +86,10 @@ def resources(limits: wire.Resources) -> Resources:
         cpu_quota=limits.cpu_quota or 0,
         cpuset_cpus=limits.cpuset_cpus or "",
         cpuset_mems=limits.cpuset_mems or "",
-        pids_limit=max(limits.pids_limit or 0, 0),  # -1 is: no limit
+        memory_swappiness=None if limits.memory_swappiness == -1 else limits.memory_swappiness,
+        pids_limit=limits.pids_limit or 0,
         blkio_weight=limits.blkio_weight or 0,
+        blkio_devices=_blkio_devices(limits),
         oom_kill_disable=bool(limits.oom_kill_disable),
         ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in limits.ulimits or ()),
         devices=tuple(
@@ -92,6 +100,24 @@ def resources(limits: wire.Resources) -> Resources:
             )
             for device in limits.devices or ()
         ),
+        device_rules=tuple(limits.device_cgroup_rules or ()),
+    )
+
+
+BLKIO_LISTS = {
+    "weight": "blkio_weight_device",
+    "read_bps": "blkio_device_read_bps",
+    "write_bps": "blkio_device_write_bps",
+    "read_iops": "blkio_device_read_i_ops",
+    "write_iops": "blkio_device_write_i_ops",
+}
+
+
+def _blkio_devices(limits: wire.Resources) -> tuple[DeviceLimit, ...]:
+    return tuple(
+        DeviceLimit(kind, limit.path, limit.weight if kind == "weight" else limit.rate)
+        for kind, name in BLKIO_LISTS.items()
+        for limit in getattr(limits, name) or ()
     )
 
 
@@ -109,7 +135,7 @@ def restart_policy(policy: wire.RestartPolicy | None) -> RestartPolicy:
     return RestartPolicy(name, maximum)
 
 
-def _host(host: wire.HostConfig, mode: str) -> HostConfig:
+def _host(host: wire.HostConfig, mode: str, networks: dict[str, EndpointSettings | None]) -> HostConfig:
     restart = restart_policy(host.restart_policy)
     if host.auto_remove and restart.name != "no":
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
@@ -141,6 +167,8 @@ def _host(host: wire.HostConfig, mode: str) -> HostConfig:
         uts_mode=host.uts_mode or "",
         userns_mode=host.userns_mode or "",
         cgroupns_mode=host.cgroupns_mode or "",
+        cgroup_parent=host.cgroup_parent or "",
+        links=tuple(_links(host, networks)),
         volumes_from=tuple(host.volumes_from or ()),
         log_driver=log.type or "json-file",
         log_options=log.config or {},
@@ -191,25 +219,27 @@ def _endpoints(body: wire.CreateContainer, mode: str) -> tuple[EndpointRequest, 
     return (first, *(endpoint(name, settings) for name, settings in asked.items()))
 
 
-def _unsupported(host: wire.HostConfig) -> list[str]:
-    if host.device_requests:
-        raise Unimplemented(
-            "device requests (GPUs) are not supported", hint="pass the device files with --device"
+def _links(host: wire.HostConfig, networks: dict[str, EndpointSettings | None]) -> Iterator[str]:
+    """Yield ``name:alias`` of each link, wherever it was asked for."""
+    asked = [*(host.links or ()), *(link for one in networks.values() if one for link in one.links or ())]
+    for link in dict.fromkeys(asked):
+        name, _colon, alias = link.partition(":")
+        yield f"{name.removeprefix('/')}:{(alias or name).rpartition('/')[2]}"
+
+
+def _check_host(host: wire.HostConfig) -> None:
+    """Refuse what no engine on Linux, or this one, has."""
+    if host.isolation not in {None, "", "default"}:
+        raise InvalidArgument(f"invalid isolation ({host.isolation}): linux only supports 'default'")
+    if host.cpu_realtime_period or host.cpu_realtime_runtime:
+        what = "runtime" if host.cpu_realtime_runtime else "period"
+        raise InvalidArgument(f"Your kernel does not support CPU real-time {what}")
+    for device in host.device_requests or ():
+        raise InvalidArgument(
+            f'could not select device driver "{device.driver or ""}" with capabilities: '
+            f"[{' '.join('[' + ' '.join(some) + ']' for some in device.capabilities or ())}]",
+            hint="pass the device files with --device",
         )
-    said = {
-        "Links": (host.links, "links are ignored: names resolve on a user-defined network"),
-        "CgroupParent": (host.cgroup_parent, "a cgroup parent of one's own is ignored"),
-        "DeviceCgroupRules": (host.device_cgroup_rules, "device cgroup rules are ignored"),
-        "BlkioDevice…": (
-            host.blkio_weight_device
-            or host.blkio_device_read_bps
-            or host.blkio_device_write_bps
-            or host.blkio_device_read_i_ops
-            or host.blkio_device_write_i_ops,
-            "block I/O limits of single devices are ignored",
-        ),
-    }
-    return [f"{name}: {sentence}" for name, (value, sentence) in said.items() if value]
 
 
 def exec_request(body: wire.CreateExec) -> ExecRequest:

@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from yurt.engine.containers import spec
 from yurt.engine.containers.model import Container, ContainerConfig, ExecRequest, HostConfig, Resources
 from yurt.engine.containers.users import User
-from yurt.errors import Conflict, InvalidArgument
-from yurt.oci.runtime_spec import SpecRequest
+from yurt.errors import Conflict
+from yurt.oci.runtime_spec import SpecDeviceRule, SpecRequest
 
 ID = "abcdef123456" + "0" * 52
 
@@ -34,7 +32,10 @@ def built(container: Container, netns: Path | None = Path("/netns")) -> SpecRequ
             raise Conflict("not running")
         return 77
 
-    around = spec.Surroundings(Path("/rootfs"), Path("/etc-files"), netns, User(0, 0, (0,)), pid_of)
+    def shm_of(ref: str) -> Path:
+        return Path("/run") / ref / "shm"
+
+    around = spec.Surroundings(Path("/rootfs"), Path("/etc-files"), netns, User(0, 0, (0,)), pid_of, shm_of)
     return spec.build(container, around)
 
 
@@ -57,7 +58,26 @@ def test_shared_namespaces() -> None:
     assert joined.namespaces["pid"] == "/proc/77/ns/pid"
     assert joined.namespaces["ipc"] == "/proc/77/ns/ipc"
     assert joined.shm_size is None
-    assert joined.mounts[-1].source == "/proc/77/root/dev/shm"
+    assert joined.mounts[-1].source == "/run/other/shm"
+
+
+def test_shareable_memory() -> None:
+    """A container whose IPC namespace others may join has its /dev/shm where they find it."""
+    shareable = built(a_container(HostConfig(ipc_mode="shareable")))
+    assert shareable.shm_size is None
+    assert shareable.mounts[-1].source == f"/run/{ID}/shm"
+
+
+def test_cgroup_parent() -> None:
+    """A container's group can be below another than the engine's; it never leads upwards."""
+    assert built(a_container(HostConfig(cgroup_parent="shop"))).cgroups_path == f"/shop/{ID}"
+    assert built(a_container(HostConfig(cgroup_parent="/../a/"))).cgroups_path == f"/a/{ID}"
+
+
+def test_device_rules() -> None:
+    """A rule lets devices be made without a node for them; a star is any number."""
+    (rule,) = built(a_container(HostConfig(resources=Resources(device_rules=("c 10:* rw",))))).device_rules
+    assert rule == SpecDeviceRule("c", 10, None, "rw")
 
 
 def test_limits() -> None:
@@ -74,31 +94,6 @@ def test_ulimits_are_held() -> None:
     assert soft == hard > 20
 
 
-@pytest.mark.parametrize(
-    ("host", "message"),
-    [
-        (HostConfig(resources=Resources(memory=1000)), "Minimum memory limit allowed is 6MB"),
-        (HostConfig(resources=Resources(ulimits=(("nope", 1, 1),))), "invalid ulimit type: nope"),
-        (HostConfig(resources=Resources(ulimits=(("nofile", 2, 1),))), "soft limit must be less"),
-        (HostConfig(resources=Resources(nano_cpus=10**15)), "range of CPUs"),
-        (HostConfig(cap_add=("FLY",)), "unknown capability"),
-        (HostConfig(security_opt=("magic=1",)), "invalid --security-opt"),
-        (HostConfig(security_opt=("seccomp={",)), "Decoding seccomp profile failed"),
-        (HostConfig(network_mode="host", sysctls={"net.core.x": "1"}), "not allowed in host network"),
-    ],
-)
-def test_refused(host: HostConfig, message: str) -> None:
-    """What is wrong in itself is refused before anything is made."""
-    with pytest.raises(InvalidArgument, match=message):
-        spec.check(ContainerConfig("image"), host)
-
-
-def test_relative_working_folder() -> None:
-    """A working folder is absolute."""
-    with pytest.raises(InvalidArgument, match="absolute path"):
-        spec.check(ContainerConfig("image", working_dir="here"), HostConfig())
-
-
 def test_security_options() -> None:
     """seccomp can be off, or be a profile of one's own; privileges can be fixed."""
     off = built(a_container(HostConfig(security_opt=("seccomp=unconfined", "no-new-privileges"))))
@@ -110,13 +105,6 @@ def test_security_options() -> None:
     assert own.seccomp is not None
     assert own.seccomp["defaultAction"] == "SCMP_ACT_ALLOW"
     assert built(a_container()).seccomp is None
-
-
-def test_warnings() -> None:
-    """A log driver that is not offered is said."""
-    assert spec.warnings(HostConfig()) == ()
-    (warning,) = spec.warnings(HostConfig(log_driver="syslog"))
-    assert "'syslog' is not supported" in warning
 
 
 def test_exec() -> None:

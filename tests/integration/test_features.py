@@ -1,0 +1,175 @@
+"""Features of containers that go beyond a plain run, each as a program inside sees it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import APIError
+from tests.integration.engine_host import IMAGE
+
+pytestmark = pytest.mark.root
+
+SLEEP = ["sleep", "600"]
+
+
+def said(client: docker.DockerClient, command: str, **options: Any) -> str:
+    """Run *command* in a shell of a throw-away container; return what it printed."""
+    output: bytes = client.containers.run(IMAGE, ["sh", "-c", command], remove=True, **options)
+    return output.decode().strip()
+
+
+def refusal(client: docker.DockerClient, **options: Any) -> str:
+    """Return why a container with these options is not made or started."""
+    with pytest.raises(APIError) as refused:
+        client.containers.run(IMAGE, ["true"], remove=True, **options)
+    return str(refused.value.explanation)
+
+
+class TestNamespaces:
+    def test_ipc_is_shared_with_those_who_may(self, client: docker.DockerClient) -> None:
+        """Shared memory of a shareable container is that of those who join it; a private one cannot be joined."""
+        donor = client.containers.run(IMAGE, SLEEP, ipc_mode="shareable", detach=True)
+        assert donor.exec_run(["sh", "-c", "echo hi > /dev/shm/x; stat -f -c %T /dev/shm"]).exit_code == 0
+        assert said(client, "cat /dev/shm/x", ipc_mode=f"container:{donor.name}") == "hi"
+        private = client.containers.run(IMAGE, SLEEP, detach=True)
+        reason = refusal(client, ipc_mode=f"container:{private.id}")
+        assert reason == (
+            f"failed to join IPC namespace: container {private.id}: non-shareable IPC "
+            "(hint: use IpcMode:shareable for the donor container)"
+        )
+
+    def test_processes_are_seen_by_who_joins(self, client: docker.DockerClient) -> None:
+        """--pid container:X shows X's processes, --pid host those of the host."""
+        other = client.containers.run(IMAGE, SLEEP, detach=True)
+        assert "sleep 600" in said(client, "ps -o args", pid_mode=f"container:{other.name}")
+        assert int(said(client, "echo $$", pid_mode="host")) > 1
+
+    def test_a_shared_network_has_one_name(self, client: docker.DockerClient) -> None:
+        """Who joins another's network has its address, host name and hosts file; its own ports are refused."""
+        other = client.containers.run(IMAGE, SLEEP, hostname="web", domainname="corp", detach=True)
+        other.reload()
+        address = other.attrs["NetworkSettings"]["IPAddress"]
+        mode = f"container:{other.name}"
+        assert said(client, "hostname; hostname -i", network_mode=mode).split() == ["web", address]
+        assert f"{address}\tweb.corp web" in said(client, "cat /etc/hosts", network_mode=mode)
+        assert "port publishing and the container type" in refusal(client, network_mode=mode, ports={"80": 1})
+        other.stop(timeout=0)
+        assert refusal(client, network_mode=mode) == (
+            f"cannot join network namespace of a non running container: container {other.name} is exited"
+        )
+
+    def test_a_missing_container_is_not_a_missing_image(self, client: docker.DockerClient) -> None:
+        """Naming a container that is not there is the request's fault: with 404, clients would pull the image."""
+        for options in (
+            {"network_mode": "container:nope"},
+            {"pid_mode": "container:nope"},
+            {"volumes_from": ["nope"]},
+            {"links": {"nope": "db"}},
+        ):
+            with pytest.raises(APIError, match="No such container: nope") as refused:
+                client.containers.create(IMAGE, ["true"], **options)
+            assert refused.value.status_code == 400
+
+
+class TestLinks:
+    def test_a_link_is_a_name(self, client: docker.DockerClient) -> None:
+        """--link gives a name to the other's address, on the default network and on one's own."""
+        network = client.networks.create("feature-links")
+        for options in ({}, {"network": network.name}):
+            other = client.containers.run(IMAGE, SLEEP, detach=True, **options)
+            other.reload()
+            (settings,) = other.attrs["NetworkSettings"]["Networks"].values()
+            hosts = said(client, "cat /etc/hosts", links={other.name: "db"}, **options)
+            assert f"{settings['IPAddress']}\tdb {other.name} {other.short_id}" in hosts
+            other.remove(force=True)
+
+    def test_links_are_shown(self, client: docker.DockerClient) -> None:
+        """As Docker spells them; a link to a stopped container keeps from starting."""
+        other = client.containers.create(IMAGE, SLEEP, name="feature-db")
+        linked = client.containers.create(IMAGE, SLEEP, name="feature-web", links={"feature-db": "db"})
+        assert linked.attrs["HostConfig"]["Links"] == ["/feature-db:/feature-web/db"]
+        with pytest.raises(
+            APIError, match="Cannot link to a non running container: /feature-db AS /feature-w"
+        ):
+            linked.start()
+        other.start()
+        linked.start()
+
+
+class TestDevicesAndGroups:
+    def test_device_rules_let_nodes_be_made(self, client: docker.DockerClient) -> None:
+        """Without a rule the node cannot be opened; with one it can."""
+        command = "mknod /full c 1 7 && mknod /fuse c 10 229 && head -c0 /fuse && echo opened"
+        assert said(client, f"({command}) 2>&1 | tail -1", device_cgroup_rules=["c 10:* rwm"]) == "opened"
+        assert "not permitted" in said(client, f"({command}) 2>&1 | tail -1")
+
+    def test_a_parent_group_of_ones_own(self, client: docker.DockerClient) -> None:
+        """--cgroup-parent says below which group; statistics, pause and removal know it there."""
+        container = client.containers.run(IMAGE, SLEEP, cgroup_parent="/feature-groups", detach=True)
+        groups = [line.partition("::")[2] or line for line in _groups(container)]
+        assert any(f"/feature-groups/{container.id}" in line for line in groups)
+        assert container.stats(stream=False)["pids_stats"]["current"] == 1
+        assert len(container.top()["Processes"]) == 1
+        container.pause()
+        container.unpause()
+        container.remove(force=True)
+        left = [path for path in Path("/sys/fs/cgroup").glob("**/feature-groups") if path.is_dir()]
+        try:
+            assert not [child for path in left for child in path.iterdir() if child.is_dir()]
+        finally:
+            for path in left:
+                path.rmdir()
+
+    def test_an_unlimited_number_of_processes(self, client: docker.DockerClient) -> None:
+        """`update --pids-limit -1` takes a limit away."""
+        container = client.containers.run(IMAGE, SLEEP, pids_limit=50, detach=True)
+        url = client.api._url("/containers/{0}/update", container.id)
+        assert client.api._post_json(url, data={"PidsLimit": -1}).status_code == 200
+        files = Path("/sys/fs/cgroup").glob(f"**/yurt/{container.id}/pids.max")
+        assert next(files).read_text().strip() == "max"
+        container.reload()
+        assert container.attrs["HostConfig"]["PidsLimit"] is None
+
+    def test_running_out_of_memory_is_told(self, client: docker.DockerClient) -> None:
+        """In the state, in the exit code and as an event."""
+        container = client.containers.create(
+            IMAGE, ["sh", "-c", "x=$(head -c 60000000 /dev/zero | tr '\\0' a)"], mem_limit="20m"
+        )
+        since = container.attrs["Created"]
+        container.start()
+        assert container.wait()["StatusCode"] == 137
+        container.reload()
+        assert container.attrs["State"]["OOMKilled"] is True
+        events = client.events(
+            since=since, until=time.time(), filters={"container": container.id}, decode=True
+        )
+        assert "oom" in [event["Action"] for event in events]
+
+
+def _groups(container: Any) -> list[str]:
+    container.reload()
+    return Path(f"/proc/{container.attrs['State']['Pid']}/cgroup").read_text().splitlines()
+
+
+class TestCreation:
+    def test_an_image_for_another_processor_is_missing(self, client: docker.DockerClient) -> None:
+        """So that the client pulls the right one."""
+        with pytest.raises(APIError, match="does not match the specified platform") as refused:
+            client.containers.create(IMAGE, ["true"], platform="linux/s390x")
+        assert refused.value.status_code == 404
+
+    def test_a_network_that_is_not_there(self, client: docker.DockerClient) -> None:
+        """The container is made, as in Docker, and its start says what is missing."""
+        container = client.containers.create(IMAGE, ["true"], network_mode="nope")
+        with pytest.raises(APIError, match="failed to set up container networking: network nope not found"):
+            container.start()
+
+    def test_no_descriptor_of_the_engine_gets_in(self, client: docker.DockerClient) -> None:
+        """A program has its three streams and no more; a working folder cannot name one either."""
+        assert said(client, "ls /proc/self/fd").split() == ["0", "1", "2", "3"]  # 3: ls reads the folder
+        container = client.containers.run(IMAGE, SLEEP, detach=True)
+        assert container.exec_run(["ls", "/proc/self/fd"]).output.split() == [b"0", b"1", b"2", b"3"]
+        for number in (3, 5, 7, 8, 9):
+            assert "OCI runtime create failed" in refusal(client, working_dir=f"/proc/self/fd/{number}")
