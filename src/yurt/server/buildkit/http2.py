@@ -151,6 +151,7 @@ class Http2:
         self._streams: dict[int, Stream] = {}
         self._window_changed = asyncio.Event()
         self._lost = ""
+        self._is_flushing = False
         self._state.initiate_connection()
         self._state.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW})
         self._state.increment_flow_control_window(CONNECTION_WINDOW - FIRST_WINDOW)
@@ -169,7 +170,7 @@ class Http2:
                 await self._pipe.drain()
         except (ProtocolError, UnicodeDecodeError) as broken:
             self._lost = f"the peer broke the protocol: {broken}"
-            self._flush()  # says goodbye
+            self._write()  # says goodbye
         finally:
             self._end_all(self._lost or "the peer closed the connection")
 
@@ -188,7 +189,7 @@ class Http2:
         """Tell the peer that this is over."""
         with contextlib.suppress(ProtocolError):
             self._state.close_connection()
-            self._flush()
+            self._write()
         self._end_all("this side closed the connection")
 
     # What streams call.
@@ -284,6 +285,13 @@ class Http2:
         self._window_changed.set()
 
     def _flush(self) -> None:
+        """Send what is to be sent, all that gathers in one turn of the loop in one write."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        self._is_flushing = False
         if data := self._state.data_to_send():
             self._pipe.write(data)
 

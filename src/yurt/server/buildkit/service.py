@@ -25,5 +25,6 @@ class BuildKit:
     async def session(self, call: Call) -> StreamResponse:
         headers = call.request.headers
         methods = frozenset(headers.getall(METHOD, ()))
-        await self._sessions.serve(headers.get(ID, ""), methods, take_over(call, protocol=PROTOCOL))
+        id = self._sessions.checked(headers.get(ID, ""))  # noqa: A001 - the protocol's word
+        await self._sessions.serve(id, methods, take_over(call, protocol=PROTOCOL))
         return Hijacked()

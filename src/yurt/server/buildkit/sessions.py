@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from yurt.errors import InvalidArgument, NotFound
+from yurt.errors import Conflict, InvalidArgument, NotFound
 from yurt.server.buildkit.grpc import Client, Exchange
 from yurt.server.buildkit.http2 import Http2, Pipe, StreamLost
 from yurt.server.buildkit.messages import BytesMessage
@@ -43,8 +43,6 @@ class Sessions:
 
     async def serve(self, id: str, methods: frozenset[str], pipe: Pipe) -> None:  # noqa: A002 - the protocol's word
         """Keep the session open until *pipe* ends."""
-        if not id:
-            raise InvalidArgument(f"a session needs an id, in the header {ID}")
         connection = Http2(pipe)
         with self._registered(Session(id, methods, Client(connection))):
             async with self._changed:
@@ -56,13 +54,22 @@ class Sessions:
                 connection.goodbye()
                 log.debug("session.closed", session=id)
 
+    def checked(self, id: str) -> str:  # noqa: A002
+        """Return the id of a session that may be opened; raise InvalidArgument when there is none, Conflict when it is open."""
+        if not id:
+            raise InvalidArgument(f"a session needs an id, in the header {ID}")
+        if id in self._open:
+            raise Conflict(f"the session {id} is open already")
+        return id
+
     async def serve_tunnel(self, exchange: Exchange) -> None:
         """Keep a session open that comes through a gRPC call, as several builds of one client share it."""
+        id = self.checked(exchange.metadata.get(ID, ""))  # noqa: A001
         await exchange.begin()
         tunnel = _Tunnel(exchange)
         writer = asyncio.create_task(tunnel.pump(), name="session.tunnel")
         try:
-            await self.serve(exchange.metadata.get(ID, ""), exchange.all(METHOD), tunnel)
+            await self.serve(id, exchange.all(METHOD), tunnel)
         finally:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError, StreamLost):
@@ -81,8 +88,6 @@ class Sessions:
 
     @contextlib.contextmanager
     def _registered(self, session: Session) -> Iterator[None]:
-        if session.id in self._open:
-            raise InvalidArgument(f"the session {session.id} is open already")
         self._open[session.id] = session
         try:
             yield
