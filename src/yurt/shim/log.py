@@ -1,51 +1,208 @@
-"""The log of a container: its raw output in one file, and beside it an index of fixed-size records.
+"""The log of a container: its raw output in files, and beside each an index of fixed-size records.
 
 Writing costs two small appends whatever the output is: no escaping, no line splitting. Each record tells where
-a chunk lies, how long it is, which stream it came on and when. Data is appended before its record, so that after
-a crash at any instant at most the last chunk lacks its record: `repair` gives it one.
+a chunk lies, how long it is, which stream it came on and when, and whether it goes on with a line begun before.
+Data is appended before its record, so that after a crash at any instant at most the last chunk lacks its record:
+`repair` gives it one.
+
+A log with a bound is a row of segments: ``output.log``, ``output.log.1``, ``output.log.2``, …; the highest number
+is written, the lowest is removed when there are too many. No file is ever renamed, so a crash between any two
+steps leaves a row that reads the same, and who follows knows the name of the next segment.
 """
 
+import contextlib
 import os
 import struct
 import time
 
-RECORD = struct.Struct("<QQIB3x")  # offset, time in nanoseconds, length, stream: 24 bytes
+RECORD = struct.Struct("<QQIBB2x")  # offset, time in nanoseconds, length, stream, flags: 24 bytes
 STDOUT = 1
 STDERR = 2
+CONTINUES = 1  # flag: the chunk begins inside a line of its stream
+_LOOK_BACK = 4096  # records searched for what a stream wrote last
+
+
+def segment_path(path: str, number: int) -> str:
+    """Return where segment *number* of the log *path* lies; its index is there with ``.idx``."""
+    return f"{path}.{number}" if number else path
+
+
+def segment_numbers(path: str, suffix: str = "") -> list[int]:
+    """Return the numbers of the segments that there are, in the order written."""
+    folder, name = os.path.split(path)
+    found = []
+    try:
+        entries = os.listdir(folder or ".")
+    except FileNotFoundError:
+        return []
+    for entry in entries:
+        if not (entry.startswith(name) and entry.endswith(suffix)):
+            continue
+        number = entry[len(name) : len(entry) - len(suffix)]
+        if not number:
+            found.append(0)
+        elif number[0] == "." and number[1:].isdecimal():
+            found.append(int(number[1:]))
+    return sorted(found)
+
+
+class _Segment:
+    """One segment, open: *base* is the number of its first record in the whole log, *start* of its first byte."""
+
+    __slots__ = ("base", "count", "data", "end", "index", "number", "start")
+
+    def __init__(self, path: str, number: int, base: int, start: int) -> None:
+        self.number = number
+        self.base = base
+        self.start = start
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        name = segment_path(path, number)
+        # The index first: whoever sees a segment sees its index.
+        self.index = os.open(name + ".idx", flags, 0o640)
+        try:
+            self.data = os.open(name, flags, 0o640)
+        except BaseException:
+            os.close(self.index)
+            raise
+        self.count = os.fstat(self.index).st_size // RECORD.size
+        self.end = os.fstat(self.data).st_size
+
+    def close(self) -> None:
+        os.close(self.data)
+        os.close(self.index)
 
 
 class LogFile:
-    """An append-only log, open for writing; also reads back what it wrote."""
+    """An append-only log, open for writing; also reads back what it wrote.
 
-    def __init__(self, path: str) -> None:
-        """Open or make the log at *path* (the index is ``path.idx``), repaired, at its end."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._data = os.open(path, flags, 0o640)
-        self._index = os.open(path + ".idx", flags, 0o640)
-        self.count, self._end = repair(self._data, self._index)
+    With *size*, a segment that has so many bytes is followed by the next, and *files* of them are kept.
+    Records are numbered from the oldest segment that was there when the log was opened.
+    """
 
-    def append(self, stream: int, chunk: bytes) -> None:
-        """Add *chunk*; afterwards it is in the log, whole. On OSError (a full disk) nothing of it counts."""
+    def __init__(self, path: str, *, size: int = 0, files: int = 1) -> None:
+        """Open or make the log at *path*, repaired, at its end."""
+        self._path = path
+        self._size = size
+        self._files = max(1, files)
+        self._unended: set[int] = set()  # streams whose last chunk did not end a line
+        self._segments: list[_Segment] = []
+        base = start = 0
+        for number in segment_numbers(path) or [0]:
+            segment = _Segment(path, number, base, start)
+            self._segments.append(segment)
+            base, start = base + segment.count, start + segment.end
+        last = self._segments[-1]
+        last.count, last.end = repair(last.data, last.index)
+        for number in segment_numbers(path, ".idx"):
+            if number < self._segments[0].number:  # a removal that was cut short
+                os.unlink(segment_path(path, number) + ".idx")
+        self._remove_oldest()
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest record that is kept."""
+        return self._segments[0].base
+
+    @property
+    def count(self) -> int:
+        """How many records there were so far: the number of the next."""
+        last = self._segments[-1]
+        return last.base + last.count
+
+    @property
+    def is_bounded(self) -> bool:
+        return bool(self._size)
+
+    @property
+    def kept(self) -> int:
+        """How many of the last bytes are kept for sure, if no line is longer than 64 KiB; only of a bounded log."""
+        return max(0, self._size - 65536) * (self._files - 1)
+
+    def behind(self, number: int) -> int:
+        """Return how many bytes were logged from record *number* on."""
+        last = self._segments[-1]
+        end = last.start + last.end
+        if number >= self.count:
+            return 0
+        segment = self._segment_of(number)
+        offset = RECORD.unpack(self._raw(segment, number))[0]
+        return end - segment.start - int(offset)
+
+    def close(self) -> None:
+        """Close its files; what was appended stays."""
+        for segment in self._segments:
+            segment.close()
+        self._segments = []
+
+    def append(self, stream: int, chunk: bytes, *, time_ns: int = 0) -> None:
+        """Add *chunk*, which came at a time, or now; afterwards it is in the log, whole. On OSError (a full disk) no piece is half there."""
+        while self._size and chunk:
+            end = self._segments[-1].end
+            room = self._size - end
+            if len(chunk) <= room:
+                break
+            cut = chunk.rfind(b"\n", 0, max(0, room)) + 1
+            if not cut and not end:
+                cut = chunk.find(b"\n") + 1 or len(chunk)  # a line that is longer than a segment
+            if cut:
+                self._write(stream, chunk[:cut], time_ns)
+                chunk = chunk[cut:]
+            if chunk:
+                self._rotate()
+        if chunk:
+            self._write(stream, chunk, time_ns)
+
+    def _write(self, stream: int, chunk: bytes, time_ns: int) -> None:
+        segment = self._segments[-1]
         view = memoryview(chunk)
+        flags = CONTINUES if stream in self._unended else 0
         try:
             while view:
-                view = view[os.write(self._data, view) :]
-            record = RECORD.pack(self._end, time.time_ns(), len(chunk), stream)
-            if os.write(self._index, record) != RECORD.size:
+                view = view[os.write(segment.data, view) :]
+            record = RECORD.pack(segment.end, time_ns or time.time_ns(), len(chunk), stream, flags)
+            if os.write(segment.index, record) != RECORD.size:
                 raise OSError("short write to the index")
         except OSError:
-            os.ftruncate(self._data, self._end)
-            os.ftruncate(self._index, self.count * RECORD.size)
+            os.ftruncate(segment.data, segment.end)
+            os.ftruncate(segment.index, segment.count * RECORD.size)
             raise
-        self._end += len(chunk)
-        self.count += 1
+        segment.end += len(chunk)
+        segment.count += 1
+        if chunk.endswith(b"\n"):
+            self._unended.discard(stream)
+        else:
+            self._unended.add(stream)
+
+    def _rotate(self) -> None:
+        """Begin the next segment, and remove the oldest when there are too many."""
+        last = self._segments[-1]
+        following = _Segment(self._path, last.number + 1, last.base + last.count, last.start + last.end)
+        self._segments.append(following)
+        self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        while self._size and len(self._segments) > self._files:
+            oldest = self._segments.pop(0)
+            oldest.close()
+            name = segment_path(self._path, oldest.number)
+            for path in (name, name + ".idx"):  # in this order: no segment is seen without its index
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def read(self, number: int) -> tuple[int, bytes]:
-        """Return stream and bytes of record *number*, which is below `count`."""
-        offset, _time, length, stream = RECORD.unpack(
-            os.pread(self._index, RECORD.size, number * RECORD.size)
-        )
-        return stream, os.pread(self._data, length, offset)
+        """Return stream and bytes of record *number*, which is not below `first` and below `count`."""
+        segment = self._segment_of(number)
+        offset, _time, length, stream, _flags = RECORD.unpack(self._raw(segment, number))
+        return stream, os.pread(segment.data, length, offset)
+
+    def _segment_of(self, number: int) -> _Segment:
+        for segment in reversed(self._segments):
+            if number >= segment.base:
+                return segment
+        raise IndexError(f"record {number} is no longer kept")
+
+    def _raw(self, segment: _Segment, number: int) -> bytes:
+        return os.pread(segment.index, RECORD.size, (number - segment.base) * RECORD.size)
 
 
 def repair(data: int, index: int) -> tuple[int, int]:
@@ -57,17 +214,30 @@ def repair(data: int, index: int) -> tuple[int, int]:
     count = os.fstat(index).st_size // RECORD.size
     end = 0
     while count:
-        offset, _time, length, _stream = RECORD.unpack(
-            os.pread(index, RECORD.size, (count - 1) * RECORD.size)
-        )
+        offset, _time, length, _stream, _flags = _record(index, count - 1)
         if offset + length <= size:
             end = offset + length
             break
         count -= 1
     os.ftruncate(index, count * RECORD.size)
+    flags = CONTINUES if end < size and _is_unended(data, index, count) else 0
     while end < size:
         length = min(size - end, 0x7FFFFFFF)
-        os.write(index, RECORD.pack(end, time.time_ns(), length, STDOUT))
+        os.write(index, RECORD.pack(end, time.time_ns(), length, STDOUT, flags))
         end += length
         count += 1
+        flags = CONTINUES
     return count, end
+
+
+def _is_unended(data: int, index: int, count: int) -> bool:
+    """Return whether the last that stdout wrote did not end a line."""
+    for number in range(count - 1, max(-1, count - 1 - _LOOK_BACK), -1):
+        offset, _time, length, stream, _flags = _record(index, number)
+        if stream == STDOUT and length:
+            return os.pread(data, 1, offset + length - 1) != b"\n"
+    return False
+
+
+def _record(index: int, number: int) -> tuple[int, int, int, int, int]:
+    return RECORD.unpack(os.pread(index, RECORD.size, number * RECORD.size))

@@ -33,11 +33,12 @@ from typing import Any
 from yurt.shim.cleanup import Cleanup
 from yurt.shim.log import STDERR, STDOUT, LogFile
 
-CHUNK = 1 << 16
-PIPE_SIZE = 1 << 18
+CHUNK = 1 << 18
+PIPE_SIZE = 1 << 20
 STDIN_BACKLOG = 1 << 16
 UNKNOWN_EXIT = 255
 EXIT_ROOM = 256  # bytes that an exit needs at most
+FORWARDER_PAUSE = 1.0  # seconds before the successor of a forwarder that died begins
 _PR_SET_CHILD_SUBREAPER = 36
 _FRAME = struct.Struct(">BxxxI")  # Docker's header: stream, three zero bytes, length
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
@@ -74,6 +75,8 @@ class Request:
       tty: whether the runtime sends the terminal to ``console.sock``.
       open_stdin, stdin_once: whether there is a stdin, and whether the first client that ends it ends it for good.
       log: path of the log; "": output goes to the clients only, which then hold the process back when slow.
+      log_size, log_files: bytes of a segment of the log, and how many are kept; 0: one without bound.
+      forward: where a forwarder sends the log's lines (see `receivers`); None: nowhere.
       exit_file: where the exit is written down, atomically; "": nowhere.
       state_directory: the runtime's own files of this container, removed with its cgroups at the end; "": neither.
       attach: one object per attach stream that is passed as a descriptor.
@@ -85,8 +88,11 @@ class Request:
         "attach",
         "directory",
         "exit_file",
+        "forward",
         "height",
         "log",
+        "log_files",
+        "log_size",
         "open_stdin",
         "state_directory",
         "stdin_once",
@@ -103,6 +109,9 @@ class Request:
         open_stdin: bool = False,
         stdin_once: bool = False,
         log: str = "",
+        log_size: int = 0,
+        log_files: int = 1,
+        forward: dict[str, Any] | None = None,
         exit_file: str = "",
         state_directory: str = "",
         attach: list[dict[str, bool]] | None = None,
@@ -115,6 +124,9 @@ class Request:
         self.open_stdin = open_stdin
         self.stdin_once = stdin_once
         self.log = log
+        self.log_size = log_size
+        self.log_files = log_files
+        self.forward = forward
         self.exit_file = exit_file
         self.state_directory = state_directory
         self.attach = attach or []
@@ -165,6 +177,9 @@ class Shim:
     def __init__(self, request: Request, descriptors: list[int]) -> None:
         self.request = request
         self.log: LogFile | None = None
+        self.spill: LogFile | None = None  # the log, if a slow attach client can catch up from it
+        self.forwarder = 0
+        self.nudge_pipe = -1
         self.obstacle = self._take_place()
         self.listener = socket.socket(fileno=descriptors[0])
         self.listener.setblocking(False)
@@ -202,6 +217,7 @@ class Shim:
         if self.obstacle:
             self._fail(self.obstacle)
         else:
+            self._forward()
             self._start()
         while not (self.finished and self._all_told()):
             try:
@@ -216,12 +232,25 @@ class Shim:
         request = self.request
         try:
             if request.log:
-                self.log = LogFile(request.log)
+                self.log = LogFile(request.log, size=request.log_size, files=request.log_files)
+                if not self.log.is_bounded or self.log.kept > 4 * CHUNK:
+                    self.spill = self.log
             if request.exit_file:
                 _reserve(request.exit_file + ".tmp")
         except OSError as error:
             return f"cannot write {error.filename or request.log}: {error.strerror}"
         return ""
+
+    def _forward(self, *, delay: float = 0.0) -> None:
+        """Fork the forwarder, if there is to be one; before the process is: a start must not wait for it."""
+        request = self.request
+        if request.forward is None or not request.log:
+            return
+        from yurt.shim import forwarder  # rare: shims without one need not hold it
+
+        if self.nudge_pipe >= 0:
+            os.close(self.nudge_pipe)
+        self.forwarder, self.nudge_pipe = forwarder.fork(request.forward, request.log, delay=delay)
 
     def _start(self) -> None:
         """Start the runtime; output stays in its pipes until the runtime has succeeded."""
@@ -289,7 +318,9 @@ class Shim:
                 break
             if pid == 0:
                 break
-            if pid == self.runtime_pid or not self.pid or pid == self.pid:
+            if pid == self.forwarder:
+                self._forward(delay=FORWARDER_PAUSE)
+            elif pid == self.runtime_pid or not self.pid or pid == self.pid:
                 self.statuses[pid] = status
         if self.runtime_pid in self.statuses:
             self._runtime_left(os.waitstatus_to_exitcode(self.statuses.pop(self.runtime_pid)))
@@ -429,13 +460,16 @@ class Shim:
             self._close_output(descriptor)
             return False
         stream = self.outputs[descriptor]
+        before = self.spill.count if self.spill is not None else 0
         logged = self._record(stream, chunk)
+        if self.spill is None:
+            logged = 0  # as for who is attached
         frame = b""
         for client in list(self.clients.values()):
             if client.kind == "attach":
-                caught_up = not client.pending and (not logged or client.cursor == logged - 1)
-                if caught_up:
-                    client.cursor = logged
+                caught_up = not client.pending and (not logged or client.cursor == before)
+                if caught_up and self.spill is not None:
+                    client.cursor = self.spill.count
                 if stream in client.streams and (caught_up or not logged):
                     frame = frame or self._framed(stream, chunk)
                     client.pending += frame
@@ -443,7 +477,7 @@ class Shim:
                     self._push(client)
             elif client.kind == "notify":
                 self._nudge(client)
-        if not logged:
+        if not logged or (self.log is not None and self.log.is_bounded):
             self._hold_back()
         return True
 
@@ -455,18 +489,30 @@ class Shim:
             self.log.append(stream, chunk)
         except OSError:
             return 0  # a full disk must not stop the container; who is attached still gets it
+        if self.nudge_pipe >= 0:
+            with contextlib.suppress(OSError):  # full: it knows; broken: its successor is on the way
+                os.write(self.nudge_pipe, b"\n")
         return self.log.count
 
     def _framed(self, stream: int, chunk: bytes) -> bytes:
         return chunk if self.request.tty else _FRAME.pack(stream, len(chunk)) + chunk
 
     def _hold_back(self) -> None:
-        """Without a log, stop reading while a client lags, and go on when none does."""
-        behind = self.log is None and any(client.pending for client in self.clients.values())
+        """Stop reading while a client lags by more than it can catch up on from the log, and go on when none does."""
+        behind = any(self._holds_back(client) for client in self.clients.values())
         if behind != self.output_paused and not self.finished:
             self.output_paused = behind
             for descriptor in self.outputs:
                 self.poll.modify(descriptor, 0 if behind else select.EPOLLIN)
+
+    def _holds_back(self, client: Client) -> bool:
+        if self.spill is None:
+            return bool(client.pending) and client.kind == "attach"
+        if client.kind != "attach" or len(client.pending) > 4 * CHUNK:
+            return client.kind == "attach"
+        if not self.spill.is_bounded or not self._lags(client):
+            return False
+        return self.spill.behind(client.cursor) > self.spill.kept - 2 * CHUNK
 
     def _close_output(self, descriptor: int) -> None:
         del self.outputs[descriptor]
@@ -559,7 +605,12 @@ class Shim:
             wanted.add(STDERR)
         client.streams = frozenset(wanted)
         if self.log is not None:
-            client.cursor = 0 if wish.get("logs") else self.log.count
+            client.cursor = self.log.first if wish.get("logs") else self.log.count
+            if self.spill is None:  # a small log: all of it at once, before it is overwritten
+                for number in range(client.cursor, self.log.count):
+                    stream, chunk = self.log.read(number)
+                    if stream in client.streams:
+                        client.pending += self._framed(stream, chunk)
         self._watch(client)
 
     def _watch(self, client: Client) -> None:
@@ -582,15 +633,16 @@ class Shim:
             self.poll.modify(number, wants)
 
     def _lags(self, client: Client) -> bool:
-        return self.log is not None and client.cursor < self.log.count
+        return self.spill is not None and client.cursor < self.spill.count
 
     def _push(self, client: Client) -> None:
         """Send until the socket is full or the client is level with the log."""
         while True:
             if not client.pending:
-                if client.kind != "attach" or self.log is None or not self._lags(client):
+                if client.kind != "attach" or self.spill is None or not self._lags(client):
                     break
-                stream, chunk = self.log.read(client.cursor)
+                client.cursor = max(client.cursor, self.spill.first)
+                stream, chunk = self.spill.read(client.cursor)
                 client.cursor += 1
                 if stream not in client.streams:
                     continue
@@ -604,7 +656,7 @@ class Shim:
                 return
             client.pending = client.pending[sent:]
         self._watch(client)
-        if self.log is None:
+        if self.output_paused:
             self._hold_back()
 
     def _tell(self, client: Client, event: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from yurt.engine.containers import merge, signals
+from yurt.engine.containers import log_drivers, merge, signals
 from yurt.engine.containers.model import ContainerConfig, CreateRequest, HostConfig, Resources
 from yurt.engine.containers.spec import (
     asked_capabilities,
@@ -20,10 +20,6 @@ from yurt.oci import capabilities
 
 _SMALLEST_MEMORY = 6 * 1024 * 1024
 _RULE = re.compile(r"[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}")
-_LOG_DRIVERS = frozenset({"", "json-file", "local", "none"})
-_FOREIGN_LOG_DRIVERS = frozenset(
-    {"syslog", "journald", "fluentd", "gelf", "awslogs", "splunk", "etwlogs", "gcplogs"}
-)
 _RUNTIMES = frozenset({"", "runc", "io.containerd.runc.v2"})
 _PLAIN_MODES = {
     "IPC": frozenset({"", "none", "private", "shareable", "host"}),
@@ -41,10 +37,7 @@ def check_request(request: CreateRequest, *, runtime: str) -> None:
     _check_network(config, asked)
     if asked.runtime not in {*_RUNTIMES, runtime}:
         raise InvalidArgument(f"unknown or invalid runtime name: {asked.runtime}")
-    if asked.log_driver not in _LOG_DRIVERS | _FOREIGN_LOG_DRIVERS:
-        raise InvalidArgument(
-            f'error looking up logging plugin {asked.log_driver}: plugin "{asked.log_driver}" not found'
-        )
+    log_drivers.check(asked.log_driver, asked.log_options)
     if config.stop_signal:
         signals.parse(config.stop_signal)
     if asked.shm_size < 0:
@@ -232,7 +225,6 @@ def _warnings(host_config: HostConfig) -> Iterator[str]:
     missing = set(asked_capabilities(host_config)) - host.bounding_capabilities(capabilities.ALL)
     if missing and not host_config.privileged:
         yield f"not granted, because the engine itself has not got it: {', '.join(sorted(missing))}"
-    if host_config.log_driver not in _LOG_DRIVERS:
-        yield f"log driver {host_config.log_driver!r} is not supported: output goes to the engine's own log"
+    yield from log_drivers.warnings(host_config.log_driver, host_config.log_options)
     if host_config.network_mode == "host" and host_config.ports:
         yield "Published ports are discarded when using host network mode"

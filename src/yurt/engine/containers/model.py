@@ -281,9 +281,13 @@ class LogLine:
     data: bytes
 
 
+LogBlock = tuple[int, int, bytes]
+"""Stream, time in nanoseconds, and whole lines of that time: the form in which many lines are passed on."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which lines `logs` returns. *tail* None: all."""
+    """Which lines `logs` returns. *tail* None: all. *timeless*: their times do not matter, which is faster."""
 
     stdout: bool = True
     stderr: bool = True
@@ -291,3 +295,4 @@ class LogQuery:
     since_ns: int = 0
     until_ns: int = 0
     tail: int | None = None
+    timeless: bool = False

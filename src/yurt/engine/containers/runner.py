@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from yurt.engine.containers import merge, rootfs, signals, spec, state
+from yurt.engine.containers import log_drivers, merge, rootfs, signals, spec, state
 from yurt.engine.containers.attach import pair
 from yurt.engine.containers.model import Container, Status
 from yurt.engine.containers.ports import Networks, Snapshots
@@ -113,6 +113,7 @@ class Runner:
     async def _launch(self, entry: Entry, undo: AsyncExitStack) -> tuple[ShimConnection, int, int]:
         container = entry.container
         key = container.id
+        log_drivers.check_available(container.host.log_driver, container.host.log_options)
         bundle = self._places.bundle(key)
         bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
         undo.callback(shutil.rmtree, bundle, ignore_errors=True)
@@ -186,6 +187,7 @@ class Runner:
     def _shim_request(self, entry: Entry, bundle: Path, exit_file: Path) -> Request:
         container = entry.container
         self.prune_pending(entry)
+        log_size, log_files = log_drivers.bound(container.host.log_driver, container.host.log_options)
         return Request(
             directory=str(bundle),
             argv=self._runtime.run_argv(container.id, tty=container.config.tty),
@@ -193,6 +195,9 @@ class Runner:
             open_stdin=container.config.open_stdin,
             stdin_once=container.config.stdin_once,
             log="" if container.host.log_driver == "none" else str(self._places.log(container.id)),
+            log_size=log_size,
+            log_files=log_files,
+            forward=log_drivers.forwarding(container),
             exit_file=str(exit_file),
             state_directory=str(self._runtime.state_directory(container.id)),
             attach=[attach.wish for attach in entry.pending],

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from yurt.engine.containers import (
     checks,
     files,
     health,
+    log_drivers,
     logs,
     merge,
     mounts,
@@ -38,6 +39,7 @@ from yurt.engine.containers.model import (
     ExecRequest,
     Health,
     HostConfig,
+    LogBlock,
     LogLine,
     LogQuery,
     MountPoint,
@@ -56,7 +58,7 @@ from yurt.engine.events import Events
 from yurt.engine.images.model import Image
 from yurt.engine.images.threads import feeding, in_thread
 from yurt.engine.networks.model import EndpointRequest
-from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, NotModified, YurtError
+from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, NotModified, Unimplemented, YurtError
 from yurt.ids import new_id, short
 from yurt.linux import cgroup
 from yurt.linux.runc import Runtime
@@ -561,14 +563,19 @@ class ContainerService:
         """Return the lines of its output that *query* asks for."""
         return logs.flattened(self.log_bursts(ref, query))
 
-    def log_bursts(self, ref: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
+    def log_bursts(self, ref: str, query: LogQuery) -> AsyncIterator[Sequence[LogBlock]]:
         """The same lines, as many at once as are there: for who passes millions of them on."""
         entry = self._registry.find(ref)
-        if entry.container.host.log_driver == "none":
-            raise Conflict("configured logging driver does not support reading")
+        host = entry.container.host
+        if not log_drivers.is_readable(host.log_driver, host.log_options):
+            raise Unimplemented("configured logging driver does not support reading")
         return self._log_bursts(entry, query)
 
-    async def _log_bursts(self, entry: Entry, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
+    def log_attributes(self, ref: str) -> Mapping[str, str]:
+        """Return what its log options want said of each line: labels, environment, tag."""
+        return log_drivers.attributes(self._registry.find(ref).container)
+
+    async def _log_bursts(self, entry: Entry, query: LogQuery) -> AsyncIterator[Sequence[LogBlock]]:
         container_id = entry.container.id
         path = self._places.log(container_id)
         sock = dial(self._places.bundle(container_id)) if query.follow and entry.is_alive else None

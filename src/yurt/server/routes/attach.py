@@ -1,8 +1,9 @@
 """A container's streams: attach, logs, wait, resize, stats."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import quote_plus
 
 from aiohttp import WSMsgType
 from aiohttp.web_response import StreamResponse
@@ -10,7 +11,7 @@ from aiohttp.web_ws import WebSocketResponse
 
 from yurt.api import stream as framing
 from yurt.api.types import containers as wire
-from yurt.engine.containers.model import Container, LogLine, LogQuery
+from yurt.engine.containers.model import Container, LogBlock, LogQuery
 from yurt.errors import InvalidArgument
 from yurt.server import answers, hijack
 from yurt.server.call import Call
@@ -34,7 +35,8 @@ class StreamBackend(Protocol):
     async def attach(
         self, ref: str, *, stdin: bool, stdout: bool, stderr: bool, stream: bool = True, logs: bool = False
     ) -> hijack.AttachStream: ...
-    def log_bursts(self, ref: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]: ...
+    def log_bursts(self, ref: str, query: LogQuery) -> AsyncIterator[Sequence[LogBlock]]: ...
+    def log_attributes(self, ref: str) -> Mapping[str, str]: ...
     def waiter(self, ref: str, condition: str = "not-running") -> Awaitable[WaitResult]: ...
     async def resize(self, ref: str, *, height: int, width: int) -> None: ...
     def stats(self, ref: str, *, stream: bool, one_shot: bool = False) -> AsyncIterator[dict[str, Any]]: ...
@@ -82,21 +84,25 @@ class AttachRoutes:
 
     async def logs(self, call: Call) -> StreamResponse:
         container = self._containers.get(call.places["id"])
+        since, until = times.parse(call.text("since")), times.parse(call.text("until"))
+        stamped = call.flag("timestamps")
         query = LogQuery(
             stdout=call.flag("stdout"),
             stderr=call.flag("stderr"),
             follow=call.flag("follow"),
-            since_ns=times.parse(call.text("since")),
-            until_ns=times.parse(call.text("until")),
+            since_ns=since,
+            until_ns=until,
             tail=_tail(call.text("tail", "all")),
+            timeless=not (since or until or stamped),
         )
         if not (query.stdout or query.stderr):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
         bursts = self._containers.log_bursts(container.id, query)
         tty = container.config.tty
+        details = _details(self._containers.log_attributes(container.id)) if call.flag("details") else b""
         return await answers.body(
             call,
-            _rendered(bursts, framed=not tty, timestamps=call.flag("timestamps")),
+            _rendered(bursts, framed=not tty, timestamps=stamped, details=details),
             content_type=hijack.content_type(call, tty=tty),
         )
 
@@ -147,17 +153,40 @@ async def _encoded(values: AsyncIterator[Any]) -> AsyncIterator[bytes]:
         yield answers.encode(value) + b"\r\n"
 
 
+def _details(attributes: Mapping[str, str]) -> bytes:
+    """Return what ``--details`` puts in front of each line."""
+    pairs = sorted(f"{quote_plus(key)}={quote_plus(value)}" for key, value in attributes.items())
+    return ",".join(pairs).encode() + b" "
+
+
 async def _rendered(
-    bursts: AsyncIterator[Sequence[LogLine]], *, framed: bool, timestamps: bool
+    bursts: AsyncIterator[Sequence[LogBlock]], *, framed: bool, timestamps: bool, details: bytes
 ) -> AsyncIterator[bytes]:
+    """Yield what the client gets. Clients put the frames of a stream together: one need not be one line."""
+    prefixed = timestamps or bool(details)
     async for burst in bursts:
         pieces: list[bytes] = []
-        for line in burst:
-            stamp = times.fixed(line.time_ns).encode() + b" " if timestamps else b""
-            if framed:
-                pieces.append(framing.header(line.stream, len(stamp) + len(line.data)))
-            pieces += (stamp, line.data)
+        gathered: list[bytes] = []
+        current = 0
+        for stream, time_ns, lines in burst:
+            data = lines
+            if prefixed:
+                prefix = times.fixed(time_ns).encode() + b" " + details if timestamps else details
+                data = prefix + lines[:-1].replace(b"\n", b"\n" + prefix) + lines[-1:]
+            if stream != current and gathered:
+                _finish(pieces, gathered, current, framed=framed)
+                gathered = []
+            current = stream
+            gathered.append(data)
+        _finish(pieces, gathered, current, framed=framed)
         yield b"".join(pieces)
+
+
+def _finish(pieces: list[bytes], gathered: list[bytes], stream: int, *, framed: bool) -> None:
+    """Add what was gathered of one stream, as one frame."""
+    if framed:
+        pieces.append(framing.header(stream, sum(map(len, gathered))))
+    pieces += gathered
 
 
 async def _join(socket: WebSocketResponse, stream: hijack.AttachStream) -> None:

@@ -4,6 +4,7 @@ from yurt.api.types import system as wire
 from yurt.api.types.base import OMITTED
 from yurt.api.types.volumes import VolumeUsage
 from yurt.api.version import LATEST, OLDEST, ApiVersion
+from yurt.engine.containers.log_drivers import DRIVERS as LOG_DRIVERS
 from yurt.engine.system import DiskUsage, Info, Version
 from yurt.server.wire import containers, images, times, volumes
 from yurt.server.wire.containers import ImageName

@@ -3,21 +3,23 @@
 import asyncio
 import os
 from pathlib import Path
+from random import Random
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from yurt.engine.containers import logs
 from yurt.engine.containers.model import LogQuery
-from yurt.shim.log import RECORD, STDERR, STDOUT
+from yurt.shim.log import RECORD, STDERR, STDOUT, LogFile
 
 
 def write(path: Path, *chunks: tuple[int, int, bytes]) -> Path:
     """Write chunks of (stream, time, bytes) as the shim does, at its end."""
-    with path.open("ab") as data, Path(f"{path}.idx").open("ab") as index:
-        for stream, time_ns, chunk in chunks:
-            index.write(RECORD.pack(data.tell(), time_ns, len(chunk), stream))
-            data.write(chunk)
+    log = LogFile(str(path))
+    for stream, time_ns, chunk in chunks:
+        log.append(stream, chunk, time_ns=time_ns)
+    log.close()
     return path
 
 
@@ -90,9 +92,12 @@ async def test_torn_tail(path: Path) -> None:
     assert (await read(path, finished=False))[-1][2] == b"rest"
 
 
-async def test_follow(tmp_path: Path) -> None:
-    """Following yields what comes, line by line, and at the end what has no end."""
-    path = write(tmp_path / "log", (STDOUT, 1, b"one\ntw"))
+@pytest.mark.parametrize("size", [0, 6])
+async def test_follow(tmp_path: Path, size: int) -> None:
+    """Following yields what comes, line by line, across segments, and at the end what has no end."""
+    path = tmp_path / "log"
+    log = LogFile(str(path), size=size, files=9)
+    log.append(STDOUT, b"one\ntw")
     grown: asyncio.Queue[bool] = asyncio.Queue()
     seen: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -104,10 +109,117 @@ async def test_follow(tmp_path: Path) -> None:
 
     task = asyncio.create_task(follow())
     assert await seen.get() == b"one\n"
-    write(path, (STDOUT, 2, b"o\n"))
+    log.append(STDOUT, b"o\nthree\nfour\n")
     grown.put_nowait(True)
-    assert await seen.get() == b"two\n"
-    write(path, (STDOUT, 3, b"end"))
+    assert [await seen.get() for _ in range(3)] == [b"two\n", b"three\n", b"four\n"]
+    log.append(STDOUT, b"end")
     grown.put_nowait(False)
     assert await seen.get() == b"end"
     await task
+    log.close()
+
+
+async def test_another_run_begins_a_line(tmp_path: Path) -> None:
+    """What a run left without its end is not taken for the beginning of the next run's first line."""
+    path = write(tmp_path / "log", (STDOUT, 1, b"one\nrest"))
+    write(path, (STDOUT, 2, b"two\n"))
+    assert await read(path) == [(STDOUT, 1, b"one\n"), (STDOUT, 1, b"rest"), (STDOUT, 2, b"two\n")]
+
+
+async def test_half_a_line_is_no_line(tmp_path: Path) -> None:
+    """Of a line whose beginning was removed with its segment, nothing is shown."""
+    path = tmp_path / "log"
+    log = LogFile(str(path), size=8, files=1)
+    log.append(STDERR, b"err")
+    log.append(STDOUT, b"a long line\n")
+    log.append(STDERR, b"or\nok\n")
+    log.close()
+    assert await read(path) == [(STDERR, ANY, b"ok\n")]
+
+
+def random_chunks(random: Random) -> list[tuple[int, int, bytes]]:
+    """Return output of both streams, cut anywhere; times go up."""
+    texts = {
+        stream: b"".join(
+            b"%d:%d%s\n" % (stream, number, b"x" * random.choice([0, 1, 5, 60])) for number in range(60)
+        )
+        for stream in (STDOUT, STDERR)
+    }
+    chunks, time_ns = [], 0
+    while any(texts.values()):
+        stream = random.choice([stream for stream, text in texts.items() if text])
+        length = random.choice([1, 3, 10, 40, 200])
+        time_ns += random.randrange(3)
+        chunks.append((stream, time_ns, texts[stream][:length]))
+        texts[stream] = texts[stream][length:]
+    return chunks
+
+
+def expected(chunks: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """Return the lines of *chunks*, byte by byte, in the order in which they ended."""
+    found, heads = [], {STDOUT: (0, b""), STDERR: (0, b"")}
+    for stream, time_ns, chunk in chunks:
+        for byte in chunk:
+            began, head = heads[stream]
+            line = head + bytes((byte,))
+            heads[stream] = (began if head else time_ns, line)
+            if byte == 10:
+                found.append((stream, heads[stream][0], line))
+                heads[stream] = (0, b"")
+    return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("files", [3, 10_000])
+async def test_any_query_of_any_log(tmp_path: Path, seed: int, files: int) -> None:
+    """Whatever is asked of a log in segments is what a plain list of its lines would give; and of one that lost its
+    beginning, the end of that."""
+    random = Random(seed)
+    chunks = random_chunks(random)
+    path = tmp_path / "log"
+    log = LogFile(str(path), size=random.choice([1, 30, 100, 700]), files=files)
+    for stream, time_ns, chunk in chunks:
+        log.append(stream, chunk, time_ns=time_ns or 1)
+    log.close()
+    every = [(stream, time_ns or 1, line) for stream, time_ns, line in expected(chunks)]
+    kept = await read(path)
+    for stream in (STDOUT, STDERR):
+        mine = [line for line in kept if line[0] == stream]
+        assert mine == [line for line in every if line[0] == stream][-len(mine) :] if mine else True
+    if files > 3:
+        assert kept == every
+    for _ in range(20):
+        since, until = random.choice([0, 1, 40, 90, 200]), random.choice([0, 1, 60, 100, 500])
+        tail = random.choice([None, 0, 1, 2, 7, 50, 1000])
+        only = random.choice([{STDOUT}, {STDERR}, {STDOUT, STDERR}])
+        wanted = [
+            line for line in kept if line[0] in only and line[1] >= since and (not until or line[1] <= until)
+        ]
+        found = await read(
+            path,
+            stdout=STDOUT in only,
+            stderr=STDERR in only,
+            since_ns=since,
+            until_ns=until,
+            tail=tail,
+        )
+        if tail is None or not (since or until):
+            assert found == (wanted if tail is None else wanted[len(wanted) - min(tail, len(wanted)) :])
+    whole = await read(path, timeless=True)
+    for stream in (STDOUT, STDERR):
+        assert [line for its, _time, line in whole if its == stream] == [
+            line for its, _time, line in kept if its == stream
+        ]
+
+
+async def test_a_very_long_line_comes_in_pieces(tmp_path: Path) -> None:
+    """A line of many megabytes is passed on without being held together, and nothing of it is lost."""
+    log = LogFile(str(tmp_path / "log"))
+    for _ in range(50):
+        log.append(STDOUT, b"x" * 65536)
+    log.append(STDOUT, b"end\nnext\n")
+    log.close()
+    found = [line for _stream, _time, line in await read(tmp_path / "log")]
+    assert b"".join(found) == b"x" * 65536 * 50 + b"end\nnext\n"
+    assert max(map(len, found)) < 1 << 21
+    assert found[-1] == b"next\n"
