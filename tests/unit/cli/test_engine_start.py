@@ -63,7 +63,11 @@ def test_an_engine_that_dies_says_why(place):
     log = f"{environ['YURT_ROOT']}/yurtd.log"
     with open(log, "w") as file:
         file.write("an old line\n")
-    program = (sys.executable, "-c", "import sys; print('first', flush=True); sys.exit('yurtd: no room on the disk')")
+    program = (
+        sys.executable,
+        "-c",
+        "import sys; print('first', flush=True); sys.exit('yurtd: no room on the disk')",
+    )
     with pytest.raises(Unavailable) as caught:
         engine_start.start(environ, socket, tell=lambda _text: None, program=program)
     assert caught.value.message == "the engine did not start: yurtd: no room on the disk"
