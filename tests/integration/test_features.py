@@ -1,22 +1,31 @@
 """Features of containers that go beyond a plain run, each as a program inside sees it."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 from docker.errors import APIError
-from tests.integration.engine_host import IMAGE
+from tests.integration.engine_host import IMAGE, busybox_image
 
 pytestmark = pytest.mark.root
 
 SLEEP = ["sleep", "600"]
 
 
-def said(client: docker.DockerClient, command: str, **options: Any) -> str:
+def until(holds: Callable[[], object], *, seconds: float = 15) -> None:
+    """Wait for *holds*; fail when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def said(client: docker.DockerClient, command: str, *, image: object = IMAGE, **options: Any) -> str:
     """Run *command* in a shell of a throw-away container; return what it printed."""
-    output: bytes = client.containers.run(IMAGE, ["sh", "-c", command], remove=True, **options)
+    output: bytes = client.containers.run(image, ["sh", "-c", command], remove=True, **options)
     return output.decode().strip()
 
 
@@ -173,3 +182,66 @@ class TestCreation:
         assert container.exec_run(["ls", "/proc/self/fd"]).output.split() == [b"0", b"1", b"2", b"3"]
         for number in (3, 5, 7, 8, 9):
             assert "OCI runtime create failed" in refusal(client, working_dir=f"/proc/self/fd/{number}")
+
+
+class TestCommit:
+    def test_what_changed_becomes_a_layer(self, client: docker.DockerClient) -> None:
+        """Files made, changed and removed, and the configuration with its changes; the container goes on."""
+        command = "echo new > /made; rm /etc/group; mkdir -p /d/e; ln -s made /link; exec sleep 600"
+        container = client.containers.run(
+            IMAGE, ["sh", "-c", command], environment={"A": "1"}, labels={"of": "container"}, detach=True
+        )
+        until(lambda: container.exec_run(["readlink", "/link"]).exit_code == 0)
+        image = container.commit(
+            repository="feature-committed",
+            tag="1",
+            message="why",
+            author="me",
+            changes='CMD ["cat", "/made"]',
+        )
+        try:
+            container.reload()
+            assert container.status == "running"
+            assert container.exec_run(["cat", "/made"]).output == b"new\n"
+            assert client.containers.run(image, remove=True) == b"new\n"
+            assert said(client, "ls /etc; readlink /link; ls /d; echo $A", image=image).split() == [
+                "hostname", "hosts", "passwd", "resolv.conf", "made", "e", "1",
+            ]  # fmt: skip
+            assert image.labels == {"of": "container"}
+            assert (image.attrs["Author"], image.attrs["Comment"]) == ("me", "why")
+            assert image.history()[0]["Comment"] == "why"
+            assert image.attrs["Parent"] == container.attrs["Image"]
+            # The container's own layer is still its own: what it writes now is not in the image.
+            container.exec_run(["sh", "-c", "echo later > /made"])
+            assert client.containers.run(image, remove=True) == b"new\n"
+        finally:
+            client.images.remove(image.id, force=True)
+
+    def test_a_stopped_one_and_one_that_changed_nothing(self, client: docker.DockerClient) -> None:
+        """Both can be committed; the second has the layers of its image and no more."""
+        container = client.containers.create(IMAGE, ["true"])
+        image = container.commit()
+        try:
+            assert image.tags == []
+            assert image.attrs["RootFS"] == client.images.get(IMAGE).attrs["RootFS"]
+        finally:
+            client.images.remove(image.id, force=True)
+
+    def test_only_the_configuration_is_changed(self, client: docker.DockerClient) -> None:
+        """RUN is refused; a container that is not there, too."""
+        container = client.containers.create(IMAGE, ["true"])
+        with pytest.raises(APIError, match="run is not a valid change command"):
+            container.commit(changes="RUN true")
+        with pytest.raises(APIError, match="No such container: nope"):
+            client.api.commit("nope")
+
+    def test_an_import_takes_changes(self, client: docker.DockerClient) -> None:
+        """`import --change` gives the image a command, and --platform its processor."""
+        client.api.import_image_from_data(
+            busybox_image(), repository="feature-imported", tag="1", changes=["CMD echo hi", "ENV A=b"]
+        )
+        try:
+            assert client.containers.run("feature-imported:1", remove=True) == b"hi\n"
+            assert client.images.get("feature-imported:1").attrs["Config"]["Env"] == ["A=b"]
+        finally:
+            client.images.remove("feature-imported:1")

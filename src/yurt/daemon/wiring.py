@@ -18,11 +18,11 @@ from yurt.server.routes.attach import AttachRoutes
 from yurt.server.routes.build import BuildRoutes
 from yurt.server.routes.buildkit import BuildKitRoutes
 from yurt.server.routes.catalog import CatalogRoutes
+from yurt.server.routes.commit import CommitRoutes
 from yurt.server.routes.containers import ContainerRoutes
 from yurt.server.routes.execs import ExecRoutes
 from yurt.server.routes.images import ImageRoutes
 from yurt.server.routes.networks import NetworkRoutes
-from yurt.server.routes.refused import RefusedRoutes
 from yurt.server.routes.swarm import SwarmRoutes
 from yurt.server.routes.system import SystemRoutes
 from yurt.server.routes.volumes import VolumeRoutes
@@ -32,6 +32,7 @@ from yurt.storage.metadata import Documents
 from yurt.storage.snapshots.overlay import OverlaySnapshotter
 
 if TYPE_CHECKING:
+    from yurt.engine.build.commit import Committer
     from yurt.engine.build.provider import ImageProvider
     from yurt.engine.build.service import BuildService
 
@@ -97,6 +98,12 @@ def engine(settings: EngineSettings) -> Engine:
 def routes(engine: Engine) -> tuple[Route, ...]:
     """Return every route of the Engine API, each before what it would be shadowed by."""
     containers = ContainerRoutes(engine.containers, engine.images, engine.networks)
+
+    def committer() -> "Committer":
+        from yurt.engine.build.commit import Committer
+
+        return Committer(engine.images, engine.containers)
+
     return (
         *SystemRoutes(engine.system, engine.events, containers, engine.images).routes(),
         *containers.routes(),
@@ -109,7 +116,7 @@ def routes(engine: Engine) -> tuple[Route, ...]:
         *CatalogRoutes().routes(),
         *NetworkRoutes(engine.networks, engine.containers).routes(),
         *VolumeRoutes(engine.volumes).routes(),
-        *RefusedRoutes().routes(),
+        *CommitRoutes(committer).routes(),
         *SwarmRoutes().routes(),
     )
 

@@ -94,6 +94,12 @@ class HistoryEntry(Wire, kw_only=True):
     tags: list[str] | None
 
 
+class Committed(Wire, kw_only=True):
+    """The answer of ``POST /commit``."""
+
+    id: str
+
+
 class Removed(Wire, omit_defaults=True, kw_only=True):
     """One entry of the answer to removing an image: either an untagged name or a deleted id."""
 

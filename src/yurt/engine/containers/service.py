@@ -524,6 +524,10 @@ class ContainerService:
         self._runner.publish(entry, "update")
         return checks.warnings(host)
 
+    def tell(self, ref: str, action: str, **attributes: str) -> None:
+        """Tell the listeners of something that was done with a container elsewhere."""
+        self._runner.publish(self._registry.find(ref), action, **attributes)
+
     # ---- streams
 
     async def attach(

@@ -112,25 +112,37 @@ class Layers:
 
         When that fails the snapshot stays as it was.
         """
-        folder = self._snapshots.upper(key)
-        if is_empty(folder):
+        if is_empty(self._snapshots.upper(key)):
             self._snapshots.remove(key)
             return None
         parent = self._snapshots.parent(key)
+        blob, diff_id = self._pack(key, lease)
+        name = chain_id(None if parent is None else Digest(parent), diff_id)
+        lease.add(name)
+        self._snapshots.commit(name, key)
+        return Layer(blob, diff_id, name)
+
+    async def copy_snapshot(self, key: str, lease: Lease) -> Layer | None:
+        """Make a layer of what an active snapshot holds now; None when it changes nothing. The snapshot stays."""
+        if is_empty(self._snapshots.upper(key)):
+            return None
+        parent = self._snapshots.parent(key)
+        blob, diff_id = await in_thread(self._pack, key, lease)
+        return await self.register(blob, diff_id, None if parent is None else Digest(parent), lease)
+
+    def _pack(self, key: str, lease: Lease) -> tuple[Descriptor, Digest]:
+        """Store the archive of a snapshot's changes; return the blob, and the digest of what is in it."""
         hasher = hashlib.sha256()
         compressor = gzip_compressor()
         with self._content.writer() as writer:
-            for chunk in pack(folder):
+            for chunk in pack(self._snapshots.upper(key)):
                 hasher.update(chunk)
                 writer.write(compressor.compress(chunk))
             writer.write(compressor.flush())
-            diff_id = Digest("sha256:" + hasher.hexdigest())
-            name = chain_id(None if parent is None else Digest(parent), diff_id)
             size = writer.written
-            lease.add(writer.digest, name)
+            lease.add(writer.digest)
             blob = Descriptor(MediaType.OCI_LAYER_GZIP, writer.commit(), size)
-        self._snapshots.commit(name, key)
-        return Layer(blob, diff_id, name)
+        return blob, Digest("sha256:" + hasher.hexdigest())
 
     def _fill(self, key: str, chunks: Iterator[bytes]) -> Unpacked:
         return unpack(chunks, self._snapshots.upper(key), tuple(self._snapshots.lowers(key)))

@@ -266,6 +266,24 @@ class ImageService:
         await self._collect({layer.descriptor.digest})  # the same layer, compressed once more
         return known
 
+    async def copy_layer(self, key: str, *, parent: Digest | None) -> Layer | None:
+        """Make a layer, over the chain *parent*, of what the active snapshot *key* holds now; None: it changed nothing.
+
+        *key* stays as it is. The layer belongs to no image yet, as with `commit_layer`.
+        """
+        if self._snapshots.parent(key) != parent:
+            raise Conflict(f"snapshot {key} is not over {parent}")
+        with self._leases.lease() as lease:
+            layer = await self._layers.copy_snapshot(key, lease)
+            if layer is None:
+                return None
+            known = self._store.layer(layer.chain_id)
+            if known is None:
+                self._store.keep_loose(layer)
+                return layer
+        await self._collect({layer.descriptor.digest})
+        return known
+
     async def create(
         self, config: ImageConfig, layers: Sequence[Layer], *, tags: Sequence[str] = (), parent: str = ""
     ) -> Image:

@@ -1,5 +1,6 @@
 """Images: list and inspection, names, removal, and their ways in and out: pull, import, load, push, save."""
 
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -13,10 +14,12 @@ from yurt.engine.images.model import HistoryEntry, Image, Pruned, Removed
 from yurt.engine.progress import Progress, ProgressSink
 from yurt.errors import InvalidArgument, NotFound, Unavailable, Unimplemented
 from yurt.oci.config import ImageConfig
+from yurt.oci.platform import Platform
 from yurt.oci.reference import Reference
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
+from yurt.server.routes.commit import split_changes
 from yurt.server.select import images as selection
 from yurt.server.wire import images as translate
 from yurt.server.wire import progress, registry, times
@@ -179,14 +182,13 @@ class ImageRoutes:
             raise Unimplemented(
                 "importing from a URL is not supported", hint="send the archive: docker import -"
             )
-        if call.has("changes"):
-            raise Unimplemented("changes on import are not supported", hint="build FROM the imported image")
         repository = call.text("repo")
         reference = _joined(repository, call.text("tag")) if repository else None
+        config = _imported_config(call.text("platform"), split_changes(call.texts("changes")))
 
         async def work(emit: answers.Emit) -> None:
             image = await self._images.import_tar(
-                call.chunks(), reference=reference, message=call.text("message")
+                call.chunks(), reference=reference, changes=config, message=call.text("message")
             )
             emit(StreamLine(status=str(image.id)))
 
@@ -259,6 +261,18 @@ class ImageRoutes:
             return str(self._images.get(reference).id)
         except NotFound:
             return ""
+
+
+def _imported_config(platform: str, changes: Sequence[str]) -> ImageConfig | None:
+    """Return the configuration that was asked for with an archive; None: the engine's own default."""
+    if not platform and not changes:
+        return None
+    from yurt.engine.build.changes import changed
+
+    wanted = Platform.parse(platform) if platform else Platform.of_machine(os.uname().machine)
+    return changed(
+        ImageConfig(os=wanted.os, architecture=wanted.architecture, variant=wanted.variant), changes
+    )
 
 
 def _joined(name: str, tag: str) -> str:
