@@ -1,5 +1,6 @@
 """The real Buildx and Compose on a real engine: BuildKit's protocols, as `docker build` speaks them by default."""
 
+import hashlib
 import json
 import os
 import re
@@ -150,6 +151,17 @@ def test_only_what_is_named_is_sent(run: Docker, folder: Path) -> None:
     (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY keep.log /\n")
     said = run("build", ".").stderr
     assert re.search(r"transferring context: \d+B", said)
+
+
+def test_what_was_sent_is_not_sent_again(run: Docker, folder: Path, client: docker.DockerClient) -> None:
+    """A change sends the changed file; the others are taken from the last build, and are what they were."""
+    (folder / "src/big").write_bytes(os.urandom(3_000_000))
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY src /src\n")
+    assert re.search(r"transferring context: 3\.\d+MB", run("build", ".").stderr)
+    (folder / "src/deep/file").write_text("new\n")
+    assert re.search(r"transferring context: \d+B", run("build", "-t", "bk/again:1", ".").stderr)
+    said = shown(client, "bk/again:1", "sh", "-c", "cat /src/link; sha256sum < /src/big")
+    assert said == f"new\n{hashlib.sha256((folder / 'src/big').read_bytes()).hexdigest()}  -\n"
 
 
 def test_a_dockerfile_elsewhere_or_from_stdin(run: Docker, folder: Path, client: docker.DockerClient) -> None:

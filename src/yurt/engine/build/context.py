@@ -114,6 +114,11 @@ class ContextWriter:
             self._place(parts, FILE), self._note(FileEntry("/".join(parts), FILE, mode, mtime_ns=mtime_ns))
         )
 
+    def adopt(self, entry: FileEntry, place: str) -> None:
+        """Make the file *entry* a link to *place*, which holds its content and has its mode."""
+        os.link(place, self._place(self._parts(entry.path), FILE))
+        self._note(entry)
+
     def symlink(self, name: str, target: str, mtime_ns: int) -> None:
         parts = self._parts(name)
         if not parts or not target or "\0" in target:

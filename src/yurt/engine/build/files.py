@@ -73,6 +73,13 @@ class ContextTree:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def entries(self) -> Iterable[FileEntry]:
+        return self._entries.values()
+
+    def place(self, entry: FileEntry) -> str:
+        """Return where *entry* lies on the host."""
+        return f"{self._root}/{entry.path}"
+
     def without(self, ignores: Callable[[str], bool]) -> "ContextTree":
         """Return the tree without the paths that *ignores* names; folders above what is left stay."""
         kept = {path: entry for path, entry in self._entries.items() if not ignores(path)}

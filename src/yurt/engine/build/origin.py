@@ -8,6 +8,7 @@ from yurt.distribution.auth import Auth
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.engine.build.context import receive
 from yurt.engine.build.files import ContextTree
+from yurt.engine.build.kept import KeptContents
 from yurt.oci.reference import HUB
 
 MAX_DOCKERFILE = 4 << 20  # bytes
@@ -22,10 +23,13 @@ class Origin(Protocol):
         """Return the Dockerfile; None when there is none of that name. *folder*, empty, is the context's."""
         ...
 
-    async def files(self, name: str, folder: Path, wanted: tuple[str, ...] | None) -> ContextTree:
+    async def files(
+        self, name: str, folder: Path, wanted: tuple[str, ...] | None, kept: KeptContents
+    ) -> ContextTree:
         """Return what COPY may see, its files below *folder*; *name* is the Dockerfile's.
 
         Paths outside of *wanted* need not be there; None: all are wanted. What .dockerignore names is left out.
+        *kept* may hold contents that were brought for an earlier build.
         """
         ...
 
@@ -50,7 +54,13 @@ class Archive:
         self._tree = await receive(self._chunks, str(folder))
         return self._tree.read(name, limit=MAX_DOCKERFILE)
 
-    async def files(self, name: str, folder: Path, wanted: tuple[str, ...] | None) -> ContextTree:  # noqa: ARG002
+    async def files(
+        self,
+        name: str,
+        folder: Path,  # noqa: ARG002
+        wanted: tuple[str, ...] | None,  # noqa: ARG002
+        kept: KeptContents,  # noqa: ARG002
+    ) -> ContextTree:
         """The client applied .dockerignore already; clients of the API may not have."""
         for file in (f"{name}{IGNORE_FILE}", IGNORE_FILE):
             if (data := self._tree.read(file, limit=MAX_DOCKERFILE)) is not None:

@@ -17,6 +17,7 @@ from yurt.dockerfile.parser import parse
 from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
 from yurt.engine.build.execute import Execution, StepFailed, now
+from yurt.engine.build.kept import KeptContents
 from yurt.engine.build.layout import Base, lay_out
 from yurt.engine.build.model import (
     Activity,
@@ -91,10 +92,12 @@ class BuildService:
         self._cache = BuildCache(documents, images)
         self._work = settings.root / "build" / "work"
         self._caches = settings.root / "build" / "caches"
+        self._kept = KeptContents(settings.root / "build" / "contexts")
 
     async def restore(self) -> None:
         """Remove what interrupted builds left. Before any build starts."""
         await in_thread(self._sweep)
+        await self._kept.clear()
 
     def _sweep(self) -> None:
         for point in mounted_below(self._work):
@@ -132,6 +135,7 @@ class BuildService:
     async def prune(self) -> Pruned:
         """Forget the build cache, ``RUN --mount=type=cache`` included."""
         await in_thread(shutil.rmtree, self._caches, ignore_errors=True)
+        await self._kept.clear()
         return await self._cache.prune()
 
     async def _build(self, request: BuildRequest, origin: Origin, emit: Say) -> None:
@@ -169,7 +173,7 @@ class BuildService:
         return Planner(
             layout=layout,
             images=images,
-            context=await job.origin.files(request.dockerfile, job.context, wanted),
+            context=await job.origin.files(request.dockerfile, job.context, wanted, self._kept),
             given=request.build_args,
             labels=request.labels,
             platform=platform,

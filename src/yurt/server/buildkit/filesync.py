@@ -8,12 +8,13 @@ by the client's side, from the metadata of the call.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import quote
 
 from yurt.engine.build.context import ContextWriter
-from yurt.engine.build.files import ContextTree
+from yurt.engine.build.files import FILE, ContextTree, FileEntry
+from yurt.engine.build.kept import KeptContents
 from yurt.errors import InvalidArgument
 from yurt.server.buildkit.grpc import Call, Client
 from yurt.server.buildkit.messages import Packet, Stat
@@ -60,6 +61,10 @@ class Sink(Protocol):
     """Where files go. What they raise ends the transfer."""
 
     def folder(self, name: str, mode: int, mtime_ns: int, /) -> None: ...
+    def has(self, entry: FileEntry, /) -> bool:
+        """Return whether the content is here already; then the file is made."""
+        ...
+
     def file(self, name: str, mode: int, mtime_ns: int, /) -> FileSink: ...
     def symlink(self, name: str, target: str, mtime_ns: int, /) -> None: ...
     def hardlink(self, name: str, to: str, /) -> None: ...
@@ -96,6 +101,9 @@ class SmallFiles:
     def folder(self, _name: str, _mode: int, _mtime_ns: int, /) -> None:
         return
 
+    def has(self, _entry: FileEntry, /) -> bool:
+        return False
+
     def file(self, name: str, _mode: int, _mtime_ns: int, /) -> _Small:
         return self._files.setdefault(name, _Small(name, self._limit))
 
@@ -123,6 +131,21 @@ def _joined(folder: str, target: str) -> str:
         elif part not in {"", "."}:
             parts.append(part)
     return "/".join(part for part in parts if part)
+
+
+class TreeSink(ContextWriter):
+    """Makes the files of a context; contents that were kept under *key* are not asked for."""
+
+    def __init__(self, root: str, kept: KeptContents, key: str) -> None:
+        super().__init__(root)
+        self._kept = kept
+        self._key = key
+
+    def has(self, entry: FileEntry, /) -> bool:
+        found = self._kept.find(self._key, entry)
+        if found is not None:
+            self.adopt(replace(entry, digest=found.digest), found.place)
+        return found is not None
 
 
 class Receiver:
@@ -183,7 +206,7 @@ class Receiver:
             return  # nothing that could be copied
         elif stat.linkname:
             self._links.append(stat)  # to a file whose content may be on its way
-        else:
+        elif not self._sink.has(_entry(stat)):
             self._waiting.append((number, stat))
 
     def _bring(self, packet: Packet) -> None:
@@ -211,6 +234,10 @@ class Receiver:
                 self._sink.hardlink(stat.path, stat.linkname)
             self._has_said_fin = True
             yield Packet(FIN)
+
+
+def _entry(stat: Stat) -> FileEntry:
+    return FileEntry(stat.path, FILE, permissions(stat.mode), mtime_ns=stat.mod_time, size=stat.size)
 
 
 def permissions(mode: int) -> int:
@@ -241,11 +268,17 @@ async def _receive(call: Call, receiver: Receiver) -> None:
             await call.send(answer)
 
 
-async def receive_tree(client: Client, wish: Wish, folder: str) -> tuple[ContextTree, int]:
-    """Bring files into *folder*, which is empty; return the tree, and how many bytes came."""
-    writer = ContextWriter(folder)
+async def receive_tree(
+    client: Client, wish: Wish, folder: str, *, kept: KeptContents, key: str
+) -> tuple[ContextTree, int]:
+    """Bring files into *folder*, which is empty; return the tree, and how many bytes came.
+
+    What was kept under *key* does not come again; afterwards what came is kept.
+    """
+    writer = TreeSink(folder, kept, key)
     try:
         size = await receive(client, wish, writer)
+        await kept.keep(key, writer.tree())
     except OSError as error:
         if isinstance(error, ConnectionError):
             raise

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from yurt.distribution.auth import Auth
 from yurt.engine.build.files import ContextTree
+from yurt.engine.build.kept import KeptContents
 from yurt.engine.build.model import Activity
 from yurt.engine.build.origin import IGNORE_FILE, MAX_DOCKERFILE
 from yurt.errors import Unavailable, YurtError
@@ -57,7 +58,13 @@ class SessionOrigin:
         self.dockerfile_text = found or b""
         return found
 
-    async def files(self, name: str, folder: Path, wanted: tuple[str, ...] | None) -> ContextTree:  # noqa: ARG002
+    async def files(
+        self,
+        name: str,  # noqa: ARG002
+        folder: Path,
+        wanted: tuple[str, ...] | None,
+        kept: KeptContents,
+    ) -> ContextTree:
         """Nothing is asked for when nothing is wanted."""
         if wanted == ():
             return ContextTree(str(folder), {})
@@ -66,7 +73,8 @@ class SessionOrigin:
         wish = Wish(self._asked.context_folder, wanted or (), ignored)
         with self._told(key, "[internal] load build context"):
             session = await self._of(self._asked.context_folder)
-            tree, size = await receive_tree(session.client, wish, str(folder))
+            shared = f"{session.shared_key} {wish.name}" if session.shared_key else ""
+            tree, size = await receive_tree(session.client, wish, str(folder), kept=kept, key=shared)
             self._transferred(key, "context", size)
         return tree
 

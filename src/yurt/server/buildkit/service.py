@@ -4,7 +4,7 @@ from aiohttp.web_response import StreamResponse
 
 from yurt.server.buildkit.control import Control, Images, Workshop
 from yurt.server.buildkit.grpc import serve
-from yurt.server.buildkit.sessions import ID, METHOD, Sessions
+from yurt.server.buildkit.sessions import ID, METHOD, SHARED_KEY, Sessions
 from yurt.server.call import Call
 from yurt.server.hijack import Hijacked, take_over
 
@@ -26,5 +26,7 @@ class BuildKit:
         headers = call.request.headers
         methods = frozenset(headers.getall(METHOD, ()))
         id = self._sessions.checked(headers.get(ID, ""))  # noqa: A001 - the protocol's word
-        await self._sessions.serve(id, methods, take_over(call, protocol=PROTOCOL))
+        await self._sessions.serve(
+            id, headers.get(SHARED_KEY, ""), methods, take_over(call, protocol=PROTOCOL)
+        )
         return Hijacked()

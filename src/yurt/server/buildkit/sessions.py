@@ -16,14 +16,15 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("yurt.buildkit")
 
 PATIENCE = 5.0  # seconds that a session may come after the build that names it
 PIECE = 1 << 20  # bytes of a session in one message, when it is led through gRPC
-ID, METHOD = "x-docker-expose-session-uuid", "x-docker-expose-session-grpc-method"
+ID, SHARED_KEY, METHOD = (f"x-docker-expose-session-{name}" for name in ("uuid", "sharedkey", "grpc-method"))
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One client that can be asked. *methods* are the paths that it answers."""
+    """One client that can be asked. *methods* are the paths that it answers, *shared_key* is its name for a folder."""
 
     id: str
+    shared_key: str
     methods: frozenset[str]
     client: Client
 
@@ -41,10 +42,10 @@ class Sessions:
     def __repr__(self) -> str:
         return f"<Sessions {len(self._open)} open>"
 
-    async def serve(self, id: str, methods: frozenset[str], pipe: Pipe) -> None:  # noqa: A002 - the protocol's word
+    async def serve(self, id: str, shared_key: str, methods: frozenset[str], pipe: Pipe) -> None:  # noqa: A002
         """Keep the session open until *pipe* ends."""
         connection = Http2(pipe)
-        with self._registered(Session(id, methods, Client(connection))):
+        with self._registered(Session(id, shared_key, methods, Client(connection))):
             async with self._changed:
                 self._changed.notify_all()
             log.debug("session.opened", session=id)
@@ -69,7 +70,7 @@ class Sessions:
         tunnel = _Tunnel(exchange)
         writer = asyncio.create_task(tunnel.pump(), name="session.tunnel")
         try:
-            await self.serve(id, exchange.all(METHOD), tunnel)
+            await self.serve(id, exchange.metadata.get(SHARED_KEY, ""), exchange.all(METHOD), tunnel)
         finally:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError, StreamLost):

@@ -1,13 +1,14 @@
 """The receiving side of fsutil's protocol, packet by packet."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yurt.engine.build.context import ContextWriter
+from yurt.engine.build.kept import KeptContents
 from yurt.errors import InvalidArgument
 from yurt.server.buildkit.filesync import (
     AT_ONCE,
@@ -23,6 +24,7 @@ from yurt.server.buildkit.filesync import (
     STICKY,
     Receiver,
     SmallFiles,
+    TreeSink,
     Wish,
     permissions,
 )
@@ -33,6 +35,10 @@ END = Packet(STAT)
 
 def told(*stats: Stat) -> list[Packet]:
     return [*(Packet(STAT, stat) for stat in stats), END]
+
+
+def a_sink(folder: Path) -> TreeSink:
+    return TreeSink(str(folder), KeptContents(folder.parent / "kept"), "")
 
 
 def asked(answers: list[Packet]) -> list[int]:
@@ -50,7 +56,7 @@ def test_files_arrive_whole_in_whatever_order_their_pieces_come(
 ) -> None:
     """A client may send several files at once, piece by piece; each arrives as it was."""
     folder = tmp_path_factory.mktemp("context")
-    receiver = Receiver(writer := ContextWriter(str(folder)))
+    receiver = Receiver(writer := a_sink(folder))
     contents = list(files.values())
     answers = [
         answer
@@ -78,7 +84,7 @@ def test_files_arrive_whole_in_whatever_order_their_pieces_come(
 
 def test_folders_links_and_other_kinds(tmp_path: Path) -> None:
     """Only contents are asked for; a hard link is made when what it links to is there."""
-    receiver = Receiver(writer := ContextWriter(str(tmp_path)))
+    receiver = Receiver(writer := a_sink(tmp_path))
     answers = [
         answer
         for packet in told(
@@ -121,7 +127,7 @@ HOSTILE = [
 @pytest.mark.parametrize(("packets", "error"), HOSTILE)
 def test_a_dishonest_client_is_refused(packets: list[Packet], error: str, tmp_path: Path) -> None:
     """Nothing is written outside of the folder, and what makes no sense ends the transfer."""
-    receiver = Receiver(ContextWriter(str(tmp_path / "context")))
+    receiver = Receiver(a_sink(tmp_path / "context"))
     (tmp_path / "context").mkdir()
     with pytest.raises(InvalidArgument, match=error):
         _take_all(receiver, packets)
@@ -156,6 +162,25 @@ def test_a_wish_is_told_in_headers() -> None:
         ("followpaths", "b"),
         ("followpaths-encoded", "1"),
     )
+
+
+async def test_kept_contents_are_not_asked_for(tmp_path: Path) -> None:
+    """A file that the client tells as before is a link to what it sent before; one that differs is asked for."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    kept = KeptContents(tmp_path / "kept")
+    same, changed = Stat("same", 0o640, size=4, mod_time=5), Stat("changed", 0o640, size=3, mod_time=5)
+    first = TreeSink(str(tmp_path / "first"), kept, "key")
+    receiver = Receiver(first)
+    _take_all(receiver, told(same, changed))
+    for number, data in enumerate((b"same", b"old")):
+        _take_all(receiver, [Packet(DATA, id=number, data=data), Packet(DATA, id=number)])
+    await kept.keep("key", first.tree())
+    second = TreeSink(str(tmp_path / "second"), kept, "key")
+    answers = _take_all(Receiver(second), told(same, replace(changed, mod_time=6)))
+    assert asked(answers) == [1]
+    assert (tmp_path / "second/same").read_bytes() == b"same"
+    assert second.entries["same"] == first.entries["same"]
 
 
 def test_modes_are_translated() -> None:
