@@ -58,7 +58,7 @@ def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
         driver="overlay2",
         driver_status=[["Backing Filesystem", value.filesystem], ["Supports d_type", "true"]],
         plugins=wire.PluginsInfo(
-            volume=["local"], network=["bridge", "host", "null"], log=["json-file"]
+            volume=["local"], network=["bridge", "host", "null"], log=list(LOG_DRIVERS)
         ),
         memory_limit=True,
         swap_limit=value.swap_limit,
