@@ -8,6 +8,7 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError
+from tests.conftest import Needs
 from tests.integration.engine_host import IMAGE, busybox_image
 
 pytestmark = pytest.mark.root
@@ -160,6 +161,20 @@ class TestDevicesAndGroups:
 def _groups(container: Any) -> list[str]:
     container.reload()
     return Path(f"/proc/{container.attrs['State']['Pid']}/cgroup").read_text().splitlines()
+
+
+class TestInit:
+    def test_an_init_reaps_and_passes_on(self, client: docker.DockerClient, needs: Needs) -> None:
+        """--init: the first process is an init; orphans do not stay as zombies, the exit code is the program's."""
+        needs.program("tini")
+        container = client.containers.run(
+            IMAGE, ["sh", "-c", "(sleep 0.1 &) ; exec sleep 600"], init=True, detach=True
+        )
+        until(lambda: len(container.top()["Processes"]) == 2)  # the init and the program
+        assert container.exec_run(["cat", "/proc/1/comm"]).output == b"docker-init\n"
+        assert "<defunct>" not in str(container.top())
+        failing = client.containers.run(IMAGE, ["sh", "-c", "exit 7"], init=True, detach=True)
+        assert failing.wait()["StatusCode"] == 7
 
 
 class TestCreation:

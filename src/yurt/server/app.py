@@ -1,6 +1,7 @@
 """The Engine API on a unix socket: from a connection to a handler's answer."""
 
 import asyncio
+import grp
 import os
 import socket
 import stat
@@ -24,6 +25,7 @@ from yurt.server.router import Route, Router
 log: structlog.stdlib.BoundLogger = structlog.get_logger("yurt.server")
 
 MAX_BODY = 64 * 1024 * 1024  # of a JSON request; archives are streamed and have no limit
+GROUP = "yurt"  # whose members may use the socket, beside root
 GRACE = 5.0  # seconds that short requests have to end when the server stops
 
 
@@ -50,7 +52,7 @@ class ApiServer:
         return self._router.routes
 
     async def start(self, path: Path) -> None:
-        """Afterwards the API answers at *path* (mode 0660). Raises Conflict when another engine does already."""
+        """Afterwards the API answers at *path* (mode 0660, group `GROUP`). Raises Conflict when another engine does already."""
         loop = asyncio.get_running_loop()
         listening = _bound(path)
         self._server = _Server(
@@ -174,12 +176,23 @@ def _bound(path: Path) -> socket.socket:
     try:
         with translated({OSError: Unavailable}, f"cannot listen on {path}"):
             listening.bind(str(path))
+            _admit_group(path)
     except BaseException:
         listening.close()
         raise
     finally:
         os.umask(umask)
     return listening
+
+
+def _admit_group(path: Path) -> None:
+    """Give the socket to the group `GROUP` if this host has one: its members use the engine as root does."""
+    try:
+        group = grp.getgrnam(GROUP).gr_gid
+    except KeyError:
+        return
+    if os.geteuid() == 0:
+        os.chown(path, -1, group)
 
 
 def _is_alive(path: Path) -> bool:

@@ -10,20 +10,22 @@ import os
 import shutil
 import signal
 import time
+from typing import Any
 
 _PATIENCE = 2.0  # seconds for processes that share the cgroup to die
 
 
 class Cleanup:
-    """The leftovers described by ``state.json`` in *state_directory*."""
+    """The leftovers described in *state_directory*: by runc in ``state.json``, by crun in ``status``."""
 
-    def __init__(self, state_directory: str) -> None:
+    def __init__(self, state_directory: str, *, mount: str = "/sys/fs/cgroup") -> None:
         self._directory = state_directory
-        self._cgroups: dict[str, str] = {}
+        self._cgroups: dict[str, str] = {}  # controller, "" on cgroup v2 → folder
         # The state can be missing: the container was deleted by other means, and nothing is left to do.
-        state = os.path.join(state_directory, "state.json")
-        with contextlib.suppress(FileNotFoundError, ValueError), open(state, "rb") as file:
-            self._cgroups = json.load(file).get("cgroup_paths") or {}
+        if state := _document(os.path.join(state_directory, "state.json")):
+            self._cgroups = state.get("cgroup_paths") or {}
+        elif path := _document(os.path.join(state_directory, "status")).get("cgroup-path"):
+            self._cgroups = _folders(mount, path)
 
     def out_of_memory(self) -> bool:
         """Return whether the kernel killed something in this container for want of memory."""
@@ -46,6 +48,26 @@ class Cleanup:
             with contextlib.suppress(OSError):
                 remove_cgroup(path)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _document(path: str) -> dict[str, Any]:
+    with contextlib.suppress(FileNotFoundError, ValueError), open(path, "rb") as file:
+        found = json.load(file)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _folders(mount: str, path: str) -> dict[str, str]:
+    """Return where the cgroup *path* is; crun notes it as the kernel does, without the mount."""
+    inside = path.lstrip("/")
+    if os.path.exists(os.path.join(mount, "cgroup.controllers")):
+        return {"": os.path.join(mount, inside)}
+    return {
+        name: folder
+        for name in os.listdir(mount)
+        if os.path.isdir(folder := os.path.join(mount, name, inside))
+    }
 
 
 def remove_cgroup(path: str) -> None:

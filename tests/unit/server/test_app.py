@@ -1,6 +1,7 @@
 """From a connection to a handler's answer."""
 
 import asyncio
+import grp
 import json
 import os
 import socket
@@ -111,6 +112,25 @@ async def test_the_socket_is_for_its_owner_and_group(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     await server.stop()
     assert not path.exists()
+
+
+async def test_the_socket_belongs_to_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the host has a group yurt, its members may use the socket; where not, only root."""
+    asked: list[tuple[Path, int, int]] = []
+    group = grp.struct_group(("yurt", "x", 4711, []))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda *arguments: asked.append(arguments))
+
+    def missing(name: str) -> grp.struct_group:
+        raise KeyError(name)
+
+    for find, wanted in ((missing, []), (lambda _name: group, [(tmp_path / "s", -1, 4711)])):
+        monkeypatch.setattr(grp, "getgrnam", find)
+        server = ApiServer([])
+        await server.start(tmp_path / "s")
+        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o660
+        await server.stop()
+        assert asked == wanted
 
 
 async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:

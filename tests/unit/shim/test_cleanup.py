@@ -45,3 +45,50 @@ def test_nothing_to_remove(tmp_path: Path) -> None:
     """A state that is gone already is no error."""
     Cleanup(str(tmp_path / "missing")).run()
     assert not Cleanup(str(tmp_path / "missing")).out_of_memory()
+
+
+def crun_state(folder: Path, path: str) -> str:
+    """Write what crun keeps of a container whose cgroup is *path*; return its folder."""
+    state = folder / "state"
+    state.mkdir()
+    (state / "status").write_text(json.dumps({"pid": 7, "cgroup-path": path, "rootfs": "/rootfs"}))
+    (state / "config.json").write_text("{}")
+    return str(state)
+
+
+def test_crun_names_its_group_in_another_file(tmp_path: Path) -> None:
+    """On cgroup v2 the group is below the mount; an out-of-memory kill is seen, and all of it goes."""
+    group = tmp_path / "cgroup" / "yurt" / "c1"
+    group.mkdir(parents=True)
+    (tmp_path / "cgroup" / "cgroup.controllers").write_text("cpu memory\n")
+    events = group / "memory.events"
+    events.write_text("low 0\noom 1\noom_kill 1\n")
+    cleanup = Cleanup(crun_state(tmp_path, "/yurt/c1"), mount=str(tmp_path / "cgroup"))
+    assert cleanup.out_of_memory()
+    events.unlink()  # in the kernel's file system it goes with its folder
+    cleanup.run()
+    assert not group.exists()
+    assert group.parent.exists()
+    assert not (tmp_path / "state").exists()
+
+
+def test_crun_on_the_old_hierarchy(tmp_path: Path) -> None:
+    """On cgroup v1 every controller that has the group loses it."""
+    groups = [tmp_path / "cgroup" / name / "yurt" / "c1" for name in ("cpu", "memory")]
+    for group in groups:
+        group.mkdir(parents=True)
+    (tmp_path / "cgroup" / "pids").mkdir()
+    Cleanup(crun_state(tmp_path, "/yurt/c1"), mount=str(tmp_path / "cgroup")).run()
+    assert not any(group.exists() for group in groups)
+
+
+def test_a_broken_state_names_nothing(tmp_path: Path) -> None:
+    """Half a file, or one of another shape, leaves the groups to the engine's sweep; the folder goes."""
+    for text in ("{", "[1]", "{}"):
+        state = tmp_path / "state"
+        state.mkdir()
+        (state / "status").write_text(text)
+        cleanup = Cleanup(str(state), mount=str(tmp_path))
+        assert not cleanup.out_of_memory()
+        cleanup.run()
+        assert not state.exists()
