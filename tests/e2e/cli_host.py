@@ -5,6 +5,7 @@ import io
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -89,6 +90,8 @@ class Terminal:
     def __init__(self, command: list[str], environ: dict[str, str]) -> None:
         self._pid, self._fd = pty.fork()
         if self._pid == 0:
+            # As a login has it: tests that run in the background of a script ignore Ctrl-C, and so would the command.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execvpe(command[0], command, environ)
         self.resize(24, 80)
         self.seen = b""
