@@ -8,6 +8,7 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError
+from docker.types import IPAMConfig, IPAMPool
 from tests.conftest import Needs
 from tests.integration.engine_host import IMAGE, busybox_image
 
@@ -161,6 +162,26 @@ class TestDevicesAndGroups:
 def _groups(container: Any) -> list[str]:
     container.reload()
     return Path(f"/proc/{container.attrs['State']['Pid']}/cgroup").read_text().splitlines()
+
+
+class TestNetworks:
+    def test_addresses_come_from_the_range(self, client: docker.DockerClient) -> None:
+        """--ip-range, --aux-address and --gateway decide which address a container gets; inspect shows them."""
+        pool = IPAMPool("10.213.7.0/24", "10.213.7.128/25", "10.213.7.254", {"printer": "10.213.7.128"})
+        client.networks.create("feature-range", ipam=IPAMConfig(pool_configs=[pool]), attachable=True)
+        shown = said(client, "ip -4 -o addr show eth0; ip route", network="feature-range")
+        assert "inet 10.213.7.129/24" in shown
+        assert "default via 10.213.7.254" in shown
+        attrs = client.networks.get("feature-range").attrs
+        assert attrs["Attachable"] is True
+        assert attrs["IPAM"]["Config"] == [
+            {
+                "Subnet": "10.213.7.0/24",
+                "IPRange": "10.213.7.128/25",
+                "Gateway": "10.213.7.254",
+                "AuxiliaryAddresses": {"printer": "10.213.7.128"},
+            }
+        ]
 
 
 class TestInit:

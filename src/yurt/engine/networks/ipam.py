@@ -45,6 +45,16 @@ def parse_subnet(text: str) -> IPv4Network:
     return subnet
 
 
+def parse_range(text: str) -> IPv4Network:
+    """Return the part of a subnet in *text*; unlike a subnet it may be a single address."""
+    try:
+        return IPv4Network(text, strict=False)
+    except ValueError as error:
+        raise InvalidArgument(
+            f"invalid ip-range {text}: {error}", hint="write it as 172.30.5.0/24"
+        ) from error
+
+
 def parse_address(text: str) -> IPv4Address:
     try:
         return IPv4Address(text)
@@ -63,13 +73,34 @@ def mac_of(address: IPv4Address) -> str:
 class AddressPool:
     """The addresses of one subnet. Automatic ones are given in turn, so a freed one rests as long as possible."""
 
-    def __init__(self, subnet: IPv4Network, gateway: IPv4Address) -> None:
+    def __init__(
+        self,
+        subnet: IPv4Network,
+        gateway: IPv4Address,
+        *,
+        part: IPv4Network | None = None,
+        reserved: Iterable[IPv4Address] = (),
+    ) -> None:
+        """*part* of the subnet is where automatic addresses come from; nobody gets one of *reserved*."""
         if gateway not in subnet or gateway in {subnet.network_address, subnet.broadcast_address}:
             raise InvalidArgument(f"invalid gateway {gateway}: not a host address of subnet {subnet}")
         self.subnet = subnet
         self.gateway = gateway
+        self._part = part or subnet
+        self._reserved = frozenset(reserved)
+        if not self._part.subnet_of(subnet):
+            raise InvalidArgument(
+                f"invalid network config: no matching subnet for range {self._part}",
+                hint=f"the network's subnet is {subnet}",
+            )
+        for address in self._reserved:
+            if address not in subnet:
+                raise InvalidArgument(
+                    f"invalid network config: no matching subnet for aux-address {address}",
+                    hint=f"the network's subnet is {subnet}",
+                )
         self._used: set[IPv4Address] = set()
-        self._last = subnet.network_address
+        self._last = self._part.network_address - 1
 
     def __repr__(self) -> str:
         return f"<AddressPool {self.subnet} gateway {self.gateway}, {len(self._used)} in use>"
@@ -81,7 +112,7 @@ class AddressPool:
             self._used.add(wanted)
             return wanted
         for address in self._in_turn():
-            if address not in self._used and address != self.gateway:
+            if address not in self._used and address != self.gateway and address not in self._reserved:
                 self._used.add(address)
                 self._last = address
                 return address
@@ -101,11 +132,12 @@ class AddressPool:
             raise InvalidArgument(
                 f"invalid endpoint settings: {wanted} is not a host address of {self.subnet}"
             )
-        if wanted == self.gateway or wanted in self._used:
+        if wanted == self.gateway or wanted in self._used or wanted in self._reserved:
             raise Conflict(f"Address already in use: {wanted}")
 
     def _in_turn(self) -> Iterator[IPv4Address]:
-        first, end = int(self.subnet.network_address) + 1, int(self.subnet.broadcast_address)
+        first = max(int(self._part.network_address), int(self.subnet.network_address) + 1)
+        end = min(int(self._part.broadcast_address) + 1, int(self.subnet.broadcast_address))
         start = max(int(self._last) + 1, first)
         for value in chain(range(start, end), range(first, min(start, end))):
             yield IPv4Address(value)

@@ -18,6 +18,9 @@ class Network:
     subnet: str | None = None  # "172.20.0.0/16"
     gateway: str | None = None  # "172.20.0.1"
     bridge: str | None = None  # the interface's name on the host
+    ip_range: str | None = None  # part of the subnet that automatic addresses come from
+    reserved: Mapping[str, str] = field(default_factory=dict)  # name → address that no container gets
+    attachable: bool = False  # shown only: it matters to swarms
     internal: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)

@@ -83,7 +83,10 @@ class Sandboxes:
     def serve(self, network: Network) -> None:
         """From now on containers may be put on *network*. Raises InvalidArgument for a gateway outside of it."""
         self._addresses[network.id] = ipam.AddressPool(
-            IPv4Network(str(network.subnet)), IPv4Address(str(network.gateway))
+            IPv4Network(str(network.subnet)),
+            IPv4Address(str(network.gateway)),
+            part=IPv4Network(network.ip_range) if network.ip_range else None,
+            reserved=map(IPv4Address, network.reserved.values()),
         )
 
     def forget(self, network: Network) -> None:

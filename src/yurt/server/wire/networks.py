@@ -13,7 +13,16 @@ def inspect(
     network: Network, endpoints: Mapping[str, Endpoint], container_name: Callable[[str], str]
 ) -> wire.NetworkInspect:
     """Return the answer of ``GET /networks/{id}``; the list has the same entries without containers."""
-    config = [wire.IpamConfig(subnet=network.subnet, gateway=network.gateway)] if network.subnet else None
+    config = None
+    if network.subnet:
+        config = [
+            wire.IpamConfig(
+                subnet=network.subnet,
+                ip_range=network.ip_range,
+                gateway=network.gateway,
+                auxiliary_addresses=dict(network.reserved) or None,
+            )
+        ]
     return wire.NetworkInspect(
         name=network.name,
         id=network.id,
@@ -21,6 +30,7 @@ def inspect(
         driver=WIRE_DRIVERS.get(network.driver, network.driver),
         ipam=wire.Ipam(config=config),
         internal=network.internal,
+        attachable=network.attachable,
         containers={
             container_id: wire.NetworkContainer(
                 name=container_name(container_id),

@@ -123,3 +123,34 @@ def test_no_address_is_given_twice(steps: list[int | None]) -> None:
             address = IPv4Address("10.0.0.0") + step
             pool.give_back(address)
             used.discard(address)
+
+
+def test_a_part_of_the_subnet() -> None:
+    """Automatic addresses come from the range alone; any other can still be chosen, but for the reserved."""
+    pool = AddressPool(
+        IPv4Network("10.0.0.0/24"),
+        IPv4Address("10.0.0.254"),
+        part=IPv4Network("10.0.0.4/30"),
+        reserved=[IPv4Address("10.0.0.5"), IPv4Address("10.0.0.9")],
+    )
+    assert [str(pool.take()) for _ in range(3)] == ["10.0.0.4", "10.0.0.6", "10.0.0.7"]
+    with pytest.raises(Conflict, match="no available IPv4 addresses"):
+        pool.take()
+    assert str(pool.take(IPv4Address("10.0.0.8"))) == "10.0.0.8"
+    with pytest.raises(Conflict, match=r"Address already in use: 10\.0\.0\.9"):
+        pool.take(IPv4Address("10.0.0.9"))
+
+
+@pytest.mark.parametrize(
+    ("part", "reserved", "message"),
+    [("10.0.1.0/24", [], "no matching subnet for range"), (None, ["10.0.1.1"], "for aux-address")],
+)
+def test_a_part_lies_within(part: str | None, reserved: list[str], message: str) -> None:
+    """A range or a reserved address outside of the subnet is refused."""
+    with pytest.raises(InvalidArgument, match=message):
+        AddressPool(
+            IPv4Network("10.0.0.0/24"),
+            IPv4Address("10.0.0.1"),
+            part=IPv4Network(part) if part else None,
+            reserved=map(IPv4Address, reserved),
+        )
