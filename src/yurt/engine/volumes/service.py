@@ -159,8 +159,7 @@ class VolumeService:
         with translated({OSError: Internal}, f"cannot remove volume {name}"):
             _unmount_all(volume.mountpoint)
             grave = self._folder / f"{REMOVED}{name}"
-            if grave.exists():  # an earlier volume of this name is still being deleted
-                os.rename(grave, self._folder / f"{REMOVED}{name}-{short(new_id())}")
+            self._make_way(grave)
             # From here on a restart finishes the removal.
             os.rename(self._folder / name, grave)
         self._forget(volume)
@@ -282,6 +281,15 @@ class VolumeService:
                 flags = syscall.MS_NOSUID | syscall.MS_NODEV
                 flags |= syscall.MS_RDONLY if source.read_only else 0
                 syscall.mount("tmpfs", volume.mountpoint, "tmpfs", flags, source.data)
+
+    def _make_way(self, grave: Path) -> None:
+        """An earlier volume of this name may still be being deleted: that goes on under another name."""
+        elsewhere = grave.with_name(f"{grave.name}-{short(new_id())}")
+        try:
+            os.rename(grave, elsewhere)
+        except FileNotFoundError:
+            return  # there was none, or this moment it is gone
+        self._delete_in_background(elsewhere)
 
     def _delete_in_background(self, grave: Path) -> None:
         task = asyncio.create_task(asyncio.to_thread(_delete, grave), name=f"delete {grave.name}")

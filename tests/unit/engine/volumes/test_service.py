@@ -165,6 +165,17 @@ async def test_a_folder_without_a_document_becomes_a_volume(settings: EngineSett
         assert [volume.name for volume in volumes.list()] == ["data"]
 
 
+async def test_a_name_is_free_at_once(volumes: VolumeService, settings: EngineSettings) -> None:
+    """While an earlier volume of its name is still being deleted, another is made and removed; nothing stays."""
+    for _ in range(60):
+        volume = await volumes.create("data")
+        for number in range(5):
+            (volume.mountpoint / f"{number}").touch()
+        await volumes.remove("data")
+    await volumes.close()
+    assert list((settings.root / "volumes").iterdir()) == []
+
+
 async def test_events_tell_of_volumes(settings: EngineSettings) -> None:
     """Making and removing a volume are told, with Docker's words."""
     events = Events()
