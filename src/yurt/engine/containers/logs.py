@@ -60,7 +60,7 @@ async def bursts(
             yield burst
         while grown is not None:
             more = await grown()
-            found = progress.catch_up(whole=not more, torn=finished)
+            found = progress.catch_up(whole=not more, torn=not more)
             async for burst in _slowly(_selected(found, query)):
                 yield burst
             if not more or (query.until_ns and time.time_ns() > query.until_ns):
