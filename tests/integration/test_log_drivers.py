@@ -19,6 +19,8 @@ from docker.errors import APIError
 from docker.types import LogConfig
 from tests.integration.engine_host import EngineHost
 
+from yurt.api.stream import FrameDecoder
+
 pytestmark = [
     pytest.mark.root,
     # docker-py leaves hijacked sockets to the garbage collector.
@@ -431,10 +433,23 @@ def test_details_and_timestamps(client: docker.DockerClient) -> None:
     """Each line has in front what the options want said: labels, variables and the tag, encoded as in a URL."""
     container = speak(client, "json-file", ["seq", "3"], labels="tier", env="COLOR", tag="{{.Name}} {{.ID}}")
     url = client.api._url("/containers/{0}/logs", container.id)
-    frame = client.api._get(url, params={"stdout": 1, "details": 1, "timestamps": 1}).content
-    lines = frame[8:]  # all of it is one frame
+    answer = client.api._get(url, params={"stdout": 1, "details": 1, "timestamps": 1})
+    lines = [line for _stream, line in FrameDecoder().feed(answer.content)]
     pattern = rb"20\S+Z COLOR=red,tag=speaker\+" + container.id[:12].encode() + rb",tier=web (\d)"
-    assert [re.fullmatch(pattern, line)[1] for line in lines.splitlines()] == [b"1", b"2", b"3"]  # type: ignore[index]
+    assert [re.fullmatch(pattern, line.rstrip())[1] for line in lines] == [b"1", b"2", b"3"]  # type: ignore[index]
+
+
+def test_frames_of_lines(client: docker.DockerClient) -> None:
+    """A frame is a line, as with Docker, but for clients that are known to put frames together: they get few."""
+    container = client.containers.run(IMAGE, ["sh", "-c", "seq 1000; printf end"], detach=True)
+    container.wait(timeout=30)
+    lines = [b"%d\n" % number for number in range(1, 1001)] + [b"end"]
+    assert list(container.logs(stream=True)) == lines
+    url = client.api._url("/containers/{0}/logs", container.id)
+    for agent in ("Docker-Client/28.5.2 (linux)", "yurt"):
+        answer = client.api._get(url, params={"stdout": 1}, headers={"User-Agent": agent})
+        ((stream, data),) = FrameDecoder().feed(answer.content)
+        assert (stream, data) == (1, b"".join(lines))
 
 
 @pytest.mark.parametrize(

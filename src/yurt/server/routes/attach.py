@@ -1,7 +1,7 @@
 """A container's streams: attach, logs, wait, resize, stats."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote_plus
 
@@ -19,6 +19,9 @@ from yurt.server.router import Route
 from yurt.server.wire import times
 
 CONDITIONS = ("not-running", "next-exit", "removed")
+JOINING = ("Docker-Client/", "yurt")  # how clients name themselves that put the frames of a stream together
+Framing = Callable[[int, list[bytes]], list[bytes]]
+"""Makes of what was gathered of one stream the bytes that go out."""
 
 
 class WaitResult(Protocol):
@@ -102,7 +105,7 @@ class AttachRoutes:
         details = _details(self._containers.log_attributes(container.id)) if call.flag("details") else b""
         return await answers.body(
             call,
-            _rendered(bursts, framed=not tty, timestamps=stamped, details=details),
+            _rendered(bursts, _framing(call, tty=tty), timestamps=stamped, details=details),
             content_type=hijack.content_type(call, tty=tty),
         )
 
@@ -160,9 +163,9 @@ def _details(attributes: Mapping[str, str]) -> bytes:
 
 
 async def _rendered(
-    bursts: AsyncIterator[Sequence[LogBlock]], *, framed: bool, timestamps: bool, details: bytes
+    bursts: AsyncIterator[Sequence[LogBlock]], frames: Framing, *, timestamps: bool, details: bytes
 ) -> AsyncIterator[bytes]:
-    """Yield what the client gets. Clients put the frames of a stream together: one need not be one line."""
+    """Yield what the client gets."""
     prefixed = timestamps or bool(details)
     async for burst in bursts:
         pieces: list[bytes] = []
@@ -174,19 +177,37 @@ async def _rendered(
                 prefix = times.fixed(time_ns).encode() + b" " + details if timestamps else details
                 data = prefix + lines[:-1].replace(b"\n", b"\n" + prefix) + lines[-1:]
             if stream != current and gathered:
-                _finish(pieces, gathered, current, framed=framed)
+                pieces += frames(current, gathered)
                 gathered = []
             current = stream
             gathered.append(data)
-        _finish(pieces, gathered, current, framed=framed)
+        pieces += frames(current, gathered)
         yield b"".join(pieces)
 
 
-def _finish(pieces: list[bytes], gathered: list[bytes], stream: int, *, framed: bool) -> None:
-    """Add what was gathered of one stream, as one frame."""
-    if framed:
-        pieces.append(framing.header(stream, sum(map(len, gathered))))
-    pieces += gathered
+def _framing(call: Call, *, tty: bool) -> Framing:
+    """Return how this client gets its lines. Who is known to put frames together gets many lines in one.
+
+    Docker makes a frame of each line, and programs on docker-py take what they iterate over for lines.
+    """
+    if tty:
+        return _unframed
+    return _together if call.request.headers.get("User-Agent", "").startswith(JOINING) else _line_by_line
+
+
+def _unframed(_stream: int, gathered: list[bytes]) -> list[bytes]:
+    return gathered
+
+
+def _together(stream: int, gathered: list[bytes]) -> list[bytes]:
+    return [framing.header(stream, sum(map(len, gathered))), *gathered]
+
+
+def _line_by_line(stream: int, gathered: list[bytes]) -> list[bytes]:
+    header = framing.header
+    *lines, rest = b"".join(gathered).split(b"\n")
+    pieces = [header(stream, len(line) + 1) + line + b"\n" for line in lines]
+    return [*pieces, header(stream, len(rest)), rest] if rest else pieces
 
 
 async def _join(socket: WebSocketResponse, stream: hijack.AttachStream) -> None:
