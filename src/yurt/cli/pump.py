@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from yurt.cli.terminal import DetachKeys
     from yurt.client.sync import Hijacked
 
-PIECE = 1 << 16
+PIECE = 1 << 18
 
 
 class Signals:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PIECE = 1 << 16
+PIECE = 1 << 18
 DEFAULT_PORT = 2375
 
 

@@ -186,6 +186,7 @@ class Shim:
         self.poll = select.epoll()
         self.clients: dict[int, Client] = {}
         self.outputs: dict[int, int] = {}  # descriptor → stream
+        self.buffer = memoryview(bytearray(CHUNK))  # of which only what was ever filled costs memory
         self.output_paused = False
         self.stdin = -1  # where stdin goes: the pipe, or the terminal
         self.stdin_backlog = b""
@@ -449,7 +450,7 @@ class Shim:
     def _pump(self, descriptor: int) -> bool:
         """Move one chunk from the process to the log and the clients; return whether there may be more."""
         try:
-            chunk = os.read(descriptor, CHUNK)
+            chunk = self.buffer[: os.readv(descriptor, (self.buffer,))].tobytes()
         except BlockingIOError:
             return False
         except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from yurt.engine.containers.model import LogLine
 
-CHUNK = 1 << 16
+CHUNK = 1 << 18
 DETACH = b"\x10\x11"  # ctrl-p, ctrl-q
 
 
@@ -24,6 +24,7 @@ class AttachStream:
         self._loop = asyncio.get_running_loop()
         self._detach_keys = detach_keys
         self._matched = 0  # how much of the detach sequence was typed so far
+        self._buffer = memoryview(bytearray(CHUNK))  # of which only what was ever filled costs memory
         self.tty = tty
 
     def __repr__(self) -> str:
@@ -34,7 +35,7 @@ class AttachStream:
         if self._sock.fileno() < 0:
             return b""
         try:
-            return await self._loop.sock_recv(self._sock, CHUNK)
+            return self._buffer[: await self._loop.sock_recv_into(self._sock, self._buffer)].tobytes()
         except (ConnectionResetError, BrokenPipeError):
             return b""
 
