@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import shlex
 import shutil
 import sys
 import tarfile
@@ -12,13 +13,14 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.engines import Engine, docker, yurt
-from benchmarks.measure import CommandFailed, Comparison, command, compare, together
+from benchmarks.measure import CommandFailed, Comparison, Work, command, compare, together
 
 SHOP = Path("examples/shop")
 PAGE = Path("docs/benchmarks.md")
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 BUSYBOX = "bench-busybox:1"
-CASES = ("run", "parallel", "build", "compose")
+CASES = ("run", "parallel", "output", "build", "compose")
+LINES = 3_000_000
 
 
 def busybox_rootfs() -> bytes:
@@ -61,6 +63,57 @@ def run_cases(ours: Engine, theirs: Engine, chosen: set[str]) -> Iterator[Compar
             runs=7,
             report=say,
         )
+
+
+def output_cases(ours: Engine, theirs: Engine) -> Iterator[Comparison]:
+    """Yield the comparisons of containers that print much: into the log, out of it, and to who is attached."""
+    rootfs = busybox_rootfs()
+    for engine in (ours, theirs):
+        engine.run("import", "-", BUSYBOX, stdin=rootfs)
+    counting = (BUSYBOX, "/bin/busybox", "seq", str(LINES))
+    zeros = (BUSYBOX, "/bin/busybox", "dd", "if=/dev/zero", "bs=1M", "count=1024")
+
+    def print_lines(engine: Engine) -> list[str]:
+        run = shlex.join([engine.cli, "run", "--detach", "--name", "bench-output", *counting])
+        return ["sh", "-c", f"{run} && {shlex.quote(engine.cli)} wait bench-output"]
+
+    def forget(engine: Engine) -> Work:
+        return command([engine.cli, "rm", "--force", "bench-output"], engine.env)
+
+    yield compare(
+        "run of 3M lines, to its end",
+        command(print_lines(ours), ours.env),
+        command(print_lines(theirs), theirs.env),
+        target=0.20,
+        runs=3,
+        between=forget(ours),
+        between_theirs=forget(theirs),
+        report=say,
+    )
+    try:
+        for engine in (ours, theirs):
+            command(print_lines(engine), engine.env)()
+            if engine.run("logs", "bench-output").count("\n") != LINES:
+                raise CommandFailed(f"{engine.cli} logs: lines are missing")
+        yield compare(
+            "logs of 3M lines",
+            command([ours.cli, "logs", "bench-output"], ours.env, discard=True),
+            command([theirs.cli, "logs", "bench-output"], theirs.env, discard=True),
+            target=0.10,
+            runs=3,
+            report=say,
+        )
+    finally:
+        for engine in (ours, theirs):
+            forget(engine)()
+    yield compare(
+        "run --rm, 1 GiB of attached stdout",
+        command([ours.cli, "run", "--rm", *zeros], ours.env, discard=True),
+        command([theirs.cli, "run", "--rm", *zeros], theirs.env, discard=True),
+        target=1.0,
+        runs=3,
+        report=say,
+    )
 
 
 @contextlib.contextmanager
@@ -149,6 +202,8 @@ def main() -> int:
                 "Yurt " + ours.run("version", "--format", "{{.Server.Version}}").strip(),
             )
             results += run_cases(ours, theirs, chosen)
+            if "output" in chosen:
+                results += output_cases(ours, theirs)
             if chosen & {"build", "compose"}:
                 results += shop_cases(ours, theirs, chosen)
     except CommandFailed as failure:

@@ -40,15 +40,26 @@ class Comparison:
         return self.ratio <= self.target
 
 
-def command(argv: Sequence[str], env: Mapping[str, str], *, cwd: str | None = None) -> Work:
-    """Return a piece of work that runs *argv*; a non-zero exit raises CommandFailed with what it printed."""
+def command(
+    argv: Sequence[str], env: Mapping[str, str], *, cwd: str | None = None, discard: bool = False
+) -> Work:
+    """Return a piece of work that runs *argv*; a non-zero exit raises CommandFailed with what it printed.
+
+    With *discard* its stdout goes to /dev/null, so that reading a large output is not measured too.
+    """
 
     def work() -> None:
         done = subprocess.run(
-            argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if discard else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
         )
         if done.returncode != 0:
-            tail = (done.stderr or done.stdout).decode(errors="replace")[-2000:]
+            tail = (done.stderr or done.stdout or b"").decode(errors="replace")[-2000:]
             raise CommandFailed(f"{' '.join(argv)} exited with {done.returncode}:\n{tail}")
 
     return work
