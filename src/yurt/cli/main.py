@@ -45,6 +45,7 @@ COMMANDS = {
     "system": "system:",
     "catalog": "catalog:",
     "compose": "compose:",
+    "completion": "completion",
 }
 
 # groups: word → verbs (the same notation); a module that is a group has its verbs in it
@@ -144,6 +145,10 @@ def _run(session: Session, words: Sequence[str]) -> int:
         return 0
     place = COMMANDS.get(word)
     if place is None:
+        if word == "__complete":  # what the shells' completion scripts call
+            from yurt.cli.commands.completion import complete
+
+            return complete(session, rest)
         from yurt.cli.help import unknown
 
         raise unknown("yurt", word, COMMANDS)
