@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import docker
 import pytest
@@ -30,12 +31,15 @@ def run(engine: EngineHost, needs: Needs, tmp_path: Path) -> Docker:
     ).returncode:
         needs.program("docker-buildx")
 
-    def run(*words: str, code: int = 0, input: str = "") -> "subprocess.CompletedProcess[str]":  # noqa: A002
+    def run(
+        *words: str, code: int = 0, text: str | None = None, stdin: IO[bytes] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             ["docker", *words],
             env=environ,
             cwd=tmp_path,
-            input=input,
+            input=text,
+            stdin=stdin,
             capture_output=True,
             text=True,
             timeout=120,
@@ -178,9 +182,13 @@ def test_a_dockerfile_elsewhere_or_from_stdin(run: Docker, folder: Path, client:
         "other",
     ]
     text = f"FROM {IMAGE}\nCOPY --chmod=600 keep.log /k\nRUN <<END\necho here > /doc\nEND\n"
-    run("build", "-t", "bk/stdin:1", "-f", "-", ".", input=text)
+    run("build", "-t", "bk/stdin:1", "-f", "-", ".", text=text)
     assert shown(client, "bk/stdin:1", "cat", "/k", "/doc") == "yes\nhere\n"
-    run("build", "-t", "bk/none:1", "-", input=f"FROM {IMAGE}\nRUN echo 1 > /one\n")
+    subprocess.run(["tar", "-czf", folder / "a.tgz", "-C", folder / "other", "."], check=True)
+    with (folder / "a.tgz").open("rb") as archive:
+        run("build", "-t", "bk/tar:1", "-f", "My.Dockerfile", "-", stdin=archive)
+    assert "My.Dockerfile" in shown(client, "bk/tar:1", "ls", "/all")
+    run("build", "-t", "bk/none:1", "-", text=f"FROM {IMAGE}\nRUN echo 1 > /one\n")
     assert shown(client, "bk/none:1", "cat", "/one") == "1\n"
 
 

@@ -10,6 +10,7 @@ from yurt.server.buildkit.messages import Exporter, SolveRequest
 FRONTEND = "dockerfile.v0"
 BUILD_ARG, LABEL, CONTEXT, SESSION = "build-arg:", "label:", "context:", "local-sessionid:"
 IMAGE = "docker-image://"
+UPLOAD = "http://buildkit-session"  # an address that only the client's session answers
 _SILENT = frozenset({
     "cmdline", "source", "hostname", "multi-platform", "frontend.caps", "contextkey", "dockerfilekey",
     "cache-from", "cache-imports",  # only ever make a build faster
@@ -17,7 +18,6 @@ _SILENT = frozenset({
 _SILENT_PREFIXES = ("vcs:", SESSION)
 _REFUSED = {
     "requestid": "asking for a Dockerfile's outline, targets or checks (--call, --check)",
-    "context": "building from a URL or an uploaded archive",
     "cgroup-parent": "--cgroup-parent",
     "contextsubdir": "building from a folder of a URL",
 }
@@ -32,6 +32,7 @@ class Asked:
     dockerfile_folder: str
     context_folder: str
     sessions: Mapping[str, str]  # by folder
+    upload: str = ""  # the path of an archive that the client has in place of folders
 
 
 def asked(frontend: str, options: Mapping[str, str]) -> Asked:
@@ -65,15 +66,18 @@ def asked(frontend: str, options: Mapping[str, str]) -> Asked:
         options.get("dockerfilekey") or "dockerfile",
         options.get("contextkey") or "context",
         prefixed[SESSION],
+        options.get("context", "").removeprefix(UPLOAD),
     )
 
 
 def _check(options: Mapping[str, str], contexts: Mapping[str, str]) -> None:
     known = {
         "filename", "target", "no-cache", "image-resolve-mode", "platform", "force-network-mode", "add-hosts",
-        "shm-size", "ulimit",
+        "shm-size", "ulimit", "context",
     }  # fmt: skip
     for name, value in options.items():
+        if name == "context" and not value.startswith(f"{UPLOAD}/"):
+            raise Unimplemented(f"building from {value} is not supported: fetch it and build the folder")
         if name in _REFUSED:
             raise Unimplemented(f"{_REFUSED[name]} is not supported")
         if name.startswith("attest:"):

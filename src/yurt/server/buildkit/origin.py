@@ -1,7 +1,7 @@
 """A session as the origin of a build: its client is asked for the Dockerfile, files, secrets and credentials."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,13 +9,14 @@ from yurt.distribution.auth import Auth
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
 from yurt.engine.build.model import Activity
-from yurt.engine.build.origin import IGNORE_FILE, MAX_DOCKERFILE
+from yurt.engine.build.origin import IGNORE_FILE, MAX_DOCKERFILE, Archive
 from yurt.errors import Unavailable, YurtError
 from yurt.oci.reference import HUB
 from yurt.server.buildkit.attributes import Asked
 from yurt.server.buildkit.filesync import SmallFiles, Wish, receive, receive_tree
 from yurt.server.buildkit.grpc import NOT_FOUND, GrpcError
 from yurt.server.buildkit.messages import (
+    BytesMessage,
     CredentialsRequest,
     CredentialsResponse,
     GetSecretRequest,
@@ -26,6 +27,7 @@ from yurt.server.buildkit.sessions import Session, Sessions
 
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
 GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"  # noqa: S105 - a method
+PULL = "/moby.upload.v1.Upload/Pull"
 HUB_HOST = "registry-1.docker.io"  # what BuildKit's clients know Docker Hub as
 
 
@@ -39,11 +41,22 @@ class SessionOrigin:
         self._narrator = narrator
         self.dockerfile_text = b""  # kept for showing where a mistake is
         self._ignored: tuple[str, ...] | None = None
+        self._archive = Archive(self._uploaded())
 
     def __repr__(self) -> str:
         return f"<SessionOrigin {self._session}>"
 
-    async def dockerfile(self, name: str, folder: Path) -> bytes | None:  # noqa: ARG002 - it is small
+    async def dockerfile(self, name: str, folder: Path) -> bytes | None:
+        """Return the Dockerfile: from the client's folder of it, or from the archive that it uploads."""
+        if not self._asked.upload:
+            return await self._load_dockerfile(name)
+        key = "load remote build context"
+        with self._told(key, "[internal] load remote build context"):
+            found = await self._archive.dockerfile(name, folder)
+        self.dockerfile_text = found or b""
+        return found
+
+    async def _load_dockerfile(self, name: str) -> bytes | None:
         key = "load build definition"
         files = SmallFiles(MAX_DOCKERFILE)
         names = (name, f"{name}{IGNORE_FILE}", *((name.lower(),) if name == "Dockerfile" else ()))
@@ -60,12 +73,14 @@ class SessionOrigin:
 
     async def files(
         self,
-        name: str,  # noqa: ARG002
+        name: str,
         folder: Path,
         wanted: tuple[str, ...] | None,
         kept: KeptContents,
     ) -> ContextTree:
         """Nothing is asked for when nothing is wanted."""
+        if self._asked.upload:
+            return await self._archive.files(name, folder, wanted, kept)
         if wanted == ():
             return ContextTree(str(folder), {})
         ignored = self._ignored if self._ignored is not None else await self._load_ignored()
@@ -103,6 +118,12 @@ class SessionOrigin:
         if not found.username:
             return Auth(identity_token=found.secret) if found.secret else None
         return Auth(username=found.username, password=found.secret)
+
+    async def _uploaded(self) -> AsyncIterator[bytes]:
+        session = await self._sessions.find(self._session)
+        async with session.client.call(PULL, (("urlpath", self._asked.upload),)) as call:
+            while (piece := await call.receive(BytesMessage)) is not None:
+                yield piece.data
 
     async def _load_ignored(self) -> tuple[str, ...]:
         key = "load .dockerignore"

@@ -66,6 +66,12 @@ def test_what_is_not_offered_is_refused(frontend: str, options: dict[str, str]) 
         asked(frontend, options)
 
 
+def test_an_archive_may_be_uploaded() -> None:
+    """`docker build - < context.tar` is an address that only the session answers."""
+    assert asked("dockerfile.v0", {"context": "http://buildkit-session/abc"}).upload == "/abc"
+    assert asked("dockerfile.v0", {}).upload == ""
+
+
 def test_attestations_that_are_switched_off_are_fine() -> None:
     """Compose sends --provenance=false."""
     assert asked("dockerfile.v0", {"attest:provenance": "disabled=true"})
