@@ -1,5 +1,7 @@
 """Features of containers that go beyond a plain run, each as a program inside sees it."""
 
+import gc
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from docker.errors import APIError
 from docker.types import IPAMConfig, IPAMPool
 from tests.conftest import Needs
-from tests.integration.engine_host import IMAGE, busybox_image
+from tests.integration.engine_host import IMAGE, EngineHost, busybox_image
 
 pytestmark = pytest.mark.root
 
@@ -182,6 +184,121 @@ class TestNetworks:
                 "AuxiliaryAddresses": {"printer": "10.213.7.128"},
             }
         ]
+
+
+def six(client: docker.DockerClient, name: str, subnet: str, **options: Any) -> None:
+    """Make a network with IPv6."""
+    client.networks.create(
+        name, enable_ipv6=True, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet)]), **options
+    )
+
+
+@pytest.fixture
+def needs_ipv6(needs: Needs) -> None:
+    needs.file("/proc/net/if_inet6")
+
+
+@pytest.mark.usefixtures("needs_ipv6")
+class TestIPv6:
+    def test_addresses_names_and_the_way_out(self, client: docker.DockerClient) -> None:
+        """A container has an address and a default route of each family, names have AAAA and reverse records."""
+        six(client, "feature-six", "fd00:feed:1::/64")
+        web = client.containers.run(IMAGE, SLEEP, name="feature-web6", network="feature-six", detach=True)
+        web.reload()
+        settings = web.attrs["NetworkSettings"]["Networks"]["feature-six"]
+        assert (settings["GlobalIPv6Address"], settings["GlobalIPv6PrefixLen"]) == ("fd00:feed:1::2", 64)
+        assert settings["IPv6Gateway"] == "fd00:feed:1::1"
+        assert settings["IPAddress"]
+        seen = said(
+            client,
+            "ip -6 route; nslookup -type=aaaa feature-web6; ping -6 -c1 -w5 fd00:feed:1::2 && "
+            "ping -6 -c1 -w5 fd00:feed:1::1 && echo reached; nslookup fd00:feed:1::2; cat /etc/hosts",
+            network="feature-six",
+        )
+        assert "default via fd00:feed:1::1 dev eth0" in seen
+        assert "reached" in seen
+        assert "Address: fd00:feed:1::2" in seen
+        assert "name = feature-web6.feature-six" in seen
+        assert "fd00:feed:1::3\t" in seen
+        attrs = client.networks.get("feature-six").attrs
+        assert attrs["EnableIPv6"] is True
+        assert {"Subnet": "fd00:feed:1::/64", "Gateway": "fd00:feed:1::1"} in attrs["IPAM"]["Config"]
+        assert attrs["Containers"][web.id]["IPv6Address"] == "fd00:feed:1::2/64"
+
+    def test_a_static_address_and_a_second_network(self, client: docker.DockerClient) -> None:
+        """An address can be chosen; a network can be joined and left while it runs, the route follows."""
+        six(client, "feature-six-a", "fd00:feed:a::/64")
+        six(client, "feature-six-b", "fd00:feed:b::/64")
+        box = client.containers.run(IMAGE, SLEEP, network="feature-six-a", detach=True)
+        client.networks.get("feature-six-b").connect(box, ipv6_address="fd00:feed:b::77")
+        assert b"fd00:feed:b::77/64" in box.exec_run(["ip", "-6", "addr"]).output
+        client.networks.get("feature-six-a").disconnect(box)
+        assert b"default via fd00:feed:b::1" in box.exec_run(["ip", "-6", "route"]).output
+        with pytest.raises(APIError, match="no configured subnet contains IP address fd00:1::1"):
+            client.networks.get("feature-six-a").connect(box, ipv6_address="fd00:1::1")
+
+    def test_published_ports_answer_on_ipv6(self, client: docker.DockerClient) -> None:
+        """A port published on every address answers on the host's IPv6 addresses; one on [::] only there."""
+        six(client, "feature-six", "fd00:feed:2::/64")
+        serve = ["nc", "-ll", "-p", "80", "-e", "echo", "six"]
+        client.containers.run(
+            IMAGE, serve, network="feature-six", ports={"80/tcp": 28080, "81/tcp": ("::", 28081)}, detach=True
+        )
+        until(lambda: fetched("fd00:feed:2::1", 28080) == b"six\n")
+        assert fetched("127.0.0.1", 28080) == b"six\n"
+        with pytest.raises(APIError, match=r"Bind for \[::\]:28081 failed: port is already allocated"):
+            client.containers.run(
+                IMAGE, SLEEP, network="feature-six", ports={"1": ("::", 28081)}, detach=True
+            )
+        with pytest.raises(APIError, match="the container has no IPv6 address"):
+            client.containers.run(IMAGE, SLEEP, ports={"1": ("::", 28082)}, detach=True)
+
+    def test_networks_are_apart(self, client: docker.DockerClient) -> None:
+        """No way from one network to another, and none out of an internal one."""
+        six(client, "feature-six-a", "fd00:feed:a::/64")
+        six(client, "feature-six-b", "fd00:feed:b::/64", internal=True)
+        client.containers.run(IMAGE, SLEEP, network="feature-six-a", detach=True)
+        assert said(client, "ip -6 route | grep -c default || true", network="feature-six-b") == "0"
+        blocked = "ip -6 route add default via fd00:feed:b::1; ping -6 -c1 -w1 fd00:feed:a::2 >&2 || echo no"
+        assert said(client, blocked, network="feature-six-b", cap_add=["NET_ADMIN"]) == "no"
+
+    def test_a_subnet_is_found(self, client: docker.DockerClient) -> None:
+        """Without --subnet the network gets a unique local one; an overlapping one is refused."""
+        network = client.networks.create("feature-six", enable_ipv6=True)
+        network.reload()
+        subnet = network.attrs["IPAM"]["Config"][1]["Subnet"]
+        assert subnet.startswith("fd")
+        assert subnet.endswith("::/64")
+        with pytest.raises(APIError, match="Pool overlaps with other one"):
+            six(client, "feature-six-b", subnet)
+        with pytest.raises(APIError, match="IPv6 is not enabled"):
+            client.networks.create("c", ipam=IPAMConfig(pool_configs=[IPAMPool("fd00:feed:c::/64")]))
+
+    def test_it_outlives_the_engine(self, new_engine: Callable[[], EngineHost]) -> None:
+        """After kill -9 and a start the container's IPv6 address is still its own, and its port still answers."""
+        host = new_engine()
+        client = host.client()
+        six(client, "feature-six", "fd00:feed:d::/64")
+        client.containers.run(
+            IMAGE, ["nc", "-ll", "-p", "80", "-e", "echo", "six"], network="feature-six", ports={"80": 28083},
+            detach=True,
+        )  # fmt: skip
+        until(lambda: fetched("fd00:feed:d::1", 28083) == b"six\n")
+        host.kill()
+        assert fetched("fd00:feed:d::1", 28083) == b"six\n"
+        host.start()
+        assert fetched("fd00:feed:d::1", 28083) == b"six\n"
+        assert "fd00:feed:d::3/64" in said(host.client(), "ip -6 addr", network="feature-six")
+        gc.collect()
+
+
+def fetched(address: str, port: int) -> bytes:
+    """Return what answers there; nothing when nobody does."""
+    try:
+        with socket.create_connection((address, port), timeout=2) as connection:
+            return connection.recv(100)
+    except OSError:
+        return b""
 
 
 class TestInit:

@@ -14,7 +14,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from types import TracebackType
 from typing import Self
 
@@ -68,6 +68,7 @@ VETH_INFO_PEER = 1
 IFA_ADDRESS = 1
 IFA_LOCAL = 2
 IFA_BROADCAST = 4
+IFA_F_NODAD = 0x02
 NLA_TYPE_MASK = 0x3FFF  # the two upper bits say nested, network byte order
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
@@ -228,8 +229,19 @@ def delete_link(name: str) -> Message:
     )
 
 
-def add_address(index: int, address: IPv4Interface) -> Message:
+def add_address(index: int, address: IPv4Interface | IPv6Interface) -> Message:
+    """Give an interface an address; one of IPv6 is usable at once, nobody is asked whether it is taken."""
     local = address.ip.packed
+    if isinstance(address, IPv6Interface):
+        return Message(
+            RTM_NEWADDR,
+            NLM_F_CREATE | NLM_F_EXCL,
+            _ADDRESS.pack(socket.AF_INET6, address.network.prefixlen, IFA_F_NODAD, 0, index)
+            + attribute(IFA_LOCAL, local)
+            + attribute(IFA_ADDRESS, local),
+            f"ip address add {address} dev if{index} nodad",
+            tolerate=frozenset({errno.EEXIST}),
+        )
     body = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, 0, index)
     body += attribute(IFA_LOCAL, local) + attribute(IFA_ADDRESS, local)
     if address.network.prefixlen < 31:
@@ -243,9 +255,10 @@ def add_address(index: int, address: IPv4Interface) -> Message:
     )
 
 
-def set_default_route(gateway: IPv4Address, index: int) -> Message:
-    """Afterwards the only default route goes by *gateway*."""
-    default = _ROUTE.pack(socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0)
+def set_default_route(gateway: IPv4Address | IPv6Address, index: int) -> Message:
+    """Afterwards the only default route of the family goes by *gateway*."""
+    family = socket.AF_INET if gateway.version == 4 else socket.AF_INET6
+    default = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0)
     return Message(
         RTM_NEWROUTE,
         NLM_F_CREATE | NLM_F_REPLACE,

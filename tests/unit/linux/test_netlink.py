@@ -2,8 +2,9 @@
 
 import errno
 import os
+import socket
 import struct
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
 import pytest
 from hypothesis import given
@@ -105,3 +106,13 @@ def test_a_refused_message_is_named() -> None:
             )
         assert refused.value.filename == "ip link set if999999 up"
         assert routes.index("lo") == 1  # no answer was left unread
+
+
+def test_ipv6_messages() -> None:
+    """They print as the command of their family, and carry sixteen bytes."""
+    address = netlink.add_address(3, IPv6Interface("fd00:5::2/64"))
+    assert str(address) == "ip address add fd00:5::2/64 dev if3 nodad"
+    assert IPv6Interface("fd00:5::2").packed in address.body
+    route = netlink.set_default_route(IPv6Address("fd00:5::1"), 3)
+    assert str(route) == "ip route replace default via fd00:5::1 dev if3"
+    assert route.body[0] == socket.AF_INET6

@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
 from yurt.engine.networks import ipam
 from yurt.engine.networks.model import Network
@@ -32,6 +32,9 @@ class Bridges:
         *,
         subnet: str | None = None,
         gateway: str | None = None,
+        ipv6: bool = False,
+        subnet6: str | None = None,
+        gateway6: str | None = None,
         ip_range: str | None = None,
         reserved: Mapping[str, str] | None = None,
         attachable: bool = False,
@@ -52,6 +55,7 @@ class Bridges:
                     hint=f"{subnet} is used by another network: yurt network ls, yurt network inspect",
                 )
         identifier = new_id()
+        six = self._plan6(identifier, others, subnet6) if ipv6 else None
         network = Network(
             id=identifier,
             name=name,
@@ -60,6 +64,10 @@ class Bridges:
             subnet=str(chosen),
             gateway=str(ipam.parse_address(gateway)) if gateway else str(chosen.network_address + 1),
             bridge=options.get(BRIDGE_NAME) or self.prefix + identifier[:8],
+            subnet6=str(six) if six else None,
+            gateway6=str(ipam.parse_address6(gateway6) if gateway6 else six.network_address + 1)
+            if six
+            else None,
             ip_range=str(ipam.parse_range(ip_range)) if ip_range else None,
             reserved={name: str(ipam.parse_address(text)) for name, text in (reserved or {}).items()},
             attachable=attachable,
@@ -72,6 +80,18 @@ class Bridges:
             raise Conflict(f"cannot make network {name}: bridge {network.bridge} belongs to another network")
         return network
 
+    @staticmethod
+    def _plan6(identifier: str, others: Iterable[Network], asked: str | None) -> IPv6Network:
+        chosen = (
+            ipam.parse_subnet6(asked) if asked else ipam.unique_local_subnet(bytes.fromhex(identifier[:10]))
+        )
+        if any(chosen.overlaps(IPv6Network(other.subnet6)) for other in others if other.subnet6):
+            raise Conflict(
+                "invalid pool request: Pool overlaps with other one on this address space",
+                hint=f"{chosen} is used by another network: yurt network ls, yurt network inspect",
+            )
+        return chosen
+
     def ensure(self, network: Network) -> None:
         """Afterwards the network's bridge exists with its address, whoever made it."""
         gateway = IPv4Address(str(network.gateway))
@@ -81,6 +101,7 @@ class Bridges:
             IPv4Interface(f"{gateway}/{prefix}"),
             ipam.mac_of(gateway),
             mtu=mtu_of(network),
+            address6=_interface6(network.gateway6, network.subnet6),
         )
 
     def ensure_quickly(self, networks: Iterable[Network]) -> None:
@@ -105,6 +126,10 @@ class Bridges:
                 if link.name.startswith((self.prefix, self.veth_prefix)) and link.name not in kept
             ]
         )
+
+
+def _interface6(address: str | None, subnet: str | None) -> IPv6Interface | None:
+    return IPv6Interface(f"{address}/{subnet.rpartition('/')[2]}") if address and subnet else None
 
 
 def mtu_of(network: Network) -> int | None:

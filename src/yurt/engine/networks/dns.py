@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import structlog
 
 from yurt.engine.networks import dns_messages
-from yurt.engine.networks.dns_messages import Addresses, NameOf
+from yurt.engine.networks.dns_messages import Addresses, NameOf, no_addresses
 
 log = structlog.get_logger()
 
@@ -68,11 +68,13 @@ class DnsServer:
         *,
         addresses: Addresses,
         name_of: NameOf,
+        addresses6: Addresses = no_addresses,
         servers: Callable[[], tuple[str, ...]],
     ) -> None:
         self._udp = udp
         self._tcp = tcp
         self._addresses = addresses
+        self._addresses6 = addresses6
         self._name_of = name_of
         self._servers = servers
         self._loop = asyncio.get_running_loop()
@@ -112,7 +114,7 @@ class DnsServer:
             except OSError as error:  # an ICMP error of an earlier answer
                 log.debug("dns.receive", error=str(error))
                 return
-            reply = dns_messages.answer(packet, self._addresses, self._name_of)
+            reply = dns_messages.answer(packet, self._addresses, self._name_of, addresses6=self._addresses6)
             if reply is not None:
                 self._send(reply, client)
             elif len(self._tasks) >= AT_ONCE:
@@ -150,7 +152,9 @@ class DnsServer:
                     async with asyncio.timeout(IDLE):
                         length = int.from_bytes(await reader.readexactly(2))
                         packet = await reader.readexactly(length)
-                    reply = dns_messages.answer(packet, self._addresses, self._name_of, tcp=True)
+                    reply = dns_messages.answer(
+                        packet, self._addresses, self._name_of, tcp=True, addresses6=self._addresses6
+                    )
                     if reply is None:
                         reply = await forward(packet, self._servers(), tcp=True)
                     reply = reply or dns_messages.failure(packet)

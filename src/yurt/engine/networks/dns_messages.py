@@ -1,9 +1,10 @@
 """DNS messages: what is answered from the name table, and what must be asked elsewhere. Pure: bytes in, bytes out."""
 
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from dnslib import (
+    AAAA,
     PTR,
     QTYPE,
     RCODE,
@@ -16,6 +17,7 @@ from dnslib import (
 
 TTL = 10  # seconds; containers come and go
 PLAIN_UDP = 512  # bytes an answer may have when the client offers no EDNS
+_REVERSE6 = ".ip6.arpa"
 _REVERSE = ".in-addr.arpa"
 
 Addresses = Callable[[str], tuple[str, ...]]
@@ -25,7 +27,19 @@ NameOf = Callable[[str], str | None]
 """Address → name; None when it is no container's."""
 
 
-def answer(packet: bytes, addresses: Addresses, name_of: NameOf, *, tcp: bool = False) -> bytes | None:
+def no_addresses(_name: str) -> tuple[str, ...]:
+    """No name has an address: a network without IPv6."""
+    return ()
+
+
+def answer(
+    packet: bytes,
+    addresses: Addresses,
+    name_of: NameOf,
+    *,
+    tcp: bool = False,
+    addresses6: Addresses = no_addresses,
+) -> bytes | None:
     """Return the answer to *packet*, or None when its question is not about a container.
 
     A message that cannot be read is answered with FORMERR; a name that is known but has no record of the type
@@ -44,6 +58,9 @@ def answer(packet: bytes, addresses: Addresses, name_of: NameOf, *, tcp: bool = 
         if question.qtype in {QTYPE.A, QTYPE.ANY}:
             for address in found:
                 reply.add_answer(_record(question.qname, QTYPE.A, A(address)))
+        if question.qtype in {QTYPE.AAAA, QTYPE.ANY}:
+            for address in addresses6(name):
+                reply.add_answer(_record(question.qname, QTYPE.AAAA, AAAA(address)))
     elif question.qtype == QTYPE.PTR and (known := name_of(_address_in(name) or "")) is not None:
         reply.add_answer(_record(question.qname, QTYPE.PTR, PTR(known)))
     else:
@@ -81,9 +98,22 @@ def _room(query: DNSRecord) -> int:
 def _address_in(name: str) -> str | None:
     """Return the address in a reverse name: ``2.0.17.172.in-addr.arpa.`` is 172.17.0.2."""
     bare = name.rstrip(".").lower()
+    if bare.endswith(_REVERSE6):
+        return _address6_in(bare.removesuffix(_REVERSE6))
     if not bare.endswith(_REVERSE):
         return None
     try:
         return str(IPv4Address(".".join(reversed(bare.removesuffix(_REVERSE).split(".")))))
+    except ValueError:
+        return None
+
+
+def _address6_in(digits: str) -> str | None:
+    """Return the address whose 32 hexadecimal digits stand in *digits*, the last first."""
+    parts = digits.split(".")
+    if len(parts) != 32 or any(len(part) != 1 for part in parts):
+        return None
+    try:
+        return str(IPv6Address(int("".join(reversed(parts)), 16)))
     except ValueError:
         return None

@@ -16,11 +16,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from yurt.engine.networks.firewall6 import (
+    MAPS6,
+    base_text6,
+    forget_network_text6,
+    network_text6,
+    no_networks_text6,
+)
 from yurt.engine.networks.model import Network, PortBinding
 from yurt.errors import Internal
 from yurt.linux.nftables import Nftables
 
 ANY = "0.0.0.0"  # noqa: S104 - a port published on every address
+ANY6 = "::"
 NO_MASQUERADE = ("com.docker.network.bridge.enable_ip_masquerade", "false")
 
 
@@ -37,12 +45,17 @@ class Target:
     binding: PortBinding  # its host port resolved
 
     @property
+    def family(self) -> str:
+        return "ip6" if ":" in self.address else "ip"
+
+    @property
     def map(self) -> str:
-        return f"{self.binding.protocol}_{'any' if self.binding.host_ip == ANY else 'at'}"
+        six = "6" if self.family == "ip6" else ""
+        return f"{self.binding.protocol}{six}_{'any' if self.binding.host_ip in (ANY, ANY6) else 'at'}"
 
     @property
     def key(self) -> str:
-        if self.binding.host_ip == ANY:
+        if self.binding.host_ip in (ANY, ANY6):
             return str(self.binding.host_port)
         return f"{self.binding.host_ip} . {self.binding.host_port}"
 
@@ -146,15 +159,19 @@ def forget_network_text(table: str, network: Network) -> str:
 
 
 def publish_text(table: str, targets: Iterable[Target]) -> str:
-    return "".join(f"add element ip {table} {t.map} {{ {t.key} : {t.value} }}\n" for t in targets)
+    return "".join(f"add element {t.family} {table} {t.map} {{ {t.key} : {t.value} }}\n" for t in targets)
 
 
 def unpublish_text(table: str, targets: Iterable[Target]) -> str:
-    return "".join(f"delete element ip {table} {t.map} {{ {t.key} }}\n" for t in targets)
+    return "".join(f"delete element {t.family} {table} {t.map} {{ {t.key} }}\n" for t in targets)
 
 
 def _chain(network: Network) -> str:
     return f"to_{network.id[:12]}"
+
+
+def _masquerades(network: Network) -> bool:
+    return network.options.get(NO_MASQUERADE[0]) != NO_MASQUERADE[1]
 
 
 class Firewall:
@@ -163,6 +180,7 @@ class Firewall:
     def __init__(self, nft: Nftables, tag: str) -> None:
         self._nft = nft
         self.table = f"yurt_{tag}"
+        self._has_six = False  # the table in the family ip6 exists
 
     def restore(self, networks: Sequence[Network]) -> None:
         """Afterwards the rules are whole for exactly *networks*; published ports are as they were."""
@@ -176,17 +194,41 @@ class Firewall:
         except Internal:
             # A table of another shape (an older version): published ports are added again by adoption.
             self._nft.run(f"add table ip {self.table}\ndelete table ip {self.table}\n" + base + own)
+        self._restore_six([network for network in networks if network.subnet6])
         kept = {_chain(network) for network in networks}
         for chain in self._chains():
             if chain.startswith("to_") and chain not in kept:
                 self._nft.run(f"flush chain ip {self.table} {chain}\ndelete chain ip {self.table} {chain}\n")
 
+    def _restore_six(self, networks: Sequence[Network]) -> None:
+        absent = f"add table ip6 {self.table}\ndelete table ip6 {self.table}\n"
+        self._has_six = bool(networks)
+        if not networks:
+            self._nft.run(absent)
+            return
+        base = base_text6(self.table)
+        own = "".join(
+            network_text6(self.table, network, masquerades=_masquerades(network)) for network in networks
+        )
+        try:
+            self._nft.run(base + no_networks_text6(self.table) + own)
+        except Internal:  # of another shape, see `restore`
+            self._nft.run(absent + base + own)
+
     def add_network(self, network: Network) -> None:
-        self._nft.run(network_text(self.table, network))
+        text = network_text(self.table, network)
+        if network.subnet6:
+            text += base_text6(self.table) if not self._has_six else ""
+            text += network_text6(self.table, network, masquerades=_masquerades(network))
+        self._nft.run(text)
+        self._has_six |= bool(network.subnet6)
         self.allow_forwarding((network,))
 
     def remove_network(self, network: Network) -> None:
-        self._nft.run(forget_network_text(self.table, network))
+        text = forget_network_text(self.table, network)
+        if network.subnet6:
+            text += forget_network_text6(self.table, network, masquerades=_masquerades(network))
+        self._nft.run(text)
         self._forbid_forwarding(lambda bridge: bridge == network.bridge)
 
     def publish(self, targets: Sequence[Target]) -> None:
@@ -220,8 +262,9 @@ class Firewall:
     def published(self) -> Mapping[tuple[str, str], str]:
         """Return what is published: (map, key) → value, spelled as in `Target`."""
         found: dict[tuple[str, str], str] = {}
-        for name in MAPS:
-            for entry in self._nft.listing(f"list map ip {self.table} {name}"):
+        maps = [("ip", name) for name in MAPS] + [("ip6", name) for name in MAPS6 if self._has_six]
+        for family, name in maps:
+            for entry in self._nft.listing(f"list map {family} {self.table} {name}"):
                 for key, value in entry.get("map", {}).get("elem", ()):
                     spelled = " . ".join(map(str, key["concat"])) if isinstance(key, dict) else str(key)
                     found[name, spelled] = " . ".join(map(str, value["concat"]))
@@ -231,7 +274,12 @@ class Firewall:
         """Afterwards nothing is published but *targets* (those of them that were)."""
         wanted = {(t.map, t.key): t.value for t in targets}
         stale = [key for key, value in self.published().items() if wanted.get(key) != value]
-        self._nft.run("".join(f"delete element ip {self.table} {m} {{ {key} }}\n" for m, key in stale))
+        self._nft.run(
+            "".join(
+                f"delete element {'ip6' if m in MAPS6 else 'ip'} {self.table} {m} {{ {key} }}\n"
+                for m, key in stale
+            )
+        )
 
     def allow_forwarding(self, networks: Sequence[Network]) -> None:
         """Let the bridges' traffic through another's forward chain that drops by default.
@@ -239,25 +287,30 @@ class Firewall:
         Docker (its chain DOCKER-USER is there for this) and ufw have one. A verdict of our own table cannot overrule
         a drop of another's. Between our bridges and Docker's default one nothing is allowed.
         """
-        chain = self._foreign_chain()
+        self._allow_forwarding("ip", [n.bridge for n in networks if n.bridge])
+        if self._has_six:
+            self._allow_forwarding("ip6", [n.bridge for n in networks if n.bridge and n.subnet6])
+
+    def _allow_forwarding(self, family: str, bridges: Sequence[str]) -> None:
+        chain = self._foreign_chain(family)
         if chain is None:
             return
-        present = {bridge for bridge, _handle in self._foreign_rules(chain)}
+        present = {bridge for bridge, _handle in self._foreign_rules(family, chain)}
+        rule = f"insert rule {family} filter {chain}"
         lines = []
-        for bridge in (n.bridge for n in networks if n.bridge and n.bridge not in present):
-            lines.append(
-                f'insert rule ip filter {chain} iifname "{bridge}" oifname != "docker0" counter accept'
-            )
-            lines.append(
-                f'insert rule ip filter {chain} oifname "{bridge}" iifname != "docker0" counter accept'
-            )
+        for bridge in bridges:
+            if bridge not in present:
+                lines.append(f'{rule} iifname "{bridge}" oifname != "docker0" counter accept')
+                lines.append(f'{rule} oifname "{bridge}" iifname != "docker0" counter accept')
         self._nft.run("\n".join(lines) + "\n")
 
     def dismantle(self, bridges: Iterable[str]) -> None:
         """Afterwards no rule of this engine is left, in its table or another's."""
         gone = set(bridges)
         self._forbid_forwarding(lambda bridge: bridge in gone)
-        self._nft.run(f"add table ip {self.table}\ndelete table ip {self.table}\n")
+        self._nft.run(
+            "".join(f"add table {f} {self.table}\ndelete table {f} {self.table}\n" for f in ("ip", "ip6"))
+        )
 
     def _chains(self) -> list[str]:
         return [
@@ -266,20 +319,20 @@ class Firewall:
             if "chain" in entry
         ]
 
-    def _foreign_chain(self) -> str | None:
+    def _foreign_chain(self, family: str) -> str | None:
         found = {
             entry["chain"]["name"]: entry["chain"].get("policy")
-            for entry in self._nft.listing("list chains ip")
+            for entry in self._nft.listing(f"list chains {family}")
             if "chain" in entry and entry["chain"]["table"] == "filter"
         }
         if "DOCKER-USER" in found:
             return "DOCKER-USER"
         return "FORWARD" if found.get("FORWARD") == "drop" else None
 
-    def _foreign_rules(self, chain: str) -> list[tuple[str, int]]:
+    def _foreign_rules(self, family: str, chain: str) -> list[tuple[str, int]]:
         """Return (bridge, handle) of each accepting rule of a chain that names an interface."""
         found = []
-        for entry in self._nft.listing(f"list chain ip filter {chain}"):
+        for entry in self._nft.listing(f"list chain {family} filter {chain}"):
             rule = entry.get("rule")
             if rule is None or {"accept": None} not in rule["expr"]:
                 continue
@@ -298,8 +351,11 @@ class Firewall:
         return found
 
     def _forbid_forwarding(self, is_ours: Callable[[str], bool]) -> None:
-        chain = self._foreign_chain()
-        if chain is None:
-            return
-        handles = [handle for bridge, handle in self._foreign_rules(chain) if is_ours(bridge)]
-        self._nft.run("".join(f"delete rule ip filter {chain} handle {handle}\n" for handle in handles))
+        for family in ("ip", "ip6") if self._has_six else ("ip",):
+            chain = self._foreign_chain(family)
+            if chain is None:
+                continue
+            handles = [handle for bridge, handle in self._foreign_rules(family, chain) if is_ours(bridge)]
+            self._nft.run(
+                "".join(f"delete rule {family} filter {chain} handle {handle}\n" for handle in handles)
+            )

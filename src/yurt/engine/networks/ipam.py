@@ -5,10 +5,18 @@ endpoints that are alive, told again (`AddressPool.take` with *wanted*) when the
 """
 
 from collections.abc import Iterable, Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    NetmaskValueError,
+)
 from itertools import chain
+from typing import Generic, TypeVar
 
-from yurt.errors import Conflict, InvalidArgument, Unavailable, Unimplemented
+from yurt.errors import Conflict, InvalidArgument, Unavailable
 
 DEFAULT_SUBNETS = (
     *(IPv4Network(f"172.{second}.0.0/16") for second in range(17, 32)),
@@ -31,8 +39,6 @@ def free_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:
 
 def parse_subnet(text: str) -> IPv4Network:
     """Return the subnet in *text* (``a.b.c.d/n``, bits of the host dropped)."""
-    if ":" in text:
-        raise Unimplemented(f"cannot use subnet {text}: networks have IPv4 addresses only")
     address, slash, _prefix = text.partition("/")
     try:
         if not slash or not address:
@@ -43,6 +49,29 @@ def parse_subnet(text: str) -> IPv4Network:
     if subnet.prefixlen > 30:
         raise InvalidArgument(f"invalid subnet {text}: no room for a gateway and a container")
     return subnet
+
+
+def parse_subnet6(text: str) -> IPv6Network:
+    """Return the IPv6 subnet in *text*, bits of the host dropped."""
+    try:
+        subnet = IPv6Network(text, strict=False)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid subnet {text}: {error}", hint="write it as fd00:5::/64") from error
+    if subnet.prefixlen > 126:
+        raise InvalidArgument(f"invalid subnet {text}: no room for a gateway and a container")
+    return subnet
+
+
+def parse_address6(text: str) -> IPv6Address:
+    try:
+        return IPv6Address(text)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid IPv6 address: {text}") from error
+
+
+def unique_local_subnet(seed: bytes) -> IPv6Network:
+    """Return a subnet of one's own for *seed*, five bytes or more: RFC 4193 asks for 40 random bits."""
+    return IPv6Network(((b"\xfd" + seed[:5]).ljust(16, b"\0"), 64))
 
 
 def parse_range(text: str) -> IPv4Network:
@@ -70,25 +99,28 @@ def mac_of(address: IPv4Address) -> str:
     return (b"\x02\x42" + address.packed).hex(":")
 
 
-class AddressPool:
-    """The addresses of one subnet. Automatic ones are given in turn, so a freed one rests as long as possible."""
+AddressT = TypeVar("AddressT", IPv4Address, IPv6Address)
+
+
+class AddressPool(Generic[AddressT]):
+    """The addresses of one subnet, all of one family. Automatic ones are given in turn, so a freed one rests as long as possible."""
 
     def __init__(
         self,
-        subnet: IPv4Network,
-        gateway: IPv4Address,
+        subnet: "IPv4Network | IPv6Network",
+        gateway: AddressT,
         *,
-        part: IPv4Network | None = None,
-        reserved: Iterable[IPv4Address] = (),
+        part: "IPv4Network | IPv6Network | None" = None,
+        reserved: Iterable[AddressT] = (),
     ) -> None:
         """*part* of the subnet is where automatic addresses come from; nobody gets one of *reserved*."""
         if gateway not in subnet or gateway in {subnet.network_address, subnet.broadcast_address}:
             raise InvalidArgument(f"invalid gateway {gateway}: not a host address of subnet {subnet}")
         self.subnet = subnet
-        self.gateway = gateway
+        self.gateway: AddressT = gateway
         self._part = part or subnet
-        self._reserved = frozenset(reserved)
-        if not self._part.subnet_of(subnet):
+        self._reserved: frozenset[AddressT] = frozenset(reserved)
+        if self._part.network_address not in subnet or self._part.prefixlen < subnet.prefixlen:
             raise InvalidArgument(
                 f"invalid network config: no matching subnet for range {self._part}",
                 hint=f"the network's subnet is {subnet}",
@@ -99,13 +131,13 @@ class AddressPool:
                     f"invalid network config: no matching subnet for aux-address {address}",
                     hint=f"the network's subnet is {subnet}",
                 )
-        self._used: set[IPv4Address] = set()
+        self._used: set[AddressT] = set()
         self._last = self._part.network_address - 1
 
     def __repr__(self) -> str:
         return f"<AddressPool {self.subnet} gateway {self.gateway}, {len(self._used)} in use>"
 
-    def take(self, wanted: IPv4Address | None = None) -> IPv4Address:
+    def take(self, wanted: AddressT | None = None) -> AddressT:
         """Return an address that nobody else has until it is given back: *wanted*, or the next free one."""
         if wanted is not None:
             self._check(wanted)
@@ -116,13 +148,15 @@ class AddressPool:
                 self._used.add(address)
                 self._last = address
                 return address
-        raise Conflict(f"no available IPv4 addresses on this network's address pools: {self.subnet}")
+        raise Conflict(
+            f"no available IPv{self.subnet.version} addresses on this network's address pools: {self.subnet}"
+        )
 
-    def give_back(self, address: IPv4Address) -> None:
+    def give_back(self, address: AddressT) -> None:
         """Afterwards *address* is free, whether or not it was taken."""
         self._used.discard(address)
 
-    def _check(self, wanted: IPv4Address) -> None:
+    def _check(self, wanted: AddressT) -> None:
         if wanted not in self.subnet:
             raise InvalidArgument(
                 f"invalid endpoint settings: no configured subnet contains IP address {wanted}",
@@ -135,9 +169,9 @@ class AddressPool:
         if wanted == self.gateway or wanted in self._used or wanted in self._reserved:
             raise Conflict(f"Address already in use: {wanted}")
 
-    def _in_turn(self) -> Iterator[IPv4Address]:
+    def _in_turn(self) -> Iterator[AddressT]:
         first = max(int(self._part.network_address), int(self.subnet.network_address) + 1)
         end = min(int(self._part.broadcast_address) + 1, int(self.subnet.broadcast_address))
         start = max(int(self._last) + 1, first)
         for value in chain(range(start, end), range(first, min(start, end))):
-            yield IPv4Address(value)
+            yield type(self.gateway)(value)

@@ -18,6 +18,8 @@ class Network:
     subnet: str | None = None  # "172.20.0.0/16"
     gateway: str | None = None  # "172.20.0.1"
     bridge: str | None = None  # the interface's name on the host
+    subnet6: str | None = None  # "fd00:5::/64"; None: no IPv6
+    gateway6: str | None = None
     ip_range: str | None = None  # part of the subnet that automatic addresses come from
     reserved: Mapping[str, str] = field(default_factory=dict)  # name → address that no container gets
     attachable: bool = False  # shown only: it matters to swarms
@@ -35,6 +37,7 @@ class EndpointRequest:
     aliases: tuple[str, ...] = ()
     ipv4: str | None = None
     mac: str | None = None
+    ipv6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class Endpoint:
     interface: str | None = None  # name inside the container: eth0, eth1, …
     host_interface: str | None = None  # the veth's other end
     dns_names: tuple[str, ...] = ()  # every name that resolves to it on this network
+    ipv6: str | None = None  # "fd00:5::2"
+    prefix_length6: int = 0
+    gateway6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from yurt.engine.networks.model import Endpoint
 @dataclass(slots=True)
 class _Zone:
     addresses: dict[str, list[str]] = field(default_factory=dict)  # lower-case name → addresses, in order
+    addresses6: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # address → name shown for it
 
 
@@ -24,24 +25,30 @@ class NameTable:
         if endpoint.ipv4 is None or not endpoint.dns_names:
             return
         zone = self._zones[endpoint.network_id]
-        for name in _spellings(endpoint):
-            addresses = zone.addresses.setdefault(name, [])
-            if endpoint.ipv4 not in addresses:
-                addresses.append(endpoint.ipv4)
-        zone.names[endpoint.ipv4] = f"{endpoint.dns_names[0]}.{endpoint.network_name}"
+        for known, address in ((zone.addresses, endpoint.ipv4), (zone.addresses6, endpoint.ipv6)):
+            if address is None:
+                continue
+            for name in _spellings(endpoint):
+                addresses = known.setdefault(name, [])
+                if address not in addresses:
+                    addresses.append(address)
+            zone.names[address] = f"{endpoint.dns_names[0]}.{endpoint.network_name}"
 
     def remove(self, endpoint: Endpoint) -> None:
         """Undo `add`; no harm when it was not added."""
         zone = self._zones.get(endpoint.network_id)
         if zone is None or endpoint.ipv4 is None:
             return
-        for name in _spellings(endpoint):
-            addresses = zone.addresses.get(name, [])
-            if endpoint.ipv4 in addresses:
-                addresses.remove(endpoint.ipv4)
-            if not addresses:
-                zone.addresses.pop(name, None)
-        zone.names.pop(endpoint.ipv4, None)
+        for known, address in ((zone.addresses, endpoint.ipv4), (zone.addresses6, endpoint.ipv6)):
+            if address is None:
+                continue
+            for name in _spellings(endpoint):
+                addresses = known.get(name, [])
+                if address in addresses:
+                    addresses.remove(address)
+                if not addresses:
+                    known.pop(name, None)
+            zone.names.pop(address, None)
         if not zone.names:
             del self._zones[endpoint.network_id]
 
@@ -52,6 +59,16 @@ class NameTable:
             zone = self._zones.get(network)
             if zone is not None and (found := zone.addresses.get(wanted)):
                 self._turn += 1
+                cut = self._turn % len(found)
+                return (*found[cut:], *found[:cut])
+        return ()
+
+    def addresses6(self, networks: tuple[str, ...], name: str) -> tuple[str, ...]:
+        """The same for IPv6; empty also for a container that has only IPv4."""
+        wanted = name.rstrip(".").lower()
+        for network in networks:
+            zone = self._zones.get(network)
+            if zone is not None and (found := zone.addresses6.get(wanted)):
                 cut = self._turn % len(found)
                 return (*found[cut:], *found[:cut])
         return ()

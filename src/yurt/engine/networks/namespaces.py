@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from pathlib import Path
 
 from yurt.engine.networks.files import EMBEDDED_DNS
@@ -24,7 +24,7 @@ _SYSCTLS = (
     # Docker's defaults: no privilege is needed for low ports and for ping.
     ("ipv4/ip_unprivileged_port_start", "0"),
     ("ipv4/ping_group_range", "0 2147483647"),
-    # Our networks are IPv4; the loopback interface keeps ::1.
+    # Interfaces get IPv6 where their network has it; the loopback interface keeps ::1.
     ("ipv6/conf/default/disable_ipv6", "1"),
 )
 
@@ -77,6 +77,7 @@ class Wire:
     interface: str  # inside: eth0, eth1, …
     mac: str
     address: IPv4Interface
+    address6: IPv6Interface | None = None
     mtu: int | None = None
     hairpin: bool = False  # may reach itself through a port that it publishes
     replaces: str | None = None  # a veth that had this address and may not be quite gone
@@ -178,6 +179,11 @@ def write_sysctl(name: str, value: str) -> None:
         os.close(descriptor)
 
 
+def _enable_six(interfaces: Sequence[str]) -> None:
+    for name in interfaces:
+        write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "0")
+
+
 class HostLinks:
     """The host's own interfaces, through one socket that threads take turns at."""
 
@@ -200,7 +206,15 @@ class HostLinks:
         with self._lock:
             return self._routes.destinations()
 
-    def ensure_bridge(self, name: str, address: IPv4Interface, mac: str, *, mtu: int | None = None) -> None:
+    def ensure_bridge(
+        self,
+        name: str,
+        address: IPv4Interface,
+        mac: str,
+        *,
+        mtu: int | None = None,
+        address6: IPv6Interface | None = None,
+    ) -> None:
         """Afterwards bridge *name* exists, is up, has *address*, and takes packets from 127.0.0.1 through itself."""
         try:
             index = socket.if_nametoindex(name)
@@ -210,10 +224,20 @@ class HostLinks:
             with contextlib.suppress(FileNotFoundError):
                 write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
         self.apply([netlink.set_up(index), netlink.add_address(index, address)])
+        if address6 is not None:
+            write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "0")
+            write_sysctl("ipv6/conf/all/forwarding", "1")
+            self.apply([netlink.add_address(index, address6)])
         write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
 
-    def connect(self, inside: Inside, wires: Sequence[Wire], gateway: IPv4Address | None) -> None:
-        """Make *wires* between their bridges and the namespace; *gateway*, if given, is its default route."""
+    def connect(
+        self,
+        inside: Inside,
+        wires: Sequence[Wire],
+        gateway: IPv4Address | None,
+        gateway6: IPv6Address | None = None,
+    ) -> None:
+        """Make *wires* between their bridges and the namespace; the gateways given are its default routes."""
         outer: list[netlink.Message] = []
         for wire in wires:
             if wire.replaces is not None:
@@ -233,10 +257,16 @@ class HostLinks:
                 # the rewritten packet is bridged, not routed, and may have to leave by the port it came in.
                 outer.append(netlink.set_hairpin(wire.host_interface))
         self.apply(outer)
+        if six := [wire.interface for wire in wires if wire.address6 is not None]:
+            run_in_network(inside.descriptor, lambda: _enable_six(six))
         inner: list[netlink.Message] = []
         for wire in wires:
             index = inside.routes.index(wire.interface)
             inner += [netlink.set_up(index), netlink.add_address(index, wire.address)]
             if gateway is not None and gateway in wire.address.network:
                 inner.append(netlink.set_default_route(gateway, index))
+            if wire.address6 is not None:
+                inner.append(netlink.add_address(index, wire.address6))
+                if gateway6 is not None and gateway6 in wire.address6.network:
+                    inner.append(netlink.set_default_route(gateway6, index))
         inside.routes.apply(inner)

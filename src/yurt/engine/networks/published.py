@@ -4,11 +4,11 @@ import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address
 from typing import Self
 
 from yurt.engine.networks.model import PortBinding
-from yurt.errors import Conflict, InvalidArgument, Unimplemented
+from yurt.errors import Conflict, InvalidArgument
 
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
@@ -52,14 +52,15 @@ def _host_ip(binding: PortBinding) -> str:
 
 def _bound(binding: PortBinding) -> socket.socket:
     host_ip = _host_ip(binding)
-    if ":" in host_ip:
-        raise Unimplemented(f"cannot publish {binding}: host addresses are IPv4 only")
+    shown = f"[{host_ip}]" if ":" in host_ip else host_ip
     try:
-        IPv4Address(host_ip)
-    except AddressValueError as error:
+        family = socket.AF_INET if ip_address(host_ip).version == 4 else socket.AF_INET6
+    except ValueError as error:
         raise InvalidArgument(f"cannot publish {binding}: invalid host address {host_ip}") from error
-    held = socket.socket(socket.AF_INET, _TYPES[binding.protocol])
+    held = socket.socket(family, _TYPES[binding.protocol])
     try:
+        if family == socket.AF_INET6:
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if binding.protocol == "tcp":
             # Reusing lets us past connections of an earlier owner that still linger; listening is what keeps
             # others out. Nobody connects to it: the packet rules send each packet to the container.
@@ -71,11 +72,11 @@ def _bound(binding: PortBinding) -> socket.socket:
         held.close()
         if error.errno == errno.EADDRINUSE:
             raise Conflict(
-                f"Bind for {host_ip}:{binding.host_port} failed: port is already allocated",
+                f"Bind for {shown}:{binding.host_port} failed: port is already allocated",
                 hint=f"stop what uses it (ss -lnp 'sport = :{binding.host_port}'), or publish another port",
             ) from error
         raise InvalidArgument(
-            f"Bind for {host_ip}:{binding.host_port} failed: {error.strerror}",
+            f"Bind for {shown}:{binding.host_port} failed: {error.strerror}",
             hint="the host address must be one of this machine's",
         ) from error
     return held

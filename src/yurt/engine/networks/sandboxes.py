@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import structlog
@@ -12,7 +12,7 @@ import structlog
 from yurt.engine.networks import files, ipam
 from yurt.engine.networks.bridges import mtu_of
 from yurt.engine.networks.dns import DnsServer
-from yurt.engine.networks.firewall import Target
+from yurt.engine.networks.firewall import ANY, Target
 from yurt.engine.networks.host import Host
 from yurt.engine.networks.model import Endpoint, EndpointRequest, Network, PortBinding, SandboxRequest
 from yurt.engine.networks.names import NameTable
@@ -57,6 +57,10 @@ class Attached:
         """Return the gateway of the first network that leads outside."""
         return next((endpoint.gateway for endpoint in self.endpoints if endpoint.gateway), None)
 
+    def first_gateway6(self) -> str | None:
+        """The same for IPv6."""
+        return next((endpoint.gateway6 for endpoint in self.endpoints if endpoint.gateway6), None)
+
     def stop_dns(self) -> None:
         if self.dns is not None:
             self.dns.close()
@@ -74,7 +78,8 @@ class Sandboxes:
         self._store = store
         self._folder = folder
         self._attached: dict[str, Attached] = {}
-        self._addresses: dict[str, ipam.AddressPool] = {}  # by network id
+        self._addresses: dict[str, ipam.AddressPool[IPv4Address]] = {}  # by network id
+        self._addresses6: dict[str, ipam.AddressPool[IPv6Address]] = {}
         self._names = NameTable()
         self._veths: dict[tuple[str, str], str] = {}  # (network id, address) → the veth that had it last
 
@@ -88,9 +93,14 @@ class Sandboxes:
             part=IPv4Network(network.ip_range) if network.ip_range else None,
             reserved=map(IPv4Address, network.reserved.values()),
         )
+        if network.subnet6:
+            self._addresses6[network.id] = ipam.AddressPool(
+                IPv6Network(network.subnet6), IPv6Address(str(network.gateway6))
+            )
 
     def forget(self, network: Network) -> None:
         self._addresses.pop(network.id, None)
+        self._addresses6.pop(network.id, None)
         self._veths = {key: veth for key, veth in self._veths.items() if key[0] != network.id}
 
     def endpoints(self, network_id: str) -> Mapping[str, Endpoint]:
@@ -207,7 +217,7 @@ class Sandboxes:
             raise Conflict(f"container {short(container_id)} is not connected to network {network.name}")
         attached.endpoints.remove(endpoint)
         self._names.remove(endpoint)
-        if any(target.address == endpoint.ipv4 for target in attached.targets):
+        if any(target.address in (endpoint.ipv4, endpoint.ipv6) for target in attached.targets):
             self._host.rules.unpublish(attached.targets)
             attached.targets = ()
             attached.held.release()
@@ -235,6 +245,7 @@ class Sandboxes:
             for network, endpoint_request in wanted:
                 attached.endpoints.append(self._reserve(attached, network, endpoint_request, undo))
             attached.gateway = attached.first_gateway()
+            _check_bindings(attached)
             attached.held = HeldPorts.hold(request.ports if attached.gateway else ())
             undo.callback(attached.held.release)
             attached.netns = self._folder / request.container_id
@@ -270,16 +281,24 @@ class Sandboxes:
         undo: ExitStack | AsyncExitStack,
     ) -> Endpoint:
         """Reserve an address and names on a network; *undo* gives them back."""
-        if network.predefined and (request.ipv4 or request.aliases):
+        if network.predefined and (request.ipv4 or request.ipv6 or request.aliases):
             what = (
                 "user specified IP address is supported"
-                if request.ipv4
+                if request.ipv4 or request.ipv6
                 else "network-scoped aliases are only supported"
             )
             raise InvalidArgument(f"invalid endpoint settings: {what} on user defined networks only")
         addresses = self._addresses[network.id]
         address = addresses.take(ipam.parse_address(request.ipv4) if request.ipv4 else None)
         undo.callback(addresses.give_back, address)
+        addresses6, address6 = self._addresses6.get(network.id), None
+        if addresses6 is not None:
+            address6 = addresses6.take(ipam.parse_address6(request.ipv6) if request.ipv6 else None)
+            undo.callback(addresses6.give_back, address6)
+        elif request.ipv6:
+            raise InvalidArgument(
+                f"invalid endpoint settings: no configured subnet contains IP address {request.ipv6}"
+            )
         identifier = new_id()
         used = {endpoint.interface for endpoint in attached.endpoints}
         return Endpoint(
@@ -294,6 +313,9 @@ class Sandboxes:
             interface=next(f"eth{n}" for n in range(len(used) + 1) if f"eth{n}" not in used),
             host_interface=self._host.bridges.veth_prefix + identifier[:8],
             dns_names=() if network.predefined else _names(attached.request, request),
+            ipv6=str(address6) if address6 else None,
+            prefix_length6=addresses6.subnet.prefixlen if addresses6 else 0,
+            gateway6=str(addresses6.gateway) if addresses6 and not network.internal else None,
         )
 
     def _make(
@@ -311,7 +333,7 @@ class Sandboxes:
             self._host.bridges.ensure_quickly(networks)
             wires = [self._wire(endpoint, attached) for endpoint in attached.endpoints]
             gateway = IPv4Address(attached.gateway) if attached.gateway else None
-            self._host.links.connect(inside, wires, gateway)
+            self._host.links.connect(inside, wires, gateway, _address6(attached.first_gateway6()))
             if attached.serves_dns():
                 inside.move_dns()
             done = True
@@ -330,6 +352,7 @@ class Sandboxes:
             interface=str(endpoint.interface),
             mac=str(endpoint.mac),
             address=IPv4Interface(f"{endpoint.ipv4}/{endpoint.prefix_length}"),
+            address6=IPv6Interface(f"{endpoint.ipv6}/{endpoint.prefix_length6}") if endpoint.ipv6 else None,
             mtu=mtu_of(network),
             hairpin=bool(attached.held.bindings),
             replaces=replaces,
@@ -341,7 +364,9 @@ class Sandboxes:
         try:
             gateway = None if attached.gateway else attached.first_gateway()
             wire = self._wire(endpoint, attached)
-            self._host.links.connect(inside, [wire], IPv4Address(gateway) if gateway else None)
+            is_first6 = attached.first_gateway6() == endpoint.gateway6
+            gateway6 = _address6(endpoint.gateway6 if is_first6 else None)
+            self._host.links.connect(inside, [wire], IPv4Address(gateway) if gateway else None, gateway6)
             attached.gateway = attached.gateway or gateway
         finally:
             inside.close()
@@ -349,16 +374,19 @@ class Sandboxes:
     def _unplug(self, attached: Attached, endpoint: Endpoint) -> None:
         assert attached.netns is not None
         self._host.links.apply([netlink.delete_link(str(endpoint.host_interface))])
-        if endpoint.gateway != attached.gateway:
-            return
-        attached.gateway = attached.first_gateway()
-        if attached.gateway is None:
+        again: list[tuple[Endpoint, IPv4Address | IPv6Address]] = []
+        if endpoint.gateway == attached.gateway:
+            attached.gateway = attached.first_gateway()
+            again += [(e, IPv4Address(e.gateway)) for e in attached.endpoints if e.gateway][:1]
+        if endpoint.gateway6:
+            again += [(e, IPv6Address(e.gateway6)) for e in attached.endpoints if e.gateway6][:1]
+        if not again:
             return
         inside = enter_namespace(attached.netns)
         try:
-            through = next(e for e in attached.endpoints if e.gateway == attached.gateway)
-            index = inside.routes.index(str(through.interface))
-            inside.routes.apply([netlink.set_default_route(IPv4Address(attached.gateway), index)])
+            for through, gateway in again:
+                index = inside.routes.index(str(through.interface))
+                inside.routes.apply([netlink.set_default_route(gateway, index)])
         finally:
             inside.close()
 
@@ -369,6 +397,7 @@ class Sandboxes:
             sockets.udp,
             sockets.tcp,
             addresses=lambda name: self._names.addresses(attached.networks(), name),
+            addresses6=lambda name: self._names.addresses6(attached.networks(), name),
             name_of=lambda address: self._names.name_of(attached.networks(), address),
             servers=partial(_servers, attached),
         )
@@ -394,10 +423,15 @@ class Sandboxes:
         addresses = self._addresses.get(endpoint.network_id)
         if addresses is not None and endpoint.ipv4 is not None:
             addresses.give_back(IPv4Address(endpoint.ipv4))
+        addresses6 = self._addresses6.get(endpoint.network_id)
+        if addresses6 is not None and endpoint.ipv6 is not None:
+            addresses6.give_back(IPv6Address(endpoint.ipv6))
 
     def _claim(self, endpoint: Endpoint) -> None:
         try:
             self._addresses[endpoint.network_id].take(IPv4Address(str(endpoint.ipv4)))
+            if endpoint.ipv6 and (addresses6 := self._addresses6.get(endpoint.network_id)):
+                addresses6.take(IPv6Address(endpoint.ipv6))
         except (YurtError, ValueError) as error:
             log.warning("network.address_not_adopted", endpoint=endpoint.id, error=str(error))
         self._veths[endpoint.network_id, str(endpoint.ipv4)] = str(endpoint.host_interface)
@@ -446,10 +480,33 @@ def _servers(attached: Attached) -> tuple[str, ...]:
 
 
 def _targets(attached: Attached) -> tuple[Target, ...]:
-    address = next((e.ipv4 for e in attached.endpoints if e.gateway == attached.gateway), None)
-    if address is None or attached.gateway is None:
+    through = next((e for e in attached.endpoints if e.gateway == attached.gateway), None)
+    if through is None or through.ipv4 is None or attached.gateway is None:
         return ()
-    return tuple(Target(address, binding) for binding in attached.held.bindings)
+    found = [Target(through.ipv4, one) for one in attached.held.bindings if ":" not in one.host_ip]
+    if through.ipv6:
+        # What is published on every address is so on those of IPv6, too, where the container has it.
+        found += [
+            Target(through.ipv6, one)
+            for one in attached.held.bindings
+            if ":" in one.host_ip or one.host_ip == ANY
+        ]
+    return tuple(found)
+
+
+def _check_bindings(attached: Attached) -> None:
+    """Refuse to publish on an IPv6 address for a container that has none to lead to."""
+    has_six = any(e.ipv6 for e in attached.endpoints if e.gateway == attached.gateway)
+    for binding in attached.request.ports:
+        if ":" in binding.host_ip and not has_six:
+            raise InvalidArgument(
+                f"cannot publish {binding}: the container has no IPv6 address",
+                hint="put it on a network made with --ipv6",
+            )
+
+
+def _address6(text: str | None) -> IPv6Address | None:
+    return IPv6Address(text) if text else None
 
 
 def _names(request: SandboxRequest, endpoint: EndpointRequest) -> tuple[str, ...]:

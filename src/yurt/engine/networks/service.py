@@ -97,6 +97,9 @@ class NetworkService:
         driver: str = "bridge",
         subnet: str | None = None,
         gateway: str | None = None,
+        ipv6: bool = False,
+        subnet6: str | None = None,
+        gateway6: str | None = None,
         ip_range: str | None = None,
         reserved: Mapping[str, str] | None = None,
         attachable: bool = False,
@@ -117,6 +120,9 @@ class NetworkService:
                 self._store.bridges(),
                 subnet=subnet,
                 gateway=gateway,
+                ipv6=ipv6,
+                subnet6=subnet6,
+                gateway6=gateway6,
                 ip_range=ip_range,
                 reserved=reserved,
                 attachable=attachable,
@@ -230,9 +236,10 @@ class NetworkService:
             hosts = files.host_hosts_text(extra)
         else:
             own = [
-                (e.ipv4, files.own_names(request.hostname, request.domainname))
+                (address, files.own_names(request.hostname, request.domainname))
                 for e in attached.endpoints
-                if e.ipv4
+                for address in (e.ipv4, e.ipv6)
+                if address
             ]
             hosts = files.hosts_text(own, extra)
         if request.mode in {"host", "none"}:

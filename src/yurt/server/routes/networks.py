@@ -28,6 +28,9 @@ class NetworkBackend(Protocol):
         driver: str = "bridge",
         subnet: str | None = None,
         gateway: str | None = None,
+        ipv6: bool = False,
+        subnet6: str | None = None,
+        gateway6: str | None = None,
         ip_range: str | None = None,
         reserved: Mapping[str, str] | None = None,
         attachable: bool = False,
@@ -87,17 +90,19 @@ class NetworkRoutes:
         body = await call.body(wire.CreateNetwork)
         if body.config_only or body.ingress:
             raise Unimplemented("swarm networks are not supported", hint="create a plain bridge network")
-        if body.enable_ipv6:
-            raise Unimplemented("IPv6 networks are not supported", hint="leave EnableIPv6 out")
-        ipam = (body.ipam.config if body.ipam else None) or []
-        if len(ipam) > 1:
-            raise InvalidArgument(f"network {body.name} asks for {len(ipam)} subnets; it can have one")
-        first = ipam[0] if ipam else wire.IpamConfig()
+        if body.enable_ipv4 is False:
+            raise Unimplemented(
+                "networks without IPv4 are not supported", hint="leave EnableIPv4 out: it can have both"
+            )
+        first, six = _configs(body)
         network = await self._networks.create(
             body.name,
             driver=body.driver or "bridge",
             subnet=first.subnet or None,
             gateway=first.gateway or None,
+            ipv6=bool(body.enable_ipv6),
+            subnet6=six.subnet or None,
+            gateway6=six.gateway or None,
             ip_range=first.ip_range or None,
             reserved=first.auxiliary_addresses,
             attachable=bool(body.attachable),
@@ -163,3 +168,18 @@ class NetworkRoutes:
             return self._containers.get(container_id).name
         except YurtError:
             return ""
+
+
+def _configs(body: wire.CreateNetwork) -> tuple[wire.IpamConfig, wire.IpamConfig]:
+    """Return what is asked of the IPv4 subnet and of the IPv6 one; a network has at most one of each."""
+    asked = (body.ipam.config if body.ipam else None) or []
+    six = [one for one in asked if ":" in (one.subnet or one.gateway or "")]
+    four = [one for one in asked if one not in six]
+    for kind, some in (("IPv4", four), ("IPv6", six)):
+        if len(some) > 1:
+            raise InvalidArgument(f"network {body.name} asks for {len(some)} {kind} subnets; it can have one")
+    if six and not body.enable_ipv6:
+        raise InvalidArgument(
+            f"network {body.name} has an IPv6 subnet, but IPv6 is not enabled", hint="add --ipv6"
+        )
+    return (four or [wire.IpamConfig()])[0], (six or [wire.IpamConfig()])[0]

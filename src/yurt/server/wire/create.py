@@ -196,6 +196,7 @@ def endpoint(network: str, settings: EndpointSettings | None) -> EndpointRequest
         aliases=tuple(settings.aliases or ()),
         ipv4=(ipam.ipv4_address or None) if ipam else None,
         mac=settings.mac_address or None,
+        ipv6=(ipam.ipv6_address or None) if ipam else None,
     )
 
 

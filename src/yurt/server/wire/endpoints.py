@@ -33,7 +33,9 @@ def to_wire(container: Container, network_id: NetworkId) -> dict[str, EndpointSe
 
 
 def _ipam(request: EndpointRequest | None) -> EndpointIpam | None:
-    return EndpointIpam(ipv4_address=request.ipv4) if request and request.ipv4 else None
+    if request is None or not (request.ipv4 or request.ipv6):
+        return None
+    return EndpointIpam(ipv4_address=request.ipv4, ipv6_address=request.ipv6)
 
 
 def _live(endpoint: Endpoint, request: EndpointRequest | None) -> EndpointSettings:
@@ -46,6 +48,9 @@ def _live(endpoint: Endpoint, request: EndpointRequest | None) -> EndpointSettin
         gateway=endpoint.gateway or "",
         ip_address=endpoint.ipv4 or "",
         ip_prefix_len=endpoint.prefix_length,
+        ipv6_gateway=endpoint.gateway6 or "",
+        global_ipv6_address=endpoint.ipv6 or "",
+        global_ipv6_prefix_len=endpoint.prefix_length6,
         dns_names=list(endpoint.dns_names) or None,
     )
 

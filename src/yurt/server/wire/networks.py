@@ -23,12 +23,15 @@ def inspect(
                 auxiliary_addresses=dict(network.reserved) or None,
             )
         ]
+        if network.subnet6:
+            config.append(wire.IpamConfig(subnet=network.subnet6, gateway=network.gateway6))
     return wire.NetworkInspect(
         name=network.name,
         id=network.id,
         created=times.rfc3339(network.created_ns),
         driver=WIRE_DRIVERS.get(network.driver, network.driver),
         ipam=wire.Ipam(config=config),
+        enable_ipv6=network.subnet6 is not None,
         internal=network.internal,
         attachable=network.attachable,
         containers={
@@ -37,6 +40,7 @@ def inspect(
                 endpoint_id=endpoint.id,
                 mac_address=endpoint.mac or "",
                 ipv4_address=f"{endpoint.ipv4}/{endpoint.prefix_length}" if endpoint.ipv4 else "",
+                ipv6_address=f"{endpoint.ipv6}/{endpoint.prefix_length6}" if endpoint.ipv6 else "",
             )
             for container_id, endpoint in endpoints.items()
         },

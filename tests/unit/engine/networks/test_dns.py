@@ -1,5 +1,8 @@
 """Names of containers are answered; everything else is for someone else."""
 
+from dataclasses import replace
+from ipaddress import IPv6Address
+
 import pytest
 from dnslib import EDNS0, QTYPE, RCODE, DNSRecord
 from hypothesis import given
@@ -30,6 +33,7 @@ def answer(
         DNSRecord.question(name, kind).pack(),
         lambda asked: table.addresses(networks, asked),
         lambda address: table.name_of(networks, address),
+        addresses6=lambda asked: table.addresses6(networks, asked),
     )
     return None if reply is None else DNSRecord.parse(reply)
 
@@ -137,3 +141,18 @@ def test_a_failure_repeats_the_question() -> None:
     )
     assert reply.q.qtype == QTYPE.A
     assert dns_messages.failure(b"short") is None
+
+
+def test_ipv6_has_records_of_its_own() -> None:
+    """AAAA is answered where a container has IPv6, is empty where it has not, and the reverse name leads back."""
+    both = replace(an_endpoint("web", "10.0.0.2"), ipv6="fd00:5::2")
+    table = a_table(both, an_endpoint("old", "10.0.0.3"))
+    assert records(answer(table, "web", "AAAA")) == ["fd00:5::2"]
+    assert records(answer(table, "web")) == ["10.0.0.2"]
+    assert records(answer(table, "old", "AAAA")) == []
+    reverse = IPv6Address("fd00:5::2").reverse_pointer
+    assert records(answer(table, reverse, "PTR")) == ["web.shop."]
+    assert answer(table, "1.2.ip6.arpa", "PTR") is None
+    table.remove(both)
+    assert answer(table, "web", "AAAA") is None
+    assert answer(table, reverse, "PTR") is None

@@ -7,6 +7,7 @@ import pytest
 
 from yurt.engine.networks import firewall
 from yurt.engine.networks.firewall import Target
+from yurt.engine.networks.firewall6 import forget_network_text6, network_text6
 from yurt.engine.networks.model import Network, PortBinding
 
 SHOP = Network(
@@ -91,3 +92,32 @@ def test_engines_have_tags_of_their_own(tmp_path: Path) -> None:
     assert firewall.tag_of(tmp_path / "a" / ".." / "b") == firewall.tag_of(tmp_path / "b")
     assert firewall.tag_of(tmp_path / "a") != firewall.tag_of(tmp_path / "b")
     assert len(firewall.tag_of(tmp_path)) == 8
+
+
+def test_ipv6_targets_live_in_their_own_family() -> None:
+    """Maps of the family ip6, by port alone or with the address; undoing names the same."""
+    everywhere = Target("fd00:5::2", PortBinding(80, host_port=8000))
+    there = Target("fd00:5::2", PortBinding(80, protocol="udp", host_ip="fd00:9::1", host_port=53))
+    assert firewall.publish_text("yurt_x", [everywhere, there]).splitlines() == [
+        "add element ip6 yurt_x tcp6_any { 8000 : fd00:5::2 . 80 }",
+        "add element ip6 yurt_x udp6_at { fd00:9::1 . 53 : fd00:5::2 . 80 }",
+    ]
+    assert firewall.unpublish_text("yurt_x", [everywhere]) == "delete element ip6 yurt_x tcp6_any { 8000 }\n"
+
+
+@pytest.mark.parametrize(("internal", "masquerades"), [(False, True), (False, False), (True, True)])
+def test_undoing_ipv6_mirrors_doing(*, internal: bool, masquerades: bool) -> None:
+    """Each element that a network adds is deleted with it."""
+    network = replace(SHOP, subnet6="fd00:5::/64", internal=internal)
+
+    def elements(text: str, verb: str) -> set[str]:
+        begin = f"{verb} element "
+        return {
+            line.removeprefix(begin).split(" : ")[0].rstrip("} ")
+            for line in text.splitlines()
+            if line.startswith(begin)
+        }
+
+    made = network_text6("yurt_x", network, masquerades=masquerades)
+    undone = forget_network_text6("yurt_x", network, masquerades=masquerades)
+    assert elements(made, "add") == elements(undone, "delete")

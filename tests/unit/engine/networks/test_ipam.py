@@ -1,6 +1,6 @@
 """Subnets and addresses are given once, in order, and never across a boundary."""
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import given
@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from yurt.engine.networks import ipam
 from yurt.engine.networks.ipam import AddressPool
-from yurt.errors import Conflict, InvalidArgument, Unavailable, Unimplemented
+from yurt.errors import Conflict, InvalidArgument, Unavailable
 
 
-def a_pool(subnet: str = "172.30.0.0/16", gateway: str | None = None) -> AddressPool:
+def a_pool(subnet: str = "172.30.0.0/16", gateway: str | None = None) -> AddressPool[IPv4Address]:
     network = IPv4Network(subnet)
     return AddressPool(network, IPv4Address(gateway) if gateway else network.network_address + 1)
 
@@ -47,9 +47,9 @@ def test_what_is_no_subnet_is_refused(text: str) -> None:
         ipam.parse_subnet(text)
 
 
-def test_ipv6_is_refused_as_not_offered() -> None:
-    """An IPv6 subnet is well-formed, but not offered."""
-    with pytest.raises(Unimplemented, match="IPv4"):
+def test_the_families_are_not_mixed() -> None:
+    """An IPv6 subnet is no IPv4 one."""
+    with pytest.raises(InvalidArgument, match="invalid subnet"):
         ipam.parse_subnet("fd00::/64")
 
 
@@ -154,3 +154,17 @@ def test_a_part_lies_within(part: str | None, reserved: list[str], message: str)
             part=IPv4Network(part) if part else None,
             reserved=map(IPv4Address, reserved),
         )
+
+
+def test_a_pool_of_ipv6() -> None:
+    """The same rules for a subnet that has more addresses than anybody can list."""
+    pool = AddressPool(IPv6Network("fd00:5::/64"), IPv6Address("fd00:5::1"))
+    assert [str(pool.take()) for _ in range(2)] == ["fd00:5::2", "fd00:5::3"]
+    assert str(pool.take(IPv6Address("fd00:5::abcd"))) == "fd00:5::abcd"
+    with pytest.raises(InvalidArgument, match="no configured subnet contains"):
+        pool.take(IPv6Address("fd00:6::1"))
+
+
+def test_a_subnet_of_ones_own() -> None:
+    """It is one of the unique local ones, the same for the same seed."""
+    assert str(ipam.unique_local_subnet(bytes.fromhex("0123456789ab"))) == "fd01:2345:6789::/64"

@@ -6,7 +6,7 @@ import pytest
 
 from yurt.engine.networks.model import PortBinding
 from yurt.engine.networks.published import HeldPorts
-from yurt.errors import Conflict, InvalidArgument, Unimplemented
+from yurt.errors import Conflict, InvalidArgument
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
@@ -47,7 +47,6 @@ def test_all_or_none() -> None:
     [
         (PortBinding(80, host_ip="192.0.2.77"), InvalidArgument),
         (PortBinding(80, host_ip="nonsense"), InvalidArgument),
-        (PortBinding(80, host_ip="::1"), Unimplemented),
         (PortBinding(0), InvalidArgument),
         (PortBinding(80, protocol="sctp"), InvalidArgument),
     ],
@@ -63,3 +62,15 @@ def test_an_empty_address_means_all() -> None:
     held = HeldPorts.hold([PortBinding(80, host_ip="")])
     assert held.bindings[0].host_ip == "0.0.0.0"
     held.release()
+
+
+def test_ipv6_is_held_apart() -> None:
+    """A port on [::] leaves that of IPv4 to others, and is refused to others itself."""
+    held = HeldPorts.hold([PortBinding(80, host_ip="::")])
+    try:
+        (binding,) = held.bindings
+        with pytest.raises(Conflict, match=rf"Bind for \[::\]:{binding.host_port} failed"):
+            HeldPorts.hold([binding])
+        HeldPorts.hold([PortBinding(80, host_port=binding.host_port)]).release()
+    finally:
+        held.release()
