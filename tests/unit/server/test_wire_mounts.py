@@ -52,6 +52,19 @@ def test_a_mount_object_says_all() -> None:
     assert mounts.parse_mount(bind) == MountRequest("bind", "/b", "/s")
 
 
+@pytest.mark.parametrize(
+    ("mount", "message"),
+    [
+        (wire.Mount(type="tmpfs", source="a", target="/x"), "field Source must not be specified"),
+        (wire.Mount(type="bind", target="/x"), "field Source must not be empty"),
+    ],
+)
+def test_a_wrong_object_is_refused(mount: wire.Mount, message: str) -> None:
+    """In Docker's words: what has no source, and what must have one."""
+    with pytest.raises(InvalidArgument, match=message):
+        mounts.parse_mount(mount)
+
+
 def test_two_mounts_for_one_target_are_refused() -> None:
     """Docker's sentence, since clients show it."""
     host = wire.HostConfig(binds=["/a:/x"], tmpfs={"/x": ""})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from yurt.engine.containers import log_drivers, merge, signals
-from yurt.engine.containers.model import ContainerConfig, CreateRequest, HostConfig, Resources
+from yurt.engine.containers.model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, Resources
 from yurt.engine.containers.spec import (
     asked_capabilities,
     init_program,
@@ -19,6 +19,7 @@ from yurt.linux import cgroup, host
 from yurt.oci import capabilities
 
 _SMALLEST_MEMORY = 6 * 1024 * 1024
+_SHORTEST_DURATION = 0.001  # seconds, of a health check
 _RULE = re.compile(r"[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}")
 _RUNTIMES = frozenset({"", "runc", "io.containerd.runc.v2"})
 _PLAIN_MODES = {
@@ -42,6 +43,29 @@ def check_request(request: CreateRequest, *, runtime: str) -> None:
         signals.parse(config.stop_signal)
     if asked.shm_size < 0:
         raise InvalidArgument("SHM size can not be less than 0")
+    if not -1000 <= asked.oom_score_adj <= 1000:
+        raise InvalidArgument(
+            f"Invalid value {asked.oom_score_adj}, range for oom score adj is [-1000, 1000]"
+        )
+    for variable in config.env:
+        if not variable.partition("=")[0]:
+            raise InvalidArgument(f"invalid environment variable: {variable}")
+    for entry in asked.extra_hosts:
+        if not all(entry.partition(":")[::2]):
+            raise InvalidArgument(f'bad format for add-host: "{entry}"', hint="write NAME:ADDRESS")
+    if config.healthcheck is not None:
+        _check_durations(config.healthcheck)
+
+
+def _check_durations(check: Healthcheck) -> None:
+    for name, seconds in (
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    ):
+        if 0 < seconds < _SHORTEST_DURATION:
+            raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
 
 
 def _check_modes(asked: HostConfig) -> None:

@@ -51,6 +51,10 @@ def parse_mount(mount: wire.Mount) -> MountRequest:
         raise InvalidArgument(f"invalid mount type {kind!r} for {target}", hint="use bind, volume or tmpfs")
     if not target.startswith("/"):
         raise InvalidArgument(f"invalid mount target {target!r}: mount path must be absolute")
+    if kind == "bind" and not source:
+        raise InvalidArgument('invalid mount config for type "bind": field Source must not be empty')
+    if kind == "tmpfs" and source:
+        raise InvalidArgument('invalid mount config for type "tmpfs": field Source must not be specified')
     if kind == "bind" and not source.startswith("/"):
         raise InvalidArgument(f"invalid mount config for type 'bind': {source!r} is not an absolute path")
     bind, volume, tmpfs = mount.bind_options, mount.volume_options, mount.tmpfs_options

@@ -7,6 +7,7 @@ from yurt.engine.containers.model import (
     ContainerConfig,
     CreateRequest,
     DeviceLimit,
+    Healthcheck,
     HostConfig,
     Resources,
 )
@@ -60,6 +61,10 @@ def test_relative_working_folder() -> None:
         ({}, HostConfig(runtime="foo"), "unknown or invalid runtime name: foo"),
         ({}, HostConfig(log_driver="foo"), 'plugin "foo" not found'),
         ({}, HostConfig(shm_size=-1), "SHM size can not be less than 0"),
+        ({}, HostConfig(oom_score_adj=1001), "range for oom score adj"),
+        ({}, HostConfig(extra_hosts=("db",)), 'bad format for add-host: "db"'),
+        ({"env": ("A=1", "=x")}, HostConfig(), "invalid environment variable: =x"),
+        ({"healthcheck": Healthcheck(("CMD", "true"), interval=5e-9)}, HostConfig(), "less than 1ms"),
         ({"stop_signal": "FOO"}, HostConfig(), "invalid signal: FOO"),
         ({"hostname": "a"}, HostConfig(uts_mode="host"), "hostname and the UTS mode"),
         ({"hostname": "a"}, HostConfig(network_mode="container:x"), "hostname and the network mode"),
@@ -74,7 +79,7 @@ def test_relative_working_folder() -> None:
         ),
     ],
 )
-def test_new_containers_are_refused(config: dict[str, str], host: HostConfig, message: str) -> None:
+def test_new_containers_are_refused(config: dict[str, object], host: HostConfig, message: str) -> None:
     """What contradicts itself, or names what is not there, is refused in Docker's words."""
     request = CreateRequest(None, ContainerConfig("image", **config), host)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match=message):
