@@ -3,7 +3,7 @@
 import fnmatch
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -45,6 +45,18 @@ class Known:
             and _matches(self.field, found.field)
             and _matches(self.case, found.case)
         )
+
+
+def stale(entries: Sequence[Known], found: Sequence[Difference]) -> list[str]:
+    """Return what of *entries* covers none of *found*: each endpoint, field and case that an entry lists must be used."""
+    return [
+        f"{entry.kind} {entry.endpoint} {entry.field} (case {entry.case}), {word} {part}: {entry.reason}"
+        for entry in entries
+        if not entry.sometimes
+        for word in ("endpoint", "field", "case")
+        for part in getattr(entry, word).split(",")
+        if not any(replace(entry, **{word: part}).covers(one) for one in found)
+    ]
 
 
 def _short(value: Any) -> str:
