@@ -30,7 +30,7 @@ Containers, images and Compose projects on one machine, with nothing else instal
 {Projects}
   compose up down ps logs build exec run stop start restart config
 {The rest}
-  volume network container image system · info version login logout completion
+  volume network container image system · info version login logout doctor completion
 
 Every command explains itself: yurt COMMAND --help
 Options before the command: -H, --host ADDRESS (else YURT_HOST, else DOCKER_HOST, else Yurt's own engine) · \

@@ -45,6 +45,7 @@ COMMANDS = {
     "system": "system:",
     "catalog": "catalog:",
     "compose": "compose:",
+    "doctor": "doctor",
     "completion": "completion",
 }
 
