@@ -1,7 +1,12 @@
 """Features of containers that go beyond a plain run, each as a program inside sees it."""
 
+import contextlib
 import gc
+import os
+import shutil
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +17,11 @@ import pytest
 from docker.errors import APIError
 from docker.types import IPAMConfig, IPAMPool
 from tests.conftest import Needs
-from tests.integration.engine_host import IMAGE, EngineHost, busybox_image
+from tests.integration.engine_host import IMAGE, EngineHost, _processes, busybox_image
+
+from yurt.engine.networks.firewall import tag_of
+from yurt.linux.mount import mounted_below, unmount
+from yurt.linux.nftables import Nftables
 
 pytestmark = pytest.mark.root
 
@@ -398,3 +407,59 @@ class TestCommit:
             assert client.images.get("feature-imported:1").attrs["Config"]["Env"] == ["A=b"]
         finally:
             client.images.remove("feature-imported:1")
+
+
+class TestReboot:
+    def test_policies_bring_containers_back(self, new_engine: Callable[[], EngineHost]) -> None:
+        """After a reboot always and unless-stopped run again, but not what a person stopped, nor what has no policy."""
+        host = new_engine()
+        client = host.client()
+        network = client.networks.create("feature-reboot", enable_ipv6=True)
+        made = {}
+        for name, policy in (
+            ("always", "always"), ("unless", "unless-stopped"), ("stopped", "unless-stopped"), ("plain", "no"),
+        ):  # fmt: skip
+            made[name] = client.containers.run(
+                IMAGE, SLEEP, name=name, restart_policy={"Name": policy}, network=network.name, detach=True
+            )
+        made["stopped"].stop(timeout=0)
+        rebooted(host)
+        host.start()
+        again = host.client()
+
+        def status(name: str) -> str:
+            return str(again.containers.get(name).status)
+
+        until(lambda: status("always") == status("unless") == "running")
+        assert (status("stopped"), status("plain")) == ("exited", "exited")
+        assert b"unless" in again.containers.get("always").exec_run(["nslookup", "unless"]).output
+        assert again.containers.get("plain").attrs["State"]["ExitCode"] == 137
+        gc.collect()
+
+
+def rebooted(host: EngineHost) -> None:
+    """Leave of *host* what a reboot leaves: its files on the disk, and nothing in the kernel or below /run."""
+    pids = [
+        int(pid)
+        for folder in Path("/sys/fs/cgroup").glob("**/yurt/*")
+        if (host.root / "containers" / folder.name).exists()
+        for pid in (folder / "cgroup.procs").read_text().split()
+    ]
+    host.kill()
+    for pid, _line in _processes((str(host.root), str(host.run))):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # shims first: nobody writes an exit down
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    tag = tag_of(host.root)
+    nft = Nftables()
+    nft.run("".join(f"add table {f} yurt_{tag}\ndelete table {f} yurt_{tag}\n" for f in ("ip", "ip6")))
+    nft.close()
+    for name in os.listdir("/sys/class/net"):
+        if name.startswith((f"yu{tag[:5]}", f"yv{tag[:5]}")):
+            subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)
+    for point in mounted_below(host.run):
+        unmount(point, lazy=True)
+    shutil.rmtree(host.run)

@@ -155,7 +155,7 @@ class Execs:
         shim.close()
         running.shim = None
         if exited is None:
-            _kill(running.exec)
+            _kill(running.exec, parent=running.entry.container.host.cgroup_parent)
         code = UNKNOWN_EXIT if exited is None else exited.code
         running.exec = replace(running.exec, running=False, exit_code=code, pid=0)
         running.ended_at = time.monotonic()
@@ -251,10 +251,12 @@ class Execs:
             shutil.rmtree(self._directory(container.id, exec_id), ignore_errors=True)
 
 
-def _kill(lost: Exec) -> None:
+def _kill(lost: Exec, *, parent: str) -> None:
     """End the process of an exec whose shim was lost: nobody would hear of its end."""
     log.warning("exec.lost", container=short(lost.container_id), exec=short(lost.id))
-    if lost.pid in cgroup.Cgroup(lost.container_id).pids():  # else the number may be another's by now
+    if (
+        lost.pid in cgroup.Cgroup(lost.container_id, parent=parent).pids()
+    ):  # else the number may be another's by now
         with contextlib.suppress(ProcessLookupError):
             os.kill(lost.pid, signal.SIGKILL)
 
