@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 import os
 import shutil
 import signal
@@ -407,6 +408,47 @@ class TestCommit:
             assert client.images.get("feature-imported:1").attrs["Config"]["Env"] == ["A=b"]
         finally:
             client.images.remove("feature-imported:1")
+
+
+class TestPruning:
+    def test_what_is_old_enough_goes(self, client: docker.DockerClient) -> None:
+        """`prune --filter until=1h` spares what is younger than an hour, whatever it is."""
+        container = client.containers.create(IMAGE, ["true"])
+        network = client.networks.create("feature-prune")
+        for prune in (client.containers.prune, client.networks.prune, client.images.prune):
+            assert not {name for name, gone in prune({"until": "1h"}).items() if gone}
+        container.reload()
+        network.reload()
+
+    def test_an_unnamed_volume_goes_and_a_named_one_stays(self, client: docker.DockerClient) -> None:
+        """`volume prune` takes anonymous volumes that nobody uses; with all also the named."""
+        named = client.volumes.create("feature-named")
+        container = client.containers.create(IMAGE, ["true"], volumes=["/data"])
+        anonymous = container.attrs["Mounts"][0]["Name"]
+        assert not client.volumes.prune()["VolumesDeleted"]  # in use, and named
+        container.remove()
+        assert client.volumes.prune()["VolumesDeleted"] == [anonymous]
+        assert client.volumes.prune({"all": True})["VolumesDeleted"] == [named.name]
+
+    def test_a_network_that_a_stopped_container_names_stays(self, client: docker.DockerClient) -> None:
+        """It would not start without it."""
+        network = client.networks.create("feature-held")
+        container = client.containers.create(IMAGE, ["true"], network=network.name)
+        assert client.networks.prune()["NetworksDeleted"] is None
+        container.remove()
+        assert client.networks.prune()["NetworksDeleted"] == [network.name]
+
+    def test_the_build_cache_is_counted(self, client: docker.DockerClient) -> None:
+        """`system df` shows the layers that only the build cache has; pruning frees them."""
+        stages = (f"FROM {IMAGE} AS first", "RUN head -c 50000 /dev/zero > /fifty", f"FROM {IMAGE}")
+        source = "\n".join((*stages, "COPY --from=first /etc/passwd /copied")).encode()
+        image, _output = client.images.build(fileobj=io.BytesIO(source), tag="feature-cache:1")
+        client.images.remove(image.id, force=True)
+        before = client.df()["BuildCache"]
+        freed = client.api.prune_builds()["SpaceReclaimed"]
+        assert sum(entry["Size"] for entry in before) >= 50000
+        assert freed > 0
+        assert client.df()["BuildCache"] == []
 
 
 class TestReboot:

@@ -73,3 +73,14 @@ def test_a_log_lines_time_is_as_wide_as_any_other() -> None:
 def test_durations_are_worded_as_docker_does(seconds: float, words: str) -> None:
     """`docker ps` users know these words."""
     assert times.human(seconds) == words
+
+
+def test_a_cutoff_is_a_moment_or_a_time_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`until=24h` is a day before now; the earliest of several holds, and none is no limit."""
+    day = 86_400 * times.SECOND
+    monkeypatch.setattr(times, "now", lambda: 10 * day)
+    assert times.cutoff(["24h"]) == 9 * day
+    assert times.cutoff(["1h30m", str(2 * 86_400)]) == 2 * day
+    assert times.cutoff([]) == 0
+    with pytest.raises(InvalidArgument, match="invalid time 'soon'"):
+        times.cutoff(["soon"])

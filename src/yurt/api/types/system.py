@@ -108,12 +108,26 @@ class InfoAnswer(Wire, kw_only=True):
     bridge_nf_ip6tables: bool = field(default=OMITTED, name="BridgeNfIp6tables")
 
 
+class BuildCacheEntry(Wire, kw_only=True):
+    """A layer that only the build cache has."""
+
+    id: str = field(name="ID")
+    type: str
+    description: str = ""
+    in_use: bool = False
+    shared: bool = False
+    size: int = 0
+    created_at: str = "0001-01-01T00:00:00Z"
+    last_used_at: str | None = None
+    usage_count: int = 1
+
+
 class DiskUsageAnswer(Wire, kw_only=True):
     layers_size: int
     images: list[ImageSummary] | None
     containers: list[ContainerSummary] | None
     volumes: list[Volume] | None
-    build_cache: list[dict[str, Any]] | None
+    build_cache: list[BuildCacheEntry] | None
 
 
 class EventActor(Wire, kw_only=True):

@@ -175,7 +175,7 @@ class ContainerRoutes:
     async def prune(self, call: Call) -> StreamResponse:
         """Remove what is stopped; one that meanwhile runs or is gone is passed over."""
         filters = call.filters("label", "label!", "until")
-        before = min((times.parse(text) for text in filters.get("until", ())), default=0)
+        before = times.cutoff(filters.get("until", ()))
         deleted: list[str] = []
         reclaimed = 0
         for container in tuple(self._containers.list()):

@@ -231,10 +231,10 @@ class ImageRoutes:
     async def prune(self, call: Call) -> StreamResponse:
         filters = call.filters("dangling", "label", "label!", "until")
         is_everything = any(value not in selection.TRUE for value in filters.get("dangling", ()))
-        until = [times.parse(text) for text in filters.get("until", ())]
+        until = times.cutoff(filters.get("until", ()))
         pruned = await self._images.prune(
             all=is_everything,
-            until_ns=min(until) if until else None,
+            until_ns=until or None,
             labels=_labels(filters.get("label", ())),
             labels_not=_labels(filters.get("label!", ())),
         )

@@ -141,7 +141,7 @@ class NetworkRoutes:
     async def prune(self, call: Call) -> StreamResponse:
         """Remove the networks that no container, running or not, is on; names are answered."""
         filters = call.filters("label", "label!", "until")
-        before = min((times.parse(text) for text in filters.get("until", ())), default=0)
+        before = times.cutoff(filters.get("until", ()))
         pruned = await self._networks.prune(
             where=lambda network: (
                 labels.match(network.labels, filters)

@@ -149,5 +149,10 @@ def disk_usage(
         ]
         if "volume" in kinds
         else None,
-        build_cache=[] if "build-cache" in kinds else None,
+        build_cache=[
+            wire.BuildCacheEntry(id=layer.chain_id.short, type="regular", size=size)
+            for layer, size in usage.build_layers
+        ]
+        if "build-cache" in kinds
+        else None,
     )

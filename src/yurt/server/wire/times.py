@@ -1,8 +1,10 @@
 """Times on the wire: RFC 3339 with nanoseconds one way, Unix seconds or RFC 3339 the other, and `2 hours ago`."""
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from yurt.dockerfile.duration import parse_duration
 from yurt.errors import InvalidArgument
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
@@ -46,6 +48,17 @@ def parse(text: str | None) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * SECOND + moment.microsecond * 1000
+
+
+def cutoff(texts: Iterable[str]) -> int:
+    """Return the earliest moment of a prune's ``until`` filters: moments, or durations before now (``24h``); none is 0."""
+    found = []
+    for text in texts:
+        try:
+            found.append(now() - parse_duration(text))
+        except ValueError:
+            found.append(parse(text))
+    return min(found, default=0)
 
 
 def human(seconds: float) -> str:
