@@ -262,14 +262,6 @@ def test_a_websocket_attaches(client: docker.DockerClient) -> None:
     assert asyncio.run(talk()) == b"ready\ngot hello\n"
 
 
-def test_what_is_not_offered_says_what_to_do(client: docker.DockerClient) -> None:
-    """Refused by name, not with a page that was not found."""
-    container = client.containers.create(IMAGE, "true")
-    with pytest.raises(APIError, match="committing a container is not supported") as refused:
-        container.commit("never", "1")
-    assert refused.value.status_code == 501
-
-
 def _path(client: docker.DockerClient) -> str:
     adapter = client.api.get_adapter(client.api.base_url)
     return str(adapter.socket_path)
