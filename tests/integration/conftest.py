@@ -69,4 +69,5 @@ def client(engine: EngineHost) -> Iterator[docker.DockerClient]:
         container.remove(force=True, v=True)
     client.networks.prune()
     client.volumes.prune({"all": True})
+    client.close()  # a session of tests would hold a thousand connections, more than select(2) can watch
     gc.collect()  # docker-py's forgotten sockets count for this test, not for the end of the session

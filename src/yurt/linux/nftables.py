@@ -6,6 +6,7 @@ at the first use, so that importing this costs nothing and a host without it is 
 
 import ctypes
 import json
+import os
 import threading
 from typing import Any
 
@@ -15,6 +16,8 @@ LIBRARY = "libnftables.so.1"
 NFT_CTX_DEFAULT = 0
 NFT_CTX_OUTPUT_HANDLE = 1 << 3
 NFT_CTX_OUTPUT_JSON = 1 << 4
+# The library waits for the kernel with select(2). A socket with a higher number makes it abort the whole process.
+HIGHEST_DESCRIPTOR = 1023
 
 
 class Nftables:
@@ -38,6 +41,7 @@ class Nftables:
         for read in (library.nft_ctx_get_output_buffer, library.nft_ctx_get_error_buffer):
             read.restype = ctypes.c_char_p
             read.argtypes = [ctypes.c_void_p]
+        _check_descriptors()
         self._library = library
         self._lock = threading.Lock()
         self._context = library.nft_ctx_new(NFT_CTX_DEFAULT)
@@ -80,3 +84,14 @@ class Nftables:
         if result != 0:
             raise Internal(f"nft refused: {errors.decode(errors='replace').strip()}\n{commands.rstrip()}")
         return str(output.decode())
+
+
+def _check_descriptors() -> None:
+    """Raise Unavailable when the next descriptor, which will be the library's socket, has too high a number."""
+    probe = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(probe)
+    if probe > HIGHEST_DESCRIPTOR:
+        raise Unavailable(
+            f"cannot use libnftables: {probe} files are open, and it works with the first {HIGHEST_DESCRIPTOR} only",
+            hint="restart the engine",
+        )

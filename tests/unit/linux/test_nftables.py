@@ -1,5 +1,8 @@
 """The library's context runs commands as transactions and says why one is refused."""
 
+import contextlib
+import os
+import resource
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -39,3 +42,16 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unavailable) as missing:
         Nftables()
     assert missing.value.hint == "apt-get install libnftables1"
+
+
+def test_many_open_files(nft: Nftables) -> None:
+    """A context made in time works on however many files are open; a late one is refused instead of aborting."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _number in range(nftables.HIGHEST_DESCRIPTOR + 1):
+            stack.callback(os.close, os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+        assert nft.listing("list table ip no-such-table") == []
+        with pytest.raises(Unavailable, match="files are open"):
+            Nftables()
