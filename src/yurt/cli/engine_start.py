@@ -11,13 +11,14 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 from yurt import places
 from yurt.errors import Unavailable
 
 TYPE_CHECKING = False  # as everywhere on the way of a command
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PATIENCE = 30.0  # seconds for an engine to answer; restoring many containers takes a few
 PAUSE = 0.02
@@ -36,6 +37,39 @@ def start(
     *program* is started with ``--root`` and ``--host``.
     """
     root = places.default_root(environ)
+    with _alone(root):
+        if _answers(socket):
+            return
+        tell("starting the engine …")
+        _start([*program, "--root", root, "--host", f"unix://{socket}"], f"{root}/yurtd.log", socket)
+
+
+def start_again(
+    command: Sequence[str],
+    *,
+    root: str,
+    socket: str,
+    environ: Mapping[str, str] | None = None,
+    cwd: str = "/",
+) -> None:
+    """Afterwards an engine answers on *socket*, started as one was that has just ended; raises Unavailable."""
+    with _alone(root):
+        if not _answers(socket):  # else somebody's command needed one meanwhile and started it
+            _start(command, f"{root}/yurtd.log", socket, environ, cwd)
+
+
+def await_answer(socket: str) -> None:
+    """Return when an engine answers on *socket*; raises Unavailable when it takes too long."""
+    give_up = time.monotonic() + PATIENCE
+    while not _answers(socket):
+        if time.monotonic() > give_up:
+            raise Unavailable(f"no engine answers on {socket} within {PATIENCE:g} seconds")
+        time.sleep(PAUSE)
+
+
+@contextmanager
+def _alone(root: str) -> Iterator[None]:
+    """Hold the lock under which engines of *root* are started."""
     try:
         os.makedirs(root, mode=0o711, exist_ok=True)
         lock = os.open(f"{root}/start.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -49,21 +83,28 @@ def start(
         ) from failed
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _answers(socket):
-            return
-        tell("starting the engine …")
-        _start(program, root, socket)
+        yield
     finally:
         os.close(lock)
 
 
-def _start(program: Sequence[str], root: str, socket: str) -> None:
-    log = f"{root}/yurtd.log"
-    command = [*program, "--root", root, "--host", f"unix://{socket}"]
+def _start(
+    command: Sequence[str],
+    log: str,
+    socket: str,
+    environ: Mapping[str, str] | None = None,
+    cwd: str = "/",
+) -> None:
     before = _size(log)
     with open(log, "ab") as output:
         engine = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=environ,
+            cwd=cwd,
         )
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:

@@ -11,10 +11,23 @@ import select
 import signal
 import socket as sockets
 import struct
+from dataclasses import dataclass
 
 from yurt.errors import Conflict, Forbidden, Unavailable
 
+UNIT = "yurt.service"  # what `yurt system service` installs
 PATIENCE = 30.0  # seconds for an engine to end: it finishes what it is about to write
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An engine's process and how it was started. *supervised*: systemd did, and will again."""
+
+    pid: int
+    command: tuple[str, ...]
+    environ: dict[str, str]
+    cwd: str
+    supervised: bool
 
 
 def stop(socket: str) -> int:
@@ -22,7 +35,7 @@ def stop(socket: str) -> int:
 
     Returns when the process is gone, 0 when none listened.
     """
-    pid = _listener(socket)
+    pid = listener(socket)
     if not pid:
         return 0
     try:
@@ -30,7 +43,7 @@ def stop(socket: str) -> int:
     except ProcessLookupError:
         return pid
     try:
-        if _listener(socket) != pid:  # it ended in between, and its pid may be somebody else's now
+        if listener(socket) != pid:  # it ended in between, and its pid may be somebody else's now
             return pid
         try:
             signal.pidfd_send_signal(handle, signal.SIGTERM)
@@ -50,7 +63,26 @@ def stop(socket: str) -> int:
     return pid
 
 
-def _listener(socket: str) -> int:
+def running(socket: str) -> Running | None:
+    """Return how the engine that listens on *socket* was started, None when none listens."""
+    pid = listener(socket)
+    if not pid:
+        return None
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as words, open(f"/proc/{pid}/environ", "rb") as pairs:
+            command = [os.fsdecode(word) for word in words.read().split(b"\0")[:-1]]
+            environ = [os.fsdecode(pair).partition("=") for pair in pairs.read().split(b"\0") if b"=" in pair]
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as groups:
+            supervised = any(line.rstrip().endswith(f"/{UNIT}") for line in groups)
+        cwd = os.readlink(f"/proc/{pid}/cwd")
+    except PermissionError as refused:
+        raise Forbidden(f"the engine (pid {pid}) is another user's", hint="run it with sudo") from refused
+    except (FileNotFoundError, ProcessLookupError):  # it ended this moment
+        return None
+    return Running(pid, tuple(command), {name: value for name, _, value in environ}, cwd, supervised)
+
+
+def listener(socket: str) -> int:
     """Return the pid of the process that listens on the socket at path *socket*, 0 when there is none."""
     with sockets.socket(sockets.AF_UNIX) as probe:
         try:

@@ -86,6 +86,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "events": "system",
         "df": "system",
         "stop": "system",
+        "restart": "system",
+        "service": "service",
         "prune": "prune:prune_system",
     },
     "catalog": {"ls": "catalog"},

@@ -1,4 +1,4 @@
-"""The engine as a whole: version, info, events, system df, system stop."""
+"""The engine as a whole: version, info, events, system df, stop and restart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from yurt.cli import columns, output
 from yurt.cli.commands.containers import filters
 from yurt.cli.flags import Options, command
 from yurt.cli.session import answers
-from yurt.errors import InvalidArgument
+from yurt.errors import InvalidArgument, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -252,16 +252,56 @@ def _titled(session: Session, title: str, lines: list[str]) -> None:
 def stop(session: Session, _options: Options) -> None:
     from yurt.cli.engine_stop import stop as end
 
+    pid = end(_own_socket(session))
+    session.print(f"the engine (pid {pid}) has ended; containers that run go on" if pid else "no engine runs")
+
+
+def _own_socket(session: Session) -> str:
+    """Return the path of the socket of Yurt's engine on this machine; raises InvalidArgument for any other."""
     if not session.host.startswith("unix://"):
         raise InvalidArgument(
-            f"the engine at {session.host} is not on this machine", hint="end it where it runs"
+            f"the engine at {session.host} is not on this machine",
+            hint="end it or restart it where it runs",
         )
     path = session.host.removeprefix("unix://")
     if not session.owns_engine and answers(path):
         name = (session.client.json("GET", "/version").get("Platform") or {}).get("Name") or "another engine"
         if not name.startswith("Yurt "):
             raise InvalidArgument(
-                f"{session.host} is {name}, not Yurt's engine", hint="end it with its own tools"
+                f"{session.host} is {name}, not Yurt's engine", hint="use its own tools to end or restart it"
             )
-    pid = end(path)
-    session.print(f"the engine (pid {pid}) has ended; containers that run go on" if pid else "no engine runs")
+    return path
+
+
+@command(
+    "restart",
+    "End the engine and start it again as it was, for example upgraded; containers go on",
+    example="pip install -U yurt && yurt system restart",
+)
+def restart(session: Session, _options: Options) -> None:
+    from yurt.cli import engine_start, engine_stop
+
+    path = _own_socket(session)
+    before = engine_stop.running(path)
+    if before is None:
+        if not session.owns_engine:
+            raise Unavailable(f"no engine runs at {session.host}", hint="start it: yurtd --host, --root")
+        _ = session.client  # which starts it
+        session.print(f"no engine ran; one runs now (pid {engine_stop.listener(path)})")
+        return
+    if before.supervised:
+        from yurt.cli.systemd import systemctl
+
+        systemctl("restart", engine_stop.UNIT)
+        engine_start.await_answer(path)
+    else:
+        root = session.client.json("GET", "/info")["DockerRootDir"]
+        session.client.close()
+        engine_stop.stop(path)
+        engine_start.start_again(
+            before.command, root=root, socket=path, environ=before.environ, cwd=before.cwd
+        )
+    session.print(
+        f"the engine was restarted (pid {before.pid} before, {engine_stop.listener(path)} now); "
+        "containers that run went on"
+    )
