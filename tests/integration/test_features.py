@@ -16,7 +16,7 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError
-from docker.types import IPAMConfig, IPAMPool
+from docker.types import IPAMConfig, IPAMPool, Mount
 from tests.conftest import Needs
 from tests.integration.engine_host import IMAGE, EngineHost, _processes, busybox_image
 
@@ -56,6 +56,12 @@ class TestNamespaces:
         donor = client.containers.run(IMAGE, SLEEP, ipc_mode="shareable", detach=True)
         assert donor.exec_run(["sh", "-c", "echo hi > /dev/shm/x; stat -f -c %T /dev/shm"]).exit_code == 0
         assert said(client, "cat /dev/shm/x", ipc_mode=f"container:{donor.name}") == "hi"
+        broken = client.containers.create(IMAGE, ["/nope"], ipc_mode="shareable")
+        with pytest.raises(APIError, match="no such file"):
+            broken.start()
+        assert (
+            broken.id not in Path("/proc/self/mountinfo").read_text()
+        )  # nothing of the failed start is left
         private = client.containers.run(IMAGE, SLEEP, detach=True)
         reason = refusal(client, ipc_mode=f"container:{private.id}")
         assert reason == (
@@ -408,6 +414,26 @@ class TestCommit:
             assert client.images.get("feature-imported:1").attrs["Config"]["Env"] == ["A=b"]
         finally:
             client.images.remove("feature-imported:1")
+
+
+class TestSubpaths:
+    def test_a_folder_of_a_volume(self, client: docker.DockerClient) -> None:
+        """--mount volume-subpath shows one folder of a volume; it may not lead out, not even later."""
+        volume = client.volumes.create("feature-sub")
+        said(client, "mkdir /v/sub && echo hi > /v/sub/f", volumes={volume.name: {"bind": "/v"}})
+
+        def mount(subpath: str) -> Mount:
+            found = Mount("/e", volume.name)
+            found["VolumeOptions"] = {"Subpath": subpath}
+            return found
+
+        assert said(client, "cat /e/f", mounts=[mount("sub")]) == "hi"
+        assert "cannot access path" in refusal(client, mounts=[mount("nope")])
+        assert "leads out of the volume" in refusal(client, mounts=[mount("../..")])
+        box = client.containers.create(IMAGE, ["true"], mounts=[mount("sub")])
+        said(client, "rm -r /v/sub && ln -s /etc /v/sub", volumes={volume.name: {"bind": "/v"}})
+        with pytest.raises(APIError, match="leads out of the volume"):
+            box.start()
 
 
 class TestPruning:

@@ -116,7 +116,8 @@ class Runner:
         log_drivers.check_available(container.host.log_driver, container.host.log_options)
         bundle = self._places.bundle(key)
         bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
-        undo.callback(shutil.rmtree, bundle, ignore_errors=True)
+        undo.callback(self._remove_bundle, bundle)
+        self._check_subpaths(container)
         # The kernel sets up the network in another thread while the file system is mounted here.
         opening = asyncio.create_task(
             self._networks.open_sandbox(self.sandbox_request(container)), name=f"sandbox {short(key)}"
@@ -300,6 +301,15 @@ class Runner:
                 "(hint: use IpcMode:shareable for the donor container)"
             )
         return self._places.shared_memory(other.id)
+
+    def _check_subpaths(self, container: Container) -> None:
+        """Refuse a folder of a volume that has become a link out of it since the container was made."""
+        for point in container.mounts:
+            if point.kind != "volume":
+                continue
+            volume = self._places.settings.root / "volumes" / point.name
+            if not Path(point.source).resolve().is_relative_to(volume.resolve()):
+                raise InvalidArgument(f"cannot access path {point.source}: it leads out of the volume")
 
     @staticmethod
     def prune_pending(entry: Entry) -> None:
