@@ -274,10 +274,34 @@ def test_compose_builds_and_brings_up(run: Docker, folder: Path, client: docker.
         run("compose", "down", "--rmi", "all", "-t", "0")
 
 
+def test_contexts_beside_the_context(run: Docker, folder: Path, client: docker.DockerClient) -> None:
+    """Folders by name, to copy from and to mount; another service's image as a base, built first."""
+    (folder / "extra").mkdir()
+    (folder / "extra/file").write_text("extra\n")
+    (folder / "extra/left-out").write_text("no\n")
+    (folder / "extra/.dockerignore").write_text("left-out\n")
+    (folder / "second.Dockerfile").write_text(
+        "FROM first\nCOPY --from=more . /more\nRUN --mount=from=more,target=/m cat /m/file /made > /both\n"
+    )
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo first > /made\n")
+    (folder / "compose.yaml").write_text(
+        "name: bkcontexts\nservices:\n  one:\n    build: .\n  two:\n    build:\n      context: .\n"
+        "      dockerfile: second.Dockerfile\n"
+        "      additional_contexts:\n        first: service:one\n        more: ./extra\n"
+    )
+    run("compose", "build")
+    assert shown(client, "bkcontexts-two", "sh", "-c", "cat /both; ls -A /more") == (
+        "extra\nfirst\n.dockerignore\nfile\n"
+    )
+    (folder / "second.Dockerfile").write_text("FROM more\n")
+    said = run("build", "-f", "second.Dockerfile", "--build-context", "more=extra", ".", code=1).stderr
+    assert "FROM a folder is not supported" in said
+
+
 @pytest.fixture
 def slow(engine: EngineHost, run: Docker, folder: Path) -> Iterator["subprocess.Popen[str]"]:
     """A build that is in the middle of a RUN."""
-    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY src /src\nRUN echo begun; sleep 600\n")
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY src /src\nRUN echo begun; sleep 60013\n")
     process = subprocess.Popen(
         ["docker", "build", "--no-cache", "."],
         env=_environ(engine),
@@ -303,7 +327,7 @@ def test_a_client_that_goes_ends_the_build(
     assert len(work(engine)) == 1
     slow.send_signal(signal)
     wait_until(lambda: not work(engine))
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x00600\x00" in _read(path)]
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x0060013\x00" in _read(path)]
 
 
 def _read(path: Path) -> bytes:

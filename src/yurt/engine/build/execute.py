@@ -218,6 +218,8 @@ class Execution:
     async def _shown(self, mount: RunMount, undo: AsyncExitStack) -> str:
         if not mount.origin:
             return str(self.context)
+        if mount.origin in self.planner.folders:
+            return self.planner.folders[mount.origin].root
         stage = self._origin_stage(mount)
         layers = (
             self._results[stage].layers

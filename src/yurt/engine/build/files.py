@@ -73,6 +73,10 @@ class ContextTree:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def root(self) -> str:
+        return self._root
+
     def entries(self) -> Iterable[FileEntry]:
         return self._entries.values()
 

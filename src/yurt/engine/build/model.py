@@ -13,7 +13,7 @@ class BuildRequest:
     *dockerfile* is a path inside the context. *build_args* maps a name to its value; None means that the
     client named the argument without a value. *network_mode* is Docker's word (bridge, host, none, a network's
     name); empty: the default network. *contexts* gives names of images in the Dockerfile another meaning: the
-    reference of the image to take instead. *ulimits* are name, soft and hard limit.
+    reference (or id) of the image to take instead; *folders* likewise, folders of the origin's. *ulimits* are name, soft and hard limit.
     """
 
     tags: tuple[str, ...] = ()
@@ -31,6 +31,7 @@ class BuildRequest:
     memory: int = 0
     ulimits: tuple[tuple[str, int, int], ...] = ()
     contexts: Mapping[str, str] = field(default_factory=dict)
+    folders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

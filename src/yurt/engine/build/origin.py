@@ -9,6 +9,7 @@ from yurt.dockerfile.ignore import IgnoreRules
 from yurt.engine.build.context import receive
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
+from yurt.errors import InvalidArgument
 from yurt.oci.reference import HUB
 
 MAX_DOCKERFILE = 4 << 20  # bytes
@@ -31,6 +32,10 @@ class Origin(Protocol):
         Paths outside of *wanted* need not be there; None: all are wanted. What .dockerignore names is left out.
         *kept* may hold contents that were brought for an earlier build.
         """
+        ...
+
+    async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:
+        """Return the files of the request's folder *name*, below *folder*, which is empty."""
         ...
 
     async def secret(self, name: str) -> bytes | None:
@@ -67,6 +72,10 @@ class Archive:
                 rules = IgnoreRules.parse(data.decode(errors="replace"), file=file)
                 return self._tree.without(rules.ignores) if rules else self._tree
         return self._tree
+
+    async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:  # noqa: ARG002
+        """An archive has no other folders; none can be asked for."""
+        raise InvalidArgument(f"there is no build context {name}")
 
     async def secret(self, name: str) -> bytes | None:  # noqa: ARG002 - the protocol has no way to bring one
         return None

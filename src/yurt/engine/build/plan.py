@@ -86,6 +86,7 @@ class Planner:
     context: ContextTree
     given: Mapping[str, str | None]
     labels: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, ContextTree] = field(default_factory=dict)  # further contexts, by name
     platform: str = "linux/amd64"
     network: str = ""
     _done: dict[int, StagePlan] = field(default_factory=dict)
@@ -185,8 +186,11 @@ class Planner:
         for mount in work.mounts:
             if mount.kind != "bind":
                 continue
-            if not mount.origin:
-                shown += [each.fingerprint() for each in self._select(mount.source or ".", instruction, ())]
+            if not mount.origin or mount.origin in self.folders:
+                tree = self.folders.get(mount.origin, self.context)
+                shown += [
+                    each.fingerprint() for each in self._select(tree, mount.source or ".", instruction, ())
+                ]
             elif mount.origin in self.images:
                 shown.append(self.images[mount.origin].id)
             elif (other := find_stage(self.layout.dockerfile.stages, mount.origin)) is not None:
@@ -315,13 +319,14 @@ class Planner:
             exclude=exclude,
             unpack=copy.add and copy.unpack is not False,
         )
-        if copy.origin:
+        if copy.origin and copy.origin not in self.folders:
             other = find_stage(self.layout.dockerfile.stages, copy.origin)
             if copy.origin not in self.images and other is not None:
                 self._needs.add(other.index)
                 return replace(work, stage=other.index)
             return replace(work, image=self.images[copy.origin].id)
-        selections = [found for source in sources for found in self._select(source, copy, exclude)]
+        tree = self.folders.get(copy.origin, self.context)
+        selections = [found for source in sources for found in self._select(tree, source, copy, exclude)]
         if len(selections) + len(copy.inline) > 1 and not is_folder:
             raise where.error(
                 f"{' '.join(sources)} matches {len(selections)} files, but the destination {target} is no folder",
@@ -329,10 +334,12 @@ class Planner:
             )
         return replace(work, selections=tuple(selections))
 
-    def _select(self, source: str, instruction: Instruction, exclude: tuple[str, ...]) -> list[Selection]:
+    def _select(
+        self, tree: ContextTree, source: str, instruction: Instruction, exclude: tuple[str, ...]
+    ) -> list[Selection]:
         ignores = IgnoreRules.parse("\n".join(exclude), file="--exclude").ignores if exclude else None
         try:
-            return self.context.select(source, ignores=ignores)
+            return tree.select(source, ignores=ignores)
         except NotFound as missing:
             raise NotFound(
                 f"{instruction.location}: {instruction.original.split()[0]}: {missing.message}",

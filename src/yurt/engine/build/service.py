@@ -17,6 +17,7 @@ from yurt.dockerfile.parser import parse
 from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
 from yurt.engine.build.execute import Execution, StepFailed, now
+from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
 from yurt.engine.build.layout import Base, lay_out
 from yurt.engine.build.model import (
@@ -39,7 +40,15 @@ from yurt.engine.build.steps import BuildPlan
 from yurt.engine.images.model import Image, Pruned
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
-from yurt.errors import Forbidden, InvalidArgument, NotFound, Unauthorized, Unavailable, YurtError
+from yurt.errors import (
+    Forbidden,
+    InvalidArgument,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+    Unimplemented,
+    YurtError,
+)
 from yurt.ids import new_id, short
 from yurt.linux.mount import mounted_below, unmount
 from yurt.oci.reference import Reference
@@ -165,9 +174,18 @@ class BuildService:
         dockerfile = parse(data, file=request.dockerfile)
         platform = request.platform or str(self._images.platform)
         layout = lay_out(dockerfile, target=request.target, given=request.build_args, platform=platform)
-        images = {
-            reference: await self._base(job, reference, where) for reference, where in layout.images().items()
-        }
+        images: dict[str, Base] = {}
+        folders: dict[str, ContextTree] = {}
+        bases = {layout.bases[stage.index] for stage in layout.stages}
+        for reference, where in layout.images().items():
+            if reference not in request.folders:
+                images[reference] = await self._base(job, reference, where)
+            elif reference in bases:
+                raise Unimplemented(
+                    f"{where}: FROM a folder is not supported", hint="FROM scratch, then COPY --from"
+                )
+            else:
+                folders[reference] = await self._folder(job, reference)
         has_triggers = any(base.config.on_build for base in images.values())
         wanted = None if has_triggers else context_needs(layout)
         return Planner(
@@ -176,9 +194,16 @@ class BuildService:
             context=await job.origin.files(request.dockerfile, job.context, wanted, self._kept),
             given=request.build_args,
             labels=request.labels,
+            folders=folders,
             platform=platform,
             network=request.network_mode,
         )
+
+    async def _folder(self, job: _Job, name: str) -> ContextTree:
+        """Return the files of a further context, in a folder of this build's."""
+        place = job.folder / f"context-{new_id()[:12]}"
+        place.mkdir()
+        return await job.origin.folder(name, place, self._kept)
 
     async def _finish(self, job: _Job, plan: BuildPlan, planner: Planner) -> None:
         """Make the image, or find it made already; name it."""
@@ -236,8 +261,11 @@ class BuildService:
 
     async def _base(self, job: _Job, reference: str, where: Location) -> Base:
         """Return the image that *reference* names, pulled when it is not here; this build holds it."""
-        reference = job.request.contexts.get(reference, reference)
-        image = self._here(job, reference) or await self._pulled(job, reference, where)
+        meant = job.request.contexts.get(reference, reference)
+        if meant.startswith("sha256:"):
+            image = self._images.get(meant)
+        else:
+            image = self._here(job, meant) or await self._pulled(job, meant, where)
         self._images.hold(image.id, job.name)
         job.held.append(str(image.id))
         return Base(str(image.id), str(image.chain_id or ""), image.config)

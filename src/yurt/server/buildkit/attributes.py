@@ -10,12 +10,13 @@ from yurt.server.buildkit.messages import Exporter, SolveRequest
 FRONTEND = "dockerfile.v0"
 BUILD_ARG, LABEL, CONTEXT, SESSION = "build-arg:", "label:", "context:", "local-sessionid:"
 IMAGE = "docker-image://"
+INPUT, LOCAL = "input:", "local:"
 UPLOAD = "http://buildkit-session"  # an address that only the client's session answers
 _SILENT = frozenset({
     "cmdline", "source", "hostname", "multi-platform", "frontend.caps", "contextkey", "dockerfilekey",
     "cache-from", "cache-imports",  # only ever make a build faster
 })  # fmt: skip
-_SILENT_PREFIXES = ("vcs:", SESSION)
+_SILENT_PREFIXES = ("vcs:", "input-metadata:", SESSION)
 _REFUSED = {
     "requestid": "asking for a Dockerfile's outline, targets or checks (--call, --check)",
     "cgroup-parent": "--cgroup-parent",
@@ -35,8 +36,11 @@ class Asked:
     upload: str = ""  # the path of an archive that the client has in place of folders
 
 
-def asked(frontend: str, options: Mapping[str, str]) -> Asked:
-    """Return what the frontend's options ask for; raise Unimplemented for what is not offered here."""
+def asked(frontend: str, options: Mapping[str, str], inputs: Mapping[str, str] | None = None) -> Asked:
+    """Return what the frontend's options ask for; raise Unimplemented for what is not offered here.
+
+    *inputs* are results of other builds, by the name that options have for them: ids of images.
+    """
     if frontend != FRONTEND:
         raise Unimplemented(
             f"the frontend {frontend or 'of raw LLB'} is not supported: only Dockerfiles are built"
@@ -46,7 +50,8 @@ def asked(frontend: str, options: Mapping[str, str]) -> Asked:
         for prefix, found in prefixed.items():
             if name.startswith(prefix):
                 found[name.removeprefix(prefix)] = value
-    _check(options, prefixed[CONTEXT])
+    _check(options)
+    contexts = _images(prefixed[CONTEXT], inputs or {})
     network = options.get("force-network-mode", "")
     return Asked(
         BuildRequest(
@@ -61,7 +66,8 @@ def asked(frontend: str, options: Mapping[str, str]) -> Asked:
             extra_hosts=tuple(_host(text) for text in _listed(options.get("add-hosts", ""))),
             shm_size=_number("shm-size", options.get("shm-size", "")) or BuildRequest().shm_size,
             ulimits=tuple(_ulimit(text) for text in _listed(options.get("ulimit", ""))),
-            contexts={name: value.removeprefix(IMAGE) for name, value in prefixed[CONTEXT].items()},
+            contexts=contexts,
+            folders=frozenset(prefixed[CONTEXT]) - frozenset(contexts),
         ),
         options.get("dockerfilekey") or "dockerfile",
         options.get("contextkey") or "context",
@@ -70,7 +76,22 @@ def asked(frontend: str, options: Mapping[str, str]) -> Asked:
     )
 
 
-def _check(options: Mapping[str, str], contexts: Mapping[str, str]) -> None:
+def _images(contexts: Mapping[str, str], inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the named contexts that are images; the others are folders of the client's, of that name."""
+    found: dict[str, str] = {}
+    for name, value in contexts.items():
+        if value.startswith(IMAGE):
+            found[name] = value.removeprefix(IMAGE)
+        elif value.startswith(INPUT) and value.removeprefix(INPUT) in inputs:
+            found[name] = inputs[value.removeprefix(INPUT)]
+        elif value != f"{LOCAL}{name}":
+            raise Unimplemented(
+                f"the build context {name}={value} is not supported: use a folder or an image"
+            )
+    return found
+
+
+def _check(options: Mapping[str, str]) -> None:
     known = {
         "filename", "target", "no-cache", "image-resolve-mode", "platform", "force-network-mode", "add-hosts",
         "shm-size", "ulimit", "context",
@@ -89,9 +110,6 @@ def _check(options: Mapping[str, str], contexts: Mapping[str, str]) -> None:
             raise Unimplemented(f"the build option {name}={value} is not supported")
     if "," in options.get("platform", ""):
         raise Unimplemented("one build makes an image for one platform: name one with --platform")
-    for name, value in contexts.items():
-        if not value.startswith(IMAGE):
-            raise Unimplemented(f"the build context {name}={value}: only docker-image:// is supported")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ the same reference, LLBBridge/Solve says what is built, and Return hands the res
 Control/Status watches meanwhile. A frontend named in Control/Solve itself is built there and then.
 """
 
+import hashlib
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
@@ -23,6 +24,7 @@ from yurt.server.buildkit.grpc import Exchange, GrpcError, Handler
 from yurt.server.buildkit.jobs import Job, Jobs
 from yurt.server.buildkit.origin import SessionOrigin
 from yurt.server.buildkit.progress import Narrator
+from yurt.server.buildkit.protobuf import decode, encode
 from yurt.server.buildkit.sessions import Sessions
 
 CONTROL = "/moby.buildkit.v1.Control"
@@ -30,7 +32,8 @@ GATEWAY = "/moby.buildkit.v1.frontend.LLBBridge"
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 BUILD_ID = "buildkit-controlapi-buildid"
 GATEWAY_CAPS = (
-    "frontend.caps", "gateway.solve.metadata", "proto.refarray", "return", "returnmap", "solve.inlinereturn",
+    "frontend.caps", "frontend.inputs", "gateway.evaluate", "gateway.solve.metadata", "proto.refarray",
+    "reference.output", "return", "returnmap", "solve.inlinereturn",
 )  # fmt: skip
 LLB_CAPS = (
     "exec.meta.network", "exec.meta.setsdefaultpath", "exec.meta.ulimit", "exec.mount.bind", "exec.mount.cache",
@@ -41,6 +44,7 @@ LLB_CAPS = (
 )  # fmt: skip
 VERSION = wire.BuildkitVersion("yurt", f"v{yurt.__version__}", "")
 EXPORT = "export"
+OUR_IMAGE = "yurt-image://"
 
 
 class Builds(Protocol):
@@ -86,6 +90,7 @@ class Control:
             f"{CONTROL}/Prune": self.prune,
             f"{GATEWAY}/Ping": self.ping,
             f"{GATEWAY}/Solve": self.solve_frontend,
+            f"{GATEWAY}/Evaluate": self.evaluate,
             f"{GATEWAY}/Return": self.take_result,
             TRACES: self.drop_traces,
         }
@@ -135,15 +140,18 @@ class Control:
     async def solve_frontend(self, exchange: Exchange) -> None:
         """Build; the answer names the result with a reference that counts within the job."""
         request = await exchange.request(wire.FrontendSolveRequest)
-        if request.definition or request.frontend_inputs:
-            raise Unimplemented(
-                "one build as the input of another is not supported", hint="tag the first and name it in FROM"
-            )
+        if request.definition:
+            raise Unimplemented("building from LLB is not supported: only Dockerfiles are built")
+        inputs = {name: image_of(data) for name, data in request.frontend_inputs.items()}
         job = await self._job(exchange)
-        image_id = await self._build(job, request.frontend, request.frontend_opt)
-        reference = uuid.uuid4().hex
-        job.images[reference] = image_id
-        await exchange.send(wire.FrontendSolveResponse(wire.Result(wire.Ref(reference))))
+        image_id = await self._build(job, request.frontend, request.frontend_opt, inputs)
+        reference = wire.Ref(uuid.uuid4().hex, definition_of(image_id))
+        job.images[reference.id] = image_id
+        await exchange.send(wire.FrontendSolveResponse(wire.Result(reference)))
+
+    async def evaluate(self, exchange: Exchange) -> None:
+        """A result is handed out only when it is made."""
+        await exchange.send(wire.Empty())
 
     async def take_result(self, exchange: Exchange) -> None:
         """Hand a frontend's result, or its failure, to the solve that waits for it."""
@@ -185,9 +193,15 @@ class Control:
             raise NotFound(f"the result {result.ref.id} is none of this build's")
         return job.images[result.ref.id]
 
-    async def _build(self, job: Job, frontend: str, options: Mapping[str, str]) -> str:
+    async def _build(
+        self,
+        job: Job,
+        frontend: str,
+        options: Mapping[str, str],
+        inputs: Mapping[str, str] | None = None,
+    ) -> str:
         """Build; return the image's id. The build ends with its job, or with the caller."""
-        what = asked(frontend, options)
+        what = asked(frontend, options, inputs)
         narrator = Narrator(f"{job.request.ref} {uuid.uuid4().hex}", job.publish)
         origin = SessionOrigin(what, job.request.session, self._sessions, narrator)
         builds = await self._workshop.builds()
@@ -230,3 +244,19 @@ class Control:
             (wire.Platform(platform.architecture, "linux", platform.variant),),
             VERSION,
         )
+
+
+def definition_of(image_id: str) -> wire.Definition:
+    """Return a graph that says nothing but which image of ours a result is: clients bring it back as an input."""
+    op = encode(wire.Op(source=wire.Source(f"{OUR_IMAGE}{image_id}")))
+    digest = f"sha256:{hashlib.sha256(op).hexdigest()}"
+    return wire.Definition((op, encode(wire.Op(inputs=(wire.Input(digest),)))), {digest: b""})
+
+
+def image_of(definition: bytes) -> str:
+    """Return the image's id that `definition_of` put in; raise Unimplemented for a graph of anyone else's."""
+    for data in decode(wire.Definition, definition).ops:
+        source = decode(wire.Op, data).source
+        if source is not None and source.identifier.startswith(OUR_IMAGE):
+            return source.identifier.removeprefix(OUR_IMAGE)
+    raise Unimplemented("building from LLB is not supported: only Dockerfiles are built")

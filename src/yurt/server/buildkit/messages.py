@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from yurt.server.buildkit.protobuf import blob, flag, mapping, message, messages, number, text, texts
+from yurt.server.buildkit.protobuf import blob, blobs, flag, mapping, message, messages, number, text, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,38 @@ class FrontendSolveRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    identifier: str = text(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    digest: str = text(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    inputs: tuple[Input, ...] = messages(1, Input)
+    source: Source | None = message(3, Source)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A graph of encoded Ops, the last of which only names the one that is the result.
+
+    Clients take a graph with no *metadata* (by digest of the Op) for none.
+    """
+
+    ops: tuple[bytes, ...] = blobs(1)
+    metadata: Mapping[str, bytes] = mapping(2, blob)
+
+
+@dataclass(frozen=True, slots=True)
 class Ref:
+    """A result: *definition* comes back when it is an input of another build."""
+
     id: str = text(1)
+    definition: Definition | None = message(2, Definition)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,14 +83,22 @@ class SessionOrigin:
             return await self._archive.files(name, folder, wanted, kept)
         if wanted == ():
             return ContextTree(str(folder), {})
-        ignored = self._ignored if self._ignored is not None else await self._load_ignored()
-        key = "load build context"
-        wish = Wish(self._asked.context_folder, wanted or (), ignored)
-        with self._told(key, "[internal] load build context"):
-            session = await self._of(self._asked.context_folder)
+        where = self._asked.context_folder
+        ignored = self._ignored if self._ignored is not None else await self._load_ignored(where, "internal")
+        wish = Wish(where, wanted or (), ignored)
+        return await self._tree(wish, "[internal] load build context", folder, kept)
+
+    async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:
+        ignored = await self._load_ignored(name, f"context {name}")
+        return await self._tree(Wish(name, (), ignored), f"[context {name}] load from client", folder, kept)
+
+    async def _tree(self, wish: Wish, title: str, folder: Path, kept: KeptContents) -> ContextTree:
+        key = f"load files of {wish.name}"
+        with self._told(key, title):
+            session = await self._of(wish.name)
             shared = f"{session.shared_key} {wish.name}" if session.shared_key else ""
             tree, size = await receive_tree(session.client, wish, str(folder), kept=kept, key=shared)
-            self._transferred(key, "context", size)
+            self._transferred(key, wish.name, size)
         return tree
 
     async def secret(self, name: str) -> bytes | None:
@@ -125,12 +133,12 @@ class SessionOrigin:
             while (piece := await call.receive(BytesMessage)) is not None:
                 yield piece.data
 
-    async def _load_ignored(self) -> tuple[str, ...]:
-        key = "load .dockerignore"
+    async def _load_ignored(self, folder: str, title: str) -> tuple[str, ...]:
+        key = f"load .dockerignore of {folder}"
         files = SmallFiles(MAX_DOCKERFILE)
-        with self._told(key, "[internal] load .dockerignore"):
-            size = await self._files(Wish(self._asked.context_folder, (IGNORE_FILE,)), files)
-            self._transferred(key, "context", size)
+        with self._told(key, f"[{title}] load .dockerignore"):
+            size = await self._files(Wish(folder, (IGNORE_FILE,)), files)
+            self._transferred(key, folder, size)
         return patterns((files.get(IGNORE_FILE) or b"").decode(errors="replace"))
 
     async def _files(self, wish: Wish, files: SmallFiles) -> int:

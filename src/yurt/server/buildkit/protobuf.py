@@ -62,6 +62,10 @@ def texts(tag: int) -> Any:
     return _many(_Spec(tag, BYTES, _from_text, _to_text, is_many=True))
 
 
+def blobs(tag: int) -> Any:
+    return _many(_Spec(tag, BYTES, bytes, bytes, is_many=True))
+
+
 def messages(tag: int, kind: type) -> Any:
     return _many(_Spec(tag, BYTES, encode, lambda data: decode(kind, data), is_many=True))
 

@@ -4,7 +4,9 @@ import pytest
 
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.buildkit.attributes import Export, asked, exports
+from yurt.server.buildkit.control import definition_of, image_of
 from yurt.server.buildkit.messages import Exporter, SolveRequest
+from yurt.server.buildkit.protobuf import encode
 
 
 def test_options_become_a_request() -> None:
@@ -64,6 +66,31 @@ def test_what_is_not_offered_is_refused(frontend: str, options: dict[str, str]) 
     """One sentence says what, instead of an image that is not what was asked for."""
     with pytest.raises(Unimplemented):
         asked(frontend, options)
+
+
+def test_named_contexts_are_images_inputs_or_folders() -> None:
+    """--build-context name=docker-image://…, another target of a bake file, or a folder."""
+    request = asked(
+        "dockerfile.v0",
+        {
+            "context:a": "docker-image://bb:1",
+            "context:b": "input:0-x",
+            "context:c": "local:c",
+            "input-metadata:0-x": "{}",
+        },
+        {"0-x": "sha256:1"},
+    ).request
+    assert request.contexts == {"a": "bb:1", "b": "sha256:1"}
+    assert request.folders == {"c"}
+    with pytest.raises(Unimplemented, match="oci-layout"):
+        asked("dockerfile.v0", {"context:a": "oci-layout://x"})
+
+
+def test_a_result_comes_back_as_the_input_that_it_was() -> None:
+    """A graph that is not ours is refused."""
+    assert image_of(encode(definition_of("sha256:1"))) == "sha256:1"
+    with pytest.raises(Unimplemented, match="LLB"):
+        image_of(b"")
 
 
 def test_an_archive_may_be_uploaded() -> None:
