@@ -65,6 +65,7 @@ def bash(named: str, needs: Needs, tmp_path: Path) -> Iterator[Terminal]:
         ("rmi busyb\t", f"rmi {IMAGE} "),
         ("run busybox:te\t", f"run {IMAGE} "),
         ("run --env-file set\t", "run --env-file settings.env "),
+        ("run --env-file=set\t", "run --env-file=settings.env "),
         ("run --detach-k\t", "run --detach-keys "),
         ("cp completion-w\t", "cp completion-web:"),
     ],
@@ -87,6 +88,30 @@ def test_every_script_is_sound(needs: Needs, tmp_path: Path, shell: str, check: 
     script.write_bytes(subprocess.run([YURT, "completion", shell], check=True, capture_output=True).stdout)
     told = subprocess.run([program, *check, str(script)], capture_output=True, text=True, check=False)
     assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.root
+def test_a_tab_in_zsh_finishes_the_word(named: str, needs: Needs, tmp_path: Path) -> None:
+    """The same as in bash; verbs of a group are listed with what they do."""
+    (tmp_path / ".zshrc").write_text(
+        "autoload -U compinit; compinit -u -D; source <(yurt completion zsh); PS1='ready%% '\n"
+    )
+    terminal = Terminal([needs.program("zsh"), "-i"], environ(named) | {"ZDOTDIR": str(tmp_path)})
+    terminal.resize(24, 200)
+    terminal.wait_for(b"ready% ")
+    for typed, line in (
+        ("rm completion-w", "rm completion-web"),  # the space after it goes when the line does
+        ("rmi busyb", f"rmi {IMAGE}"),
+        ("run --network=completion-n", f"run --network={NETWORK}"),
+        ("cp completion-w", "cp completion-web:"),
+    ):
+        terminal.type(f"yurt {typed}\t\x01echo '<\x05>'\n".encode())
+        terminal.wait_for(f"\n<yurt {line}>".encode())
+        terminal.wait_for(b"ready% ")
+    terminal.type(b"yurt volume \t")
+    terminal.wait_for(b"Remove volumes that no container uses")
+    terminal.type(b"\x15exit 0\n")
+    assert terminal.exit_code() == 0
 
 
 @pytest.mark.root

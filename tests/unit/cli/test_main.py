@@ -115,12 +115,12 @@ def test_version(yurt):
     assert yurt("--version")[1].startswith("yurt 0.")
 
 
-@pytest.mark.parametrize("module", ["run", "containers", "exec", "lifecycle", "logs", "images"])
+@pytest.mark.parametrize("module", ["run", "containers", "exec", "lifecycle", "logs", "images", "completion"])
 def test_short_commands_import_nothing_heavy(module):
     """Start-up is the budget: none of these modules is on the way of a short command."""
     program = (
         "import sys; before = set(sys.modules); import yurt.cli.main, yurt.cli.session, yurt.client.sync, "
-        f"yurt.cli.interactive, yurt.cli.commands.{module}; print(*sorted(set(sys.modules) - before))"
+        f"yurt.cli.interactive, yurt.cli.completion, yurt.cli.commands.{module}; print(*sorted(set(sys.modules) - before))"
     )
     command = [sys.executable, "-c", program]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

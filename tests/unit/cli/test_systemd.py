@@ -1,6 +1,9 @@
 """The engine's unit, as text."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,17 @@ WantedBy=multi-user.target
 def test_the_unit():
     """The whole of it."""
     assert systemd.unit(["/opt/yurt/bin/yurtd", "--root", "/srv/my data"]) == UNIT
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="a machine without systemd")
+def test_systemd_understands_it(tmp_path):
+    """Its own check has nothing to say."""
+    unit = tmp_path / "yurt.service"
+    unit.write_text(systemd.unit([sys.executable, "-c", "print('50% $HOME')"]))
+    told = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
 
 
 def test_what_means_something_to_systemd_is_quoted():
