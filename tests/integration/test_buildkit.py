@@ -330,6 +330,28 @@ def test_a_client_that_goes_ends_the_build(
     assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x0060013\x00" in _read(path)]
 
 
+def test_a_client_that_goes_while_files_come_leaves_nothing(
+    engine: EngineHost, run: Docker, folder: Path
+) -> None:
+    """Half a context is thrown away, and the engine holds no connection."""
+    before = len(os.listdir(f"/proc/{engine.pid}/fd"))
+    with (folder / "endless").open("wb") as file:
+        file.truncate(1 << 40)
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY endless /\n")
+    process = subprocess.Popen(
+        ["docker", "build", "."], env=_environ(engine), cwd=folder, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(
+            lambda: any(path.stat().st_size for path in engine.root.glob("build/work/*/context/endless"))
+        )
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not work(engine))
+    wait_until(lambda: len(os.listdir(f"/proc/{engine.pid}/fd")) <= before + 1)
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()

@@ -1,24 +1,26 @@
 """Builds with the classic builder's protocol: a tar archive in, a JSON stream out."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp.web_response import StreamResponse
 
 from yurt.api.types.system import BuildPruned
 from yurt.engine.build.model import BuildEvent, BuildRequest
-from yurt.engine.build.origin import Origin
 from yurt.engine.images.model import Pruned
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
 from yurt.server.wire import build as translate
 
+if TYPE_CHECKING:  # most engines never build
+    from yurt.engine.build.origin import Origin
+
 
 class BuildBackend(Protocol):
     """What these routes need of the engine's builder."""
 
-    def build(self, request: BuildRequest, origin: Origin) -> AsyncIterator[BuildEvent]: ...
+    def build(self, request: BuildRequest, origin: "Origin") -> AsyncIterator[BuildEvent]: ...
     async def prune(self) -> Pruned: ...
 
 

@@ -1,11 +1,15 @@
 """``POST /build``: the query to the engine's BuildRequest, and its events to the lines of the answer."""
 
+from typing import TYPE_CHECKING
+
 from yurt.api.types.stream import StreamLine
 from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling
-from yurt.engine.build.origin import Archive
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
 from yurt.server.wire import progress, registry
+
+if TYPE_CHECKING:  # most engines never build
+    from yurt.engine.build.origin import Archive
 
 CLASSIC = "1"
 DEFAULT_SHM = 64 * 1024 * 1024
@@ -39,7 +43,9 @@ def request(call: Call) -> BuildRequest:
     )
 
 
-def origin(call: Call) -> Archive:
+def origin(call: Call) -> "Archive":
+    from yurt.engine.build.origin import Archive
+
     return Archive(call.chunks(), auths=registry.auths(call.request.headers.get("X-Registry-Config")))
 
 
