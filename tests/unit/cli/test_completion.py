@@ -116,10 +116,21 @@ def test_no_engine_is_started_for_it(tmp_path, capsys):
     assert not root.exists()
 
 
-def test_services_are_the_project_s(tmp_path, capsys):
-    """They come from the Compose file, up or not."""
-    (tmp_path / "compose.yaml").write_text("services: {web: {image: x}, worker: {image: x}}\n")
-    main.run(["__complete", "compose", "--project-directory", str(tmp_path), "logs", "w"], {})
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-f", "{}", "logs", "w"],
+        ["logs", "--file={}", "--follow", "w"],
+        ["exec", "-f", "{}", "-T", "w"],
+        ["-f{}", "up", "--exit-code-from", "w"],
+    ],
+    ids=" ".join,
+)
+def test_services_are_the_project_s(tmp_path, capsys, words):
+    """They come from the Compose file, up or not, wherever on the line it is chosen."""
+    file = tmp_path / "stack.yaml"
+    file.write_text("services: {web: {image: x}, worker: {image: x}, db: {image: x}}\n")
+    main.run(["__complete", "compose", *(word.format(file) for word in words)], {})
     assert capsys.readouterr().out == "web\nworker\n"
 
 

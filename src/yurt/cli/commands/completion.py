@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from yurt.cli.completion import Candidate
+    from yurt.cli.flags import Command
     from yurt.cli.session import Session
 
 SHELLS = ("bash", "zsh", "fish")
@@ -121,24 +122,22 @@ def _compose(session: Session, words: Sequence[str], current: str) -> Iterator[C
     found = load(f"compose.{VERBS[verb]}", verb)
 
     def names(kind: str) -> Iterable[str]:
-        return _services(session, chosen, rest[1:], found.flags_text) if kind == "services" else ()
+        return _services(session, [*chosen, *rest[1:]], found) if kind == "services" else ()
 
     yield from rules.of_command(found, f"compose {verb}", rest[1:], current, names)
 
 
-def _services(session: Session, chosen: Sequence[str], words: Sequence[str], flags_text: str) -> list[str]:
-    """Return the services of the project that the flags *chosen* before the verb, and those after it, mean."""
+def _services(session: Session, words: Sequence[str], command: Command) -> list[str]:
+    """Return the services of the project that the flags among *words* mean, those before the verb first."""
     from yurt.cli.commands.compose import project
     from yurt.cli.flags import parse, parse_flags
-
-    known = parse_flags(flags_text)
-    mine = [
-        word for word in words if word.partition("=")[0] in ("--file", "--profile", "--project-directory")
-    ]
-    arguments, values = parse(known, [*chosen, *(word for word in mine if "=" in word)], "yurt compose")
-    options = Options(arguments or [], values, "yurt compose")
     from yurt.compose.project import load_project
 
+    # the last word stands for what is being typed: an argument, or the value that a flag waits for
+    arguments, values = parse(
+        parse_flags(command.flags_text), [*words, "x"], "yurt compose", program=command.program
+    )
+    options = Options(arguments or [], values, "yurt compose")
     return list(load_project(project.location(session, options), warn=lambda _: None).services)
 
 
