@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,3 +80,35 @@ def test_one_that_a_command_started(needs: Needs, tmp_path: Path) -> None:
         yurt("system", "stop")
         command = [sys.executable, "-m", "yurt.daemon", "--root", yurt.environ["YURT_ROOT"], "--dismantle"]
         subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A control group with the name that systemd would give the engine's."""
+    mount = Path("/sys/fs/cgroup")
+    folder = (mount if (mount / "cgroup.controllers").exists() else mount / "pids") / "yurt.service"
+    folder.mkdir()
+    yield folder
+    folder.rmdir()
+
+
+def test_one_of_systemd_s_is_restarted_by_systemd(engine: EngineHost, group: Path, tmp_path: Path) -> None:
+    """Else there would be two that start engines. (This systemctl only writes down what it is told.)"""
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    systemctl.chmod(0o755)
+    home = next(
+        line.split(":", 2)[2]
+        for line in Path(f"/proc/{engine.pid}/cgroup").read_text().splitlines()
+        if line.split(":")[1] in ("pids", "")
+    )
+    (group / "cgroup.procs").write_text(str(engine.pid))
+    try:
+        yurt = CommandLine(engine.host)
+        yurt.environ["PATH"] = f"{tmp_path}:{yurt.environ['PATH']}"
+        told = yurt("system", "restart")
+        assert told.out.startswith(f"the engine was restarted (pid {engine.pid} before, "), told.err
+        assert (tmp_path / "calls").read_text() == "restart yurt.service\n"
+        assert engine.answers()
+    finally:
+        Path(f"{group.parent}{home}/cgroup.procs").write_text(str(engine.pid))
