@@ -36,6 +36,8 @@ FLAGS = """
     --net NETWORK…                The same as --network
     --network-alias NAME…         Another name on that network
     --ip ADDRESS                  IPv4 address on that network
+    --ip6 ADDRESS                 IPv6 address on that network
+    --link NAME[:ALIAS]…          A name for another container (on a network of your own every container has its name)
     --mac-address ADDRESS         MAC address on that network
     -h, --hostname NAME           Host name inside
     --domainname NAME             Domain name inside
@@ -48,6 +50,7 @@ FLAGS = """
     -m, --memory SIZE             Limit of memory
     --memory-swap SIZE            Limit of memory and swap together; -1: no limit
     --memory-reservation SIZE     Soft limit of memory
+    --memory-swappiness NUMBER    How readily memory is swapped out: 0 to 100
     --cpus NUMBER                 Number of processors, may be a fraction
     -c, --cpu-shares NUMBER       Relative weight of processor time
     --cpu-period MICROSECONDS     Length of a scheduling period
@@ -59,8 +62,13 @@ FLAGS = """
     --oom-kill-disable            Do not kill when memory runs out
     --oom-score-adj NUMBER        Preference when memory runs out
     --blkio-weight NUMBER         Relative weight of block I/O
+    --device-read-bps LIMIT…      Bytes a second from a device: /dev/sda:10m
+    --device-write-bps LIMIT…     Bytes a second to a device
+    --device-read-iops LIMIT…     Reads a second from a device: /dev/sda:1000
+    --device-write-iops LIMIT…    Writes a second to a device
     --shm-size SIZE               Size of /dev/shm
     --device DEVICE…              Give a host device
+    --device-cgroup-rule RULE…    Devices it may make and open: 'c 10:* rwm'
     --privileged                  All rights on the host
     --cap-add CAPABILITY…         Add a capability
     --cap-drop CAPABILITY…        Drop a capability
@@ -259,8 +267,9 @@ def _networks(options: Options, body: dict[str, Any]) -> None:
     extra: dict[str, Any] = {}
     if options.has("network-alias"):
         extra["Aliases"] = options.all("network-alias")
-    if options.has("ip"):
-        extra["IPAMConfig"] = {"IPv4Address": options.text("ip")}
+    for flag, field in (("ip", "IPv4Address"), ("ip6", "IPv6Address")):
+        if options.has(flag):
+            extra.setdefault("IPAMConfig", {})[field] = options.text(flag)
     if options.has("mac-address"):
         extra["MacAddress"] = options.text("mac-address")
     if extra:
@@ -269,6 +278,26 @@ def _networks(options: Options, body: dict[str, Any]) -> None:
         body["HostConfig"]["NetworkMode"] = first
     if extra or len(endpoints) > 1 or any(endpoints.values()):
         body["NetworkingConfig"] = {"EndpointsConfig": endpoints}
+
+
+def _device_limit(options: Options, flag: str, text: str) -> dict[str, Any]:
+    """Read ``/dev/sda:10m``."""
+    path, _colon, amount = text.rpartition(":")
+    if not path:
+        raise options.invalid(flag, text, "expected /dev/name:limit")
+    return {"Path": path, "Rate": values.size(amount)}
+
+
+def _security_option(text: str) -> str:
+    """A system call filter is named by its file, and sent as the file's content: the engine may be elsewhere."""
+    name, _equals, path = text.partition("=")
+    if name != "seccomp" or path in {"unconfined", "builtin"} or path.startswith("{"):
+        return text
+    try:
+        with open(path, encoding="utf-8") as file:
+            return f"seccomp={file.read()}"
+    except OSError as failed:
+        raise InvalidArgument(f"opening seccomp profile ({path}) failed: {failed.strerror}") from failed
 
 
 def _host_config(options: Options) -> dict[str, Any]:
@@ -286,7 +315,8 @@ def _host_config(options: Options) -> dict[str, Any]:
     for flag, field in (
         ("cap-add", "CapAdd"),
         ("cap-drop", "CapDrop"),
-        ("security-opt", "SecurityOpt"),
+        ("device-cgroup-rule", "DeviceCgroupRules"),
+        ("link", "Links"),
         ("group-add", "GroupAdd"),
         ("dns", "Dns"),
         ("dns-search", "DnsSearch"),
@@ -311,6 +341,7 @@ def _host_config(options: Options) -> dict[str, Any]:
         ("pids-limit", "PidsLimit"),
         ("oom-score-adj", "OomScoreAdj"),
         ("blkio-weight", "BlkioWeight"),
+        ("memory-swappiness", "MemorySwappiness"),
     ):
         if options.has(flag):
             host[field] = options.number(flag)
@@ -334,6 +365,16 @@ def _host_config(options: Options) -> dict[str, Any]:
             raise options.invalid("cpus", options.text("cpus"), "expected a number") from None
     if options.has("ulimit"):
         host["Ulimits"] = [values.ulimit(text) for text in options.all("ulimit")]
+    for flag, field in (
+        ("device-read-bps", "BlkioDeviceReadBps"),
+        ("device-write-bps", "BlkioDeviceWriteBps"),
+        ("device-read-iops", "BlkioDeviceReadIOps"),
+        ("device-write-iops", "BlkioDeviceWriteIOps"),
+    ):
+        if options.has(flag):
+            host[field] = [_device_limit(options, flag, text) for text in options.all(flag)]
+    if options.has("security-opt"):
+        host["SecurityOpt"] = [_security_option(text) for text in options.all("security-opt")]
     if options.has("device"):
         host["Devices"] = [values.device(text) for text in options.all("device")]
     if options.has("sysctl"):

@@ -105,6 +105,11 @@ def test_what_the_container_is(body, line, field, value):
         ("--add-host a:1.2.3.4 bb", "ExtraHosts", ["a:1.2.3.4"]),
         ("--init --read-only --privileged bb", "Init", True),
         ("--ipc host bb", "IpcMode", "host"),
+        ("--link db:store bb", "Links", ["db:store"]),
+        ("--memory-swappiness 20 bb", "MemorySwappiness", 20),
+        ("--device-read-bps /dev/sda:1k bb", "BlkioDeviceReadBps", [{"Path": "/dev/sda", "Rate": 1024}]),
+        ("--device-write-iops /dev/sda:5 bb", "BlkioDeviceWriteIOps", [{"Path": "/dev/sda", "Rate": 5}]),
+        ("--security-opt seccomp=unconfined bb", "SecurityOpt", ["seccomp=unconfined"]),
     ],
 )
 def test_how_this_host_runs_it(body, line, field, value):
@@ -141,3 +146,21 @@ def test_contradictions_are_refused(body, line, kind):
     """Nothing is sent when the flags make no sense together."""
     with pytest.raises(kind):
         body(line)
+
+
+def test_a_filter_is_sent_as_its_content(body, tmp_path):
+    """The engine need not see the client's files."""
+    profile = tmp_path / "profile.json"
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    sent = body(f"--security-opt seccomp={profile} bb")["HostConfig"]["SecurityOpt"]
+    assert sent == ['seccomp={"defaultAction": "SCMP_ACT_ALLOW"}']
+    with pytest.raises(InvalidArgument, match="opening seccomp profile"):
+        body("--security-opt seccomp=/nope bb")
+
+
+def test_addresses_of_both_families(body):
+    """--ip and --ip6 are settings of the first network."""
+    sent = body("--network n --ip 10.0.0.5 --ip6 fd00::5 bb")
+    assert sent["NetworkingConfig"]["EndpointsConfig"]["n"] == {
+        "IPAMConfig": {"IPv4Address": "10.0.0.5", "IPv6Address": "fd00::5"}
+    }
