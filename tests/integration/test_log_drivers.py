@@ -346,6 +346,40 @@ def test_a_killed_forwarder_has_a_successor(client: docker.DockerClient, tcp: Co
     assert seen == set(range(100, 6100))
 
 
+def test_forwarding_outlives_the_engine(new_engine: Callable[[], EngineHost], tcp: Connections) -> None:
+    """After kill -9 of the engine lines go on to their receiver, and the next engine finds the container running."""
+    host = new_engine()
+    container = host.client().containers.run(
+        IMAGE,
+        ["sh", "-c", "for i in $(seq 100 400); do echo $i; sleep 0.02; done; sleep 60"],
+        detach=True,
+        log_config=LogConfig(type="syslog", config={"syslog-address": f"tcp://127.0.0.1:{tcp.port}"}),
+    )
+    tcp.wait_for(b"]: 120\n")
+    host.kill()
+    tcp.wait_for(b"]: 400\n")
+    assert [int(line.rpartition(b": ")[2]) for line in tcp.data.splitlines()] == list(range(100, 401))
+    host.start()
+    assert host.client().containers.get(container.id).status == "running"
+
+
+def test_what_was_not_sent_is_sent_by_the_next_run(client: docker.DockerClient, tcp: Connections) -> None:
+    """Lines of a run whose receiver was away go out before those of the next run."""
+    port = tcp.port
+    tcp.close()
+    container = speak(client, "syslog", ["sh", "-c", "echo run"], syslog_address=f"tcp://127.0.0.1:{port}")
+    time.sleep(5.5)  # the forwarder has given up
+    receiver = Connections(port=port)
+    container.start()
+    container.wait(timeout=30)
+    receiver.wait_for(b"run\n")
+    deadline = time.monotonic() + 10
+    while receiver.data.count(b": run\n") < 2:
+        assert time.monotonic() < deadline, receiver.data
+        time.sleep(0.05)
+    receiver.close()
+
+
 def test_a_forwarder_ends_with_its_container(client: docker.DockerClient, udp: Datagrams) -> None:
     """Nothing of it is left once its lines are sent, or could not be for some seconds."""
     container = speak(client, "gelf", gelf_address="tcp://127.0.0.1:1")
