@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from yurt.api.words import duration
+
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,33 +76,6 @@ def _scaled(count: float, step: float, units: Sequence[str], digits: int) -> str
         count /= step
         unit += 1
     return f"{count:.{digits}g}{units[unit]}"
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in words, as Docker says it: ``About an hour``."""
-    whole = int(seconds)
-    minutes, hours = whole // 60, int(seconds / 3600 + 0.5)
-    if whole < 1:
-        return "Less than a second"
-    if whole == 1:
-        return "1 second"
-    if whole < 60:
-        return f"{whole} seconds"
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    if hours == 1:
-        return "About an hour"
-    if hours < 48:
-        return f"{hours} hours"
-    if hours < 24 * 7 * 2:
-        return f"{hours // 24} days"
-    if hours < 24 * 30 * 2:
-        return f"{hours // 24 // 7} weeks"
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24 // 30} months"
-    return f"{int(seconds / 3600) // 24 // 365} years"
 
 
 def age(timestamp: float, now: float | None = None) -> str:

@@ -50,31 +50,6 @@ def test_a_log_lines_time_is_as_wide_as_any_other() -> None:
     assert times.fixed(1795503129500000000) == "2026-11-24T06:52:09.500000000Z"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.2, "Less than a second"),
-        (1.9, "1 second"),
-        (59, "59 seconds"),
-        (60, "About a minute"),
-        (119, "About a minute"),
-        (120, "2 minutes"),
-        (3599, "59 minutes"),
-        (3600, "About an hour"),
-        (2 * 3600, "2 hours"),
-        (47 * 3600, "47 hours"),
-        (48 * 3600, "2 days"),
-        (13 * 86400, "13 days"),
-        (14 * 86400, "2 weeks"),
-        (60 * 86400, "2 months"),
-        (730 * 86400, "2 years"),
-    ],
-)
-def test_durations_are_worded_as_docker_does(seconds: float, words: str) -> None:
-    """`docker ps` users know these words."""
-    assert times.human(seconds) == words
-
-
 def test_a_cutoff_is_a_moment_or_a_time_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     """`until=24h` is a day before now; the earliest of several holds, and none is no limit."""
     day = 86_400 * times.SECOND

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from yurt.api.types import containers as wire
 from yurt.api.types.base import OMITTED
+from yurt.api.words import duration
 from yurt.engine.containers.model import (
     Container,
     ContainerConfig,
@@ -197,8 +198,8 @@ def command(container: Container) -> str:
 
 def status(value: State, *, now_ns: int) -> str:
     """Return the sentence of `docker ps`: ``Up 3 minutes (healthy)``, ``Exited (0) 2 hours ago``."""
-    since_start = times.human((now_ns - value.started_ns) / times.SECOND)
-    since_end = times.human((now_ns - value.finished_ns) / times.SECOND)
+    since_start = duration((now_ns - value.started_ns) / times.SECOND)
+    since_end = duration((now_ns - value.finished_ns) / times.SECOND)
     match value.status:
         case Status.CREATED:
             return "Created"

@@ -1,4 +1,4 @@
-"""Times on the wire: RFC 3339 with nanoseconds one way, Unix seconds or RFC 3339 the other, and `2 hours ago`."""
+"""Times on the wire: RFC 3339 with nanoseconds one way, Unix seconds or RFC 3339 the other."""
 
 import time
 from collections.abc import Iterable
@@ -59,30 +59,3 @@ def cutoff(texts: Iterable[str]) -> int:
         except ValueError:
             found.append(parse(text))
     return min(found, default=0)
-
-
-def human(seconds: float) -> str:
-    """Return a duration in words, as `docker ps` does: ``Less than a second``, ``About an hour``, ``3 weeks``."""
-    whole = int(seconds)
-    minutes, hours = whole // 60, int(seconds / 3600 + 0.5)
-    if whole < 1:
-        return "Less than a second"
-    if whole == 1:
-        return "1 second"
-    if whole < 60:
-        return f"{whole} seconds"
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    if hours == 1:
-        return "About an hour"
-    if hours < 48:
-        return f"{hours} hours"
-    if hours < 24 * 14:
-        return f"{hours // 24} days"
-    if hours < 24 * 60:
-        return f"{hours // 24 // 7} weeks"
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24 // 30} months"
-    return f"{hours // 24 // 365} years"
