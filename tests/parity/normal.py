@@ -23,6 +23,7 @@ ORDERS: tuple[tuple[str, ...], ...] = (
     ("Destination",),
     ("PrivatePort", "Type", "IP"),
     ("Driver", "Name"),
+    ("Path", "Kind"),
     ("RepoTags", "Id"),
     ("Name", "Mountpoint"),
 )
@@ -35,6 +36,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<id>"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<short id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "<time>"),
+    (re.compile(r"\b1[789]\d{8}\.\d{6,9}\b"), "<time>"),
+    (re.compile(r"(?<=docker-import-)\d+"), "<number>"),
     (re.compile(r"\b\d+(\.\d+)?(ns|µs|ms)\b"), "<duration>"),
     (re.compile(r"\b(About )?(an?|\d+|Less than a) (second|minute)s?( ago)?"), "<a while>"),
     (re.compile(r"\b(?!0\.0\.0\.0|127\.|10\.213\.|255\.)\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b"), "<ipv4>"),
@@ -80,6 +83,8 @@ def _ordered(found: list[Any], key: str) -> list[Any]:
 
 
 def _text(text: str, key: str, root: str) -> str:
+    if key == "LastTagTime":
+        return "<time>"  # whether the reference knows one depends on what was loaded before
     if text == ZERO_TIME:
         return text
     if text == HOST:
