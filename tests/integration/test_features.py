@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -202,11 +203,16 @@ class TestNetworks:
         ]
 
 
-def six(client: docker.DockerClient, name: str, subnet: str, **options: Any) -> None:
-    """Make a network with IPv6."""
-    client.networks.create(
-        name, enable_ipv6=True, ipam=IPAMConfig(pool_configs=[IPAMPool(subnet)]), **options
-    )
+def six(client: docker.DockerClient, name: str, **options: Any) -> IPv6Network:
+    """Make a network with IPv6; return its subnet, which is its own on this host, whoever else tests here."""
+    network = client.networks.create(name, enable_ipv6=True, **options)
+    network.reload()
+    return IPv6Network(network.attrs["IPAM"]["Config"][1]["Subnet"])
+
+
+def host_port(container: Any, port: str) -> int:
+    container.reload()
+    return int(container.ports[port][0]["HostPort"])
 
 
 @pytest.fixture
@@ -218,93 +224,93 @@ def needs_ipv6(needs: Needs) -> None:
 class TestIPv6:
     def test_addresses_names_and_the_way_out(self, client: docker.DockerClient) -> None:
         """A container has an address and a default route of each family, names have AAAA and reverse records."""
-        six(client, "feature-six", "fd00:feed:1::/64")
+        subnet = six(client, "feature-six")
+        gateway, first, second = (str(subnet[number]) for number in (1, 2, 3))
         web = client.containers.run(IMAGE, SLEEP, name="feature-web6", network="feature-six", detach=True)
         web.reload()
         settings = web.attrs["NetworkSettings"]["Networks"]["feature-six"]
-        assert (settings["GlobalIPv6Address"], settings["GlobalIPv6PrefixLen"]) == ("fd00:feed:1::2", 64)
-        assert settings["IPv6Gateway"] == "fd00:feed:1::1"
+        assert (settings["GlobalIPv6Address"], settings["GlobalIPv6PrefixLen"]) == (first, 64)
+        assert settings["IPv6Gateway"] == gateway
         assert settings["IPAddress"]
         seen = said(
             client,
-            "ip -6 route; nslookup -type=aaaa feature-web6; ping -6 -c1 -w5 fd00:feed:1::2 && "
-            "ping -6 -c1 -w5 fd00:feed:1::1 && echo reached; nslookup fd00:feed:1::2; cat /etc/hosts",
+            f"ip -6 route; nslookup -type=aaaa feature-web6; ping -6 -c1 -w5 {first} && "
+            f"ping -6 -c1 -w5 {gateway} && echo reached; nslookup {first}; cat /etc/hosts",
             network="feature-six",
         )
-        assert "default via fd00:feed:1::1 dev eth0" in seen
+        assert f"default via {gateway} dev eth0" in seen
         assert "reached" in seen
-        assert "Address: fd00:feed:1::2" in seen
+        assert f"Address: {first}" in seen
         assert "name = feature-web6.feature-six" in seen
-        assert "fd00:feed:1::3\t" in seen
+        assert f"{second}\t" in seen
         attrs = client.networks.get("feature-six").attrs
         assert attrs["EnableIPv6"] is True
-        assert {"Subnet": "fd00:feed:1::/64", "Gateway": "fd00:feed:1::1"} in attrs["IPAM"]["Config"]
-        assert attrs["Containers"][web.id]["IPv6Address"] == "fd00:feed:1::2/64"
+        assert {"Subnet": str(subnet), "Gateway": gateway} in attrs["IPAM"]["Config"]
+        assert attrs["Containers"][web.id]["IPv6Address"] == f"{first}/64"
 
     def test_a_static_address_and_a_second_network(self, client: docker.DockerClient) -> None:
         """An address can be chosen; a network can be joined and left while it runs, the route follows."""
-        six(client, "feature-six-a", "fd00:feed:a::/64")
-        six(client, "feature-six-b", "fd00:feed:b::/64")
+        six(client, "feature-six-a")
+        subnet = six(client, "feature-six-b")
         box = client.containers.run(IMAGE, SLEEP, network="feature-six-a", detach=True)
-        client.networks.get("feature-six-b").connect(box, ipv6_address="fd00:feed:b::77")
-        assert b"fd00:feed:b::77/64" in box.exec_run(["ip", "-6", "addr"]).output
+        client.networks.get("feature-six-b").connect(box, ipv6_address=str(subnet[77]))
+        assert f"{subnet[77]}/64".encode() in box.exec_run(["ip", "-6", "addr"]).output
         client.networks.get("feature-six-a").disconnect(box)
-        assert b"default via fd00:feed:b::1" in box.exec_run(["ip", "-6", "route"]).output
+        assert f"default via {subnet[1]}".encode() in box.exec_run(["ip", "-6", "route"]).output
         with pytest.raises(APIError, match="no configured subnet contains IP address fd00:1::1"):
             client.networks.get("feature-six-a").connect(box, ipv6_address="fd00:1::1")
 
     def test_published_ports_answer_on_ipv6(self, client: docker.DockerClient) -> None:
         """A port published on every address answers on the host's IPv6 addresses; one on [::] only there."""
-        six(client, "feature-six", "fd00:feed:2::/64")
+        subnet = six(client, "feature-six")
         serve = ["nc", "-ll", "-p", "80", "-e", "echo", "six"]
-        client.containers.run(
-            IMAGE, serve, network="feature-six", ports={"80/tcp": 28080, "81/tcp": ("::", 28081)}, detach=True
+        web = client.containers.run(
+            IMAGE, serve, network="feature-six", ports={"80/tcp": None, "81/tcp": ("::", None)}, detach=True
         )
-        until(lambda: fetched("fd00:feed:2::1", 28080) == b"six\n")
-        assert fetched("127.0.0.1", 28080) == b"six\n"
-        with pytest.raises(APIError, match=r"Bind for \[::\]:28081 failed: port is already allocated"):
+        port, other = host_port(web, "80/tcp"), host_port(web, "81/tcp")
+        until(lambda: fetched(str(subnet[1]), port) == b"six\n")
+        assert fetched("127.0.0.1", port) == b"six\n"
+        with pytest.raises(APIError, match=rf"Bind for \[::\]:{other} failed: port is already allocated"):
             client.containers.run(
-                IMAGE, SLEEP, network="feature-six", ports={"1": ("::", 28081)}, detach=True
+                IMAGE, SLEEP, network="feature-six", ports={"1": ("::", other)}, detach=True
             )
         with pytest.raises(APIError, match="the container has no IPv6 address"):
-            client.containers.run(IMAGE, SLEEP, ports={"1": ("::", 28082)}, detach=True)
+            client.containers.run(IMAGE, SLEEP, ports={"1": ("::", None)}, detach=True)
 
     def test_networks_are_apart(self, client: docker.DockerClient) -> None:
         """No way from one network to another, and none out of an internal one."""
-        six(client, "feature-six-a", "fd00:feed:a::/64")
-        six(client, "feature-six-b", "fd00:feed:b::/64", internal=True)
+        one = six(client, "feature-six-a")
+        other = six(client, "feature-six-b", internal=True)
         client.containers.run(IMAGE, SLEEP, network="feature-six-a", detach=True)
         assert said(client, "ip -6 route | grep -c default || true", network="feature-six-b") == "0"
-        blocked = "ip -6 route add default via fd00:feed:b::1; ping -6 -c1 -w1 fd00:feed:a::2 >&2 || echo no"
+        blocked = f"ip -6 route add default via {other[1]}; ping -6 -c1 -w1 {one[2]} >&2 || echo no"
         assert said(client, blocked, network="feature-six-b", cap_add=["NET_ADMIN"]) == "no"
 
-    def test_a_subnet_is_found(self, client: docker.DockerClient) -> None:
+    def test_a_subnet_is_chosen_or_found(self, client: docker.DockerClient) -> None:
         """Without --subnet the network gets a unique local one; an overlapping one is refused."""
-        network = client.networks.create("feature-six", enable_ipv6=True)
-        network.reload()
-        subnet = network.attrs["IPAM"]["Config"][1]["Subnet"]
-        assert subnet.startswith("fd")
-        assert subnet.endswith("::/64")
+        subnet = six(client, "feature-six")
+        assert subnet.prefixlen == 64
+        assert subnet.is_private
+        taken = IPAMConfig(pool_configs=[IPAMPool(str(subnet))])
         with pytest.raises(APIError, match="Pool overlaps with other one"):
-            six(client, "feature-six-b", subnet)
+            client.networks.create("feature-six-b", enable_ipv6=True, ipam=taken)
         with pytest.raises(APIError, match="IPv6 is not enabled"):
-            client.networks.create("c", ipam=IPAMConfig(pool_configs=[IPAMPool("fd00:feed:c::/64")]))
+            client.networks.create("feature-six-c", ipam=taken)
 
     def test_it_outlives_the_engine(self, new_engine: Callable[[], EngineHost]) -> None:
         """After kill -9 and a start the container's IPv6 address is still its own, and its port still answers."""
         host = new_engine()
         client = host.client()
-        six(client, "feature-six", "fd00:feed:d::/64")
-        client.containers.run(
-            IMAGE, ["nc", "-ll", "-p", "80", "-e", "echo", "six"], network="feature-six", ports={"80": 28083},
-            detach=True,
-        )  # fmt: skip
-        until(lambda: fetched("fd00:feed:d::1", 28083) == b"six\n")
+        subnet = six(client, "feature-six")
+        serve = ["nc", "-ll", "-p", "80", "-e", "echo", "six"]
+        web = client.containers.run(IMAGE, serve, network="feature-six", ports={"80": None}, detach=True)
+        port = host_port(web, "80/tcp")
+        until(lambda: fetched(str(subnet[1]), port) == b"six\n")
         host.kill()
-        assert fetched("fd00:feed:d::1", 28083) == b"six\n"
+        assert fetched(str(subnet[1]), port) == b"six\n"
         host.start()
-        assert fetched("fd00:feed:d::1", 28083) == b"six\n"
-        assert "fd00:feed:d::3/64" in said(host.client(), "ip -6 addr", network="feature-six")
+        assert fetched(str(subnet[1]), port) == b"six\n"
+        assert f"{subnet[3]}/64" in said(host.client(), "ip -6 addr", network="feature-six")
         gc.collect()
 
 
