@@ -55,14 +55,19 @@ def _address(directory: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def dial(directory: Path) -> socket.socket | None:
-    """Connect to the shim that works in *directory*; None when there is none any more. Never blocks."""
+def dial(directory: Path, greeting: bytes) -> socket.socket | None:
+    """Connect to the shim that works in *directory* and say *greeting*. Never blocks.
+
+    None when there is no shim any more, or it ends at this very moment: its socket may go between the connection
+    and the greeting. What it was to tell is in its files then.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _address(directory) as address:
             sock.setblocking(False)
             sock.connect(address)
-    except (FileNotFoundError, ConnectionRefusedError):
+        sock.send(greeting)
+    except (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, ConnectionResetError):
         sock.close()
         return None
     except BaseException:
@@ -188,10 +193,10 @@ class Shims:
                     os.unlink(address)
                 listener.bind(address)
             listener.listen(128)
-            control = dial(directory)
+            # Before the shim is: a process may end sooner than we get to say it.
+            control = dial(directory, _CONTROL)
             if control is None:
                 raise Internal(f"cannot talk to the shim in {directory}: its socket disappeared")
-            control.send(_CONTROL)  # before the shim is: a process may end sooner than we get to say it
             descriptors = [listener.fileno(), *(sock.fileno() for sock in attach)]
             try:
                 self._send(request.encode(), descriptors)
@@ -214,12 +219,8 @@ class Shims:
     @staticmethod
     def connect(directory: Path) -> ShimConnection | None:
         """Return a control connection to the shim that works in *directory*; None when there is none any more."""
-        sock = dial(directory)
-        if sock is None:
-            return None
-        with contextlib.suppress(OSError):  # it ends just now: the connection tells
-            sock.send(_CONTROL)
-        return ShimConnection(sock)
+        sock = dial(directory, _CONTROL)
+        return None if sock is None else ShimConnection(sock)
 
     def close(self) -> None:
         """Let the zygote go; the shims stay. Idempotent."""

@@ -4,12 +4,13 @@ import asyncio
 import json
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from yurt.linux.shims import Exited, Failed, ShimConnection, Shims, Started
+from yurt.linux.shims import Exited, Failed, ShimConnection, Shims, Started, dial
 from yurt.shim.monitor import Request
 
 RUNTIME = "exec 3<&0; {{ {command}; }} <&3 & echo $! > pid"
@@ -152,3 +153,29 @@ async def test_many_clients(shims: Shims, tmp_path: Path) -> None:
     assert len(set(outputs)) == 1
     assert outputs[0].count(b"\n") >= 50000
     os.stat(tmp_path / "c" / "exit.json")
+
+
+def test_dial_as_a_shim_ends(tmp_path: Path) -> None:
+    """A shim whose socket goes at any moment of a greeting is no shim, never an error."""
+    path = str(tmp_path / "shim.sock")
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+                listener.bind(path)
+                listener.listen()
+            os.unlink(path)
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        met = 0
+        for _attempt in range(5000):
+            if (sock := dial(tmp_path, b"hello")) is not None:
+                met += 1
+                sock.close()
+    finally:
+        over.set()
+        other.join()
+    assert met

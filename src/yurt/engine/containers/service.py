@@ -557,10 +557,15 @@ class ContainerService:
             raise Conflict(f"container {container.id} is restarting, wait until the container is running")
         wish = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "logs": logs}
         self._runner.publish(entry, "attach")
-        if entry.is_alive and (sock := dial(self._places.bundle(container.id))) is not None:
-            sock.send(json.dumps({"op": "attach", **wish}).encode() + b"\n")
-        else:
+        if not entry.is_alive:
             sock = self._runner.pend_attach(entry, wish)
+        else:
+            greeting = json.dumps({"op": "attach", **wish}).encode() + b"\n"
+            found = dial(self._places.bundle(container.id), greeting)
+            if found is None:  # it ended just now: there is nothing to come
+                query = LogQuery(stdout=stdout and logs, stderr=stderr and logs)
+                return RecordedStream(self.logs(container.id, query), tty=tty)
+            sock = found
         return AttachStream(sock, tty=tty, detach_keys=detach_keys)
 
     def logs(self, ref: str, query: LogQuery) -> AsyncIterator[LogLine]:
@@ -582,14 +587,15 @@ class ContainerService:
     async def _log_bursts(self, entry: Entry, query: LogQuery) -> AsyncIterator[Sequence[LogBlock]]:
         container_id = entry.container.id
         path = self._places.log(container_id)
-        sock = dial(self._places.bundle(container_id)) if query.follow and entry.is_alive else None
+        follows = query.follow and entry.is_alive
+        sock = dial(self._places.bundle(container_id), b'{"op": "notify"}\n') if follows else None
         if sock is None:
-            async for burst in logs.bursts(path, query, finished=not entry.is_alive):
+            # A shim that does not listen any more has written all that there was.
+            async for burst in logs.bursts(path, query, finished=follows or not entry.is_alive):
                 yield burst
             return
         loop = asyncio.get_running_loop()
         with sock:
-            sock.send(b'{"op": "notify"}\n')
 
             async def grown() -> bool:
                 try:
