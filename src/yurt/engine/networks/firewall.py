@@ -23,6 +23,7 @@ from yurt.engine.networks.firewall6 import (
     network_text6,
     no_networks_text6,
 )
+from yurt.engine.networks.forwarding import FORWARD
 from yurt.engine.networks.model import Network, PortBinding
 from yurt.errors import Internal
 from yurt.linux.nftables import Nftables
@@ -91,15 +92,7 @@ def base_text(table: str) -> str:
             "oifname vmap @entering",
             "ip saddr @sources oifname != @bridges masquerade",
         ],
-        "forward": [
-            "iifname != @bridges oifname != @bridges return",
-            "ct state established,related accept",
-            "iifname . oifname @same accept",
-            "iifname @internal drop",
-            "oifname @internal drop",
-            "ct status dnat accept",
-            "oifname @bridges drop",
-        ],
+        "forward": [*FORWARD],
     }
     lines = [f"add table {t}"]
     for protocol in ("tcp", "udp"):

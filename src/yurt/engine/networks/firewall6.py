@@ -4,6 +4,7 @@ It exists only while a network has IPv6. What is different: the host's ::1 canno
 no route_localnet for IPv6), so a published port answers on every address but that one.
 """
 
+from yurt.engine.networks.forwarding import FORWARD
 from yurt.engine.networks.model import Network
 
 MAPS6 = ("tcp6_any", "udp6_any", "tcp6_at", "udp6_at")
@@ -26,15 +27,7 @@ def base_text6(table: str) -> str:
         "prerouting": ["fib daddr type local jump published"],
         "output": ["ip6 daddr != ::1 fib daddr type local jump published"],
         "postrouting": ["oifname vmap @entering", "ip6 saddr @sources oifname != @bridges masquerade"],
-        "forward": [
-            "iifname != @bridges oifname != @bridges return",
-            "ct state established,related accept",
-            "iifname . oifname @same accept",
-            "iifname @internal drop",
-            "oifname @internal drop",
-            "ct status dnat accept",
-            "oifname @bridges drop",
-        ],
+        "forward": [*FORWARD],
     }
     lines = [f"add table {t}"]
     for p in ("tcp", "udp"):
