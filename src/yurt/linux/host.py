@@ -73,6 +73,27 @@ def weighs_block_io() -> bool:
     return (folder / "blkio.weight").exists() or (folder / "blkio.bfq.weight").exists()
 
 
+@cache
+def weighs_block_devices() -> bool:
+    """Return whether they can be weighed on single devices, too."""
+    if cgroup.mode() is cgroup.Mode.V2:
+        return "io" in controllers()
+    return (cgroup.MOUNT / "blkio" / "blkio.weight_device").exists()
+
+
+@cache
+def schedules_realtime() -> bool:
+    """Return whether groups of processes have their own share of real-time scheduling (never with cgroup v2)."""
+    return cgroup.mode() is not cgroup.Mode.V2 and (cgroup.MOUNT / "cpu" / "cpu.rt_period_us").exists()
+
+
+@cache
+def protects_mounts_below() -> bool:
+    """Return whether a mount and all below it can be made read-only at once (mount_setattr, Linux 5.12)."""
+    major, minor = os.uname().release.split(".")[:2]
+    return (int(major), int(minor.partition("-")[0])) >= (5, 12)
+
+
 def device_nodes(path: Path) -> tuple[Path, ...]:
     """Return *path* if it is a device node, else those in the folder *path* and below, without the kernel's own places."""
     if not path.is_dir():

@@ -166,6 +166,11 @@ def open_in_root(root: int, path: StrPath, flags: int = os.O_RDONLY, *, mode: in
     return openat2(root, path, flags, mode=mode, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
 
+def open_beneath(folder: int, path: StrPath, flags: int = os.O_RDONLY) -> int:
+    """Open *path* below the descriptor *folder*; a link or ``..`` that leads out of it raises OSError with EXDEV."""
+    return openat2(folder, path, flags, resolve=RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+
+
 def fsopen(fstype: str) -> int:
     """Open a configuration context for a file system of *fstype*; return its descriptor."""
     return _checked(

@@ -102,6 +102,8 @@ class SpecResources:
     cpu_period: int | None = None
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
+    realtime_period: int | None = None  # microseconds
+    realtime_runtime: int | None = None
     pids: int | None = None  # -1: no limit, also where there was one
     blkio_weight: int | None = None
     block_devices: tuple[SpecBlockDevice, ...] = ()
@@ -312,6 +314,8 @@ def limits_document(limits: SpecResources) -> dict[str, Any]:
         "period": limits.cpu_period,
         "cpus": limits.cpuset_cpus or None,
         "mems": limits.cpuset_mems or None,
+        "realtimePeriod": limits.realtime_period,
+        "realtimeRuntime": limits.realtime_runtime,
     }
     for name, values in (("memory", memory), ("cpu", cpu)):
         if given := {key: value for key, value in values.items() if value is not None}:

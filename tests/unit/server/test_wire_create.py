@@ -118,7 +118,9 @@ def test_links_are_found_in_both_places() -> None:
             r'driver "" with capabilities: \[\[gpu\]\]',
         ),
         ('{"Isolation":"hyperv"}', r"invalid isolation \(hyperv\)"),
-        ('{"CpuRealtimeRuntime":10}', "CPU real-time runtime"),
+        ('{"StorageOpt":{"size":"1G"}}', "supported only for overlay over xfs"),
+        ('{"StorageOpt":{"fast":"1"}}', "Unknown option fast"),
+        ('{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":-1}}', "cannot be negative"),
     ],
 )
 def test_what_no_engine_here_has_is_refused(host: str, sentence: str) -> None:

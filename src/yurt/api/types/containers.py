@@ -76,6 +76,8 @@ class DeviceMapping(Wire, kw_only=True):
 class BindOptions(Wire, omit_defaults=True, kw_only=True):
     propagation: str | None = None
     non_recursive: bool | None = None
+    read_only_non_recursive: bool | None = None
+    read_only_force_recursive: bool | None = None
     create_mountpoint: bool | None = None
 
 
@@ -192,6 +194,8 @@ class HostConfig(Resources, kw_only=True):
     security_opt: list[str] | None = None
     tmpfs: dict[str, str] | None = None
     mounts: list[Mount] | None = None
+    storage_opt: dict[str, str] | None = OMITTED
+    annotations: dict[str, str] | None = OMITTED
     uts_mode: str | None = field(default="", name="UTSMode")
     userns_mode: str | None = ""
     shm_size: int | None = 0

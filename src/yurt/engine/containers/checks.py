@@ -164,6 +164,11 @@ def _check_cpu(limits: Resources) -> None:
         raise InvalidArgument(
             f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
         )
+    if limits.realtime_period or limits.realtime_runtime:
+        if not host.schedules_realtime():
+            raise InvalidArgument("kernel does not support CPU real-time scheduler")
+        if 0 < limits.realtime_period < limits.realtime_runtime:
+            raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
     if limits.cpu_shares < 0:
         raise InvalidArgument(f"invalid CPU shares ({limits.cpu_shares}): value must be a positive integer")
     if limits.cpu_period and not 1000 <= limits.cpu_period <= 1_000_000:
@@ -183,7 +188,7 @@ def _check_set(text: str, option: str, what: str, kind: str) -> None:
     try:
         wanted = _numbers(text)
     except ValueError as error:
-        raise InvalidArgument(f"Invalid value {text} for {option}") from error
+        raise InvalidArgument(f"Invalid value {text} for {option}: invalid format: {text}") from error
     if not wanted <= _numbers(available):
         raise InvalidArgument(
             f"Requested {what} are not available - requested {text}, available: {available}"
@@ -209,8 +214,10 @@ def _check_devices(limits: Resources) -> None:
         if not _RULE.fullmatch(rule):
             raise InvalidArgument(f"invalid device cgroup rule format: '{rule}'")
     for limit in limits.blkio_devices:
+        if limit.kind == "weight" and not host.weighs_block_devices():
+            continue  # discarded, with a warning
         if not os.path.exists(limit.path):
-            raise InvalidArgument(f'error setting a limit on "{limit.path}": no such file or directory')
+            raise InvalidArgument(f"stat {limit.path}: no such file or directory")
 
 
 def warnings(host_config: HostConfig) -> tuple[str, ...]:
@@ -237,6 +244,16 @@ def _warnings(host_config: HostConfig) -> Iterator[str]:
         )
     if limits.blkio_weight and not host.weighs_block_io():
         yield "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."
+    if not host.weighs_block_devices() and any(limit.kind == "weight" for limit in limits.blkio_devices):
+        yield (
+            "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. "
+            "Weight-device discarded."
+        )
+    if limits.oom_kill_disable and not limits.memory:
+        yield (
+            "OOM killer is disabled for the container, but no memory limit is set, this can result in the system "
+            "running out of resources."
+        )
     if limits.memory_swappiness is not None and cgroup.mode() is cgroup.Mode.V2:
         yield (
             "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "

@@ -72,6 +72,9 @@ class MountRequest:
     propagation: str = "rprivate"
     no_copy: bool = False  # volume: do not take the image's content
     create_source: bool = False  # bind: make a missing host folder (the -v form)
+    alone: bool = False  # bind: without what is mounted below the source
+    writable_below: bool = False  # bind: read-only, but what is mounted below may be written
+    read_only_below: bool = False  # bind: refuse to start where what is mounted below would stay writable
     tmpfs_size: int | None = None  # bytes
     tmpfs_mode: int | None = None
     tmpfs_options: str = ""
@@ -104,6 +107,8 @@ class Resources:
     cpu_quota: int = 0
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
+    realtime_period: int = 0  # microseconds
+    realtime_runtime: int = 0  # microseconds of each period
     pids_limit: int = 0  # -1: none, also where there was one
     blkio_weight: int = 0
     blkio_devices: tuple[DeviceLimit, ...] = ()
@@ -180,6 +185,7 @@ class HostConfig:
     masked_paths: tuple[str, ...] | None = None
     readonly_paths: tuple[str, ...] | None = None
     container_id_file: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)  # for the runtime's hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,10 @@ class MountPoint:
     driver: str = ""
     propagation: str = ""
     options: str = ""  # data of a tmpfs mount
+    subpath: str = ""  # of the volume at *source*
+    alone: bool = False  # as in MountRequest
+    writable_below: bool = False
+    read_only_below: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """What is mounted into a container: from requests, image volumes and other containers to mount points."""
 
 import contextlib
+import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +12,44 @@ from pathlib import Path
 from yurt.engine.containers.model import Container, MountPoint, MountRequest
 from yurt.engine.containers.ports import Volumes
 from yurt.errors import Conflict, InvalidArgument, NotFound
+from yurt.linux import syscall
+from yurt.linux.mount import BindMount, mount_around, unmount
 from yurt.oci.runtime_spec import SpecMount
 
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
+_TMPFS_FLAGS = frozenset(
+    [
+        "defaults",
+        "ro",
+        "rw",
+        "suid",
+        "nosuid",
+        "dev",
+        "nodev",
+        "exec",
+        "noexec",
+        "sync",
+        "async",
+        "dirsync",
+        "mand",
+        "nomand",
+        "atime",
+        "noatime",
+        "diratime",
+        "nodiratime",
+        "relatime",
+        "norelatime",
+        "strictatime",
+        "nostrictatime",
+        "private",
+        "rprivate",
+        "shared",
+        "rshared",
+        "slave",
+        "rslave",
+    ]
+)
+_TMPFS_VALUES = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
 _OPPOSITES = {"exec": "noexec", "suid": "nosuid", "dev": "nodev", "rw": "ro"}
 
 
@@ -39,10 +76,15 @@ def planned(
                 read_only=mount.read_only,
                 propagation=mount.propagation or "rprivate",
                 no_copy=True,
+                subpath=mount.subpath,
+                alone=mount.alone,
+                writable_below=mount.writable_below,
+                read_only_below=mount.read_only_below,
             ),
         )
     for target in image_volumes:
-        found.setdefault(normal(target), MountRequest(kind="volume", target=normal(target)))
+        place = normal(f"/{target}")  # Docker takes a relative one from the root, too
+        found.setdefault(place, MountRequest(kind="volume", target=place))
     return tuple(found.values())
 
 
@@ -86,7 +128,16 @@ def _bind(request: MountRequest, target: str) -> MountPoint:
                 f'invalid mount config for type "bind": bind source path does not exist: {source}'
             )
         source.mkdir(parents=True, exist_ok=True)
-    return MountPoint("bind", str(source), target, request.read_only, propagation=request.propagation)
+    return MountPoint(
+        "bind",
+        str(source),
+        target,
+        request.read_only,
+        propagation=request.propagation,
+        alone=request.alone,
+        writable_below=request.writable_below,
+        read_only_below=request.read_only_below,
+    )
 
 
 async def _volume(
@@ -108,27 +159,72 @@ async def _volume(
                 await volumes.remove(volume.name)
 
     undo.push_async_callback(let_go)
-    source = volume.mountpoint
     if request.subpath:
-        source = _below(source, request.subpath)
+        os.close(_opened_below(volume.mountpoint, request.subpath))  # it is there, and inside
     return MountPoint(
-        "volume", str(source), target, request.read_only, name=volume.name, driver=volume.driver
+        "volume",
+        str(volume.mountpoint),
+        target,
+        request.read_only,
+        name=volume.name,
+        driver=volume.driver,
+        subpath=request.subpath,
     )
 
 
-def _below(folder: Path, subpath: str) -> Path:
-    """Return the folder *subpath* of a volume; its links may not lead out."""
-    found = (folder / subpath).resolve()
-    if not found.is_relative_to(folder.resolve()):
-        raise InvalidArgument(f"invalid subpath {subpath!r}: it leads out of the volume")
-    if not found.exists():
-        raise InvalidArgument(f"cannot access path {found}: no such file or directory")
-    return found
+def _opened_below(folder: Path, subpath: str) -> int:
+    """Return a descriptor of what *subpath* is in the volume at *folder*; its links may not lead out."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return syscall.open_beneath(descriptor, subpath, os.O_PATH)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise InvalidArgument(
+                f"path concatenation escapes the base directory, base: {folder}, subpath: {subpath}",
+                hint="name a folder inside the volume",
+            ) from error
+        raise InvalidArgument(
+            f"cannot access path {folder / subpath}: {os.strerror(error.errno or 0)}"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def held(points: Iterable[MountPoint], folder: Path) -> Iterator[tuple[MountPoint, ...]]:
+    """Yield *points*, those that are a folder of a volume as mounts below *folder*, until the runtime has mounted them.
+
+    Who writes to the volume could put a link in the place of such a folder at any moment. So the way to it is walked
+    once, inside the volume, and what was found is what the runtime mounts.
+    """
+    with contextlib.ExitStack() as undo:
+        yield tuple(
+            replace(point, source=str(_hold(point, folder / str(number), undo))) if point.subpath else point
+            for number, point in enumerate(points)
+        )
+
+
+def _hold(point: MountPoint, place: Path, undo: contextlib.ExitStack) -> Path:
+    descriptor = _opened_below(Path(point.source), point.subpath)
+    try:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            place.mkdir(parents=True)
+        else:
+            place.parent.mkdir(exist_ok=True)
+            place.touch()
+        BindMount(Path(f"/proc/self/fd/{descriptor}"), place).execute()
+    finally:
+        os.close(descriptor)
+    undo.callback(unmount, place, lazy=True)
+    return place
 
 
 def _tmpfs(request: MountRequest) -> tuple[str, ...]:
     options = list(_TMPFS_DEFAULTS)
     for option in filter(None, request.tmpfs_options.split(",")):
+        name, equals, _value = option.partition("=")
+        if option not in _TMPFS_FLAGS and not (equals and name in _TMPFS_VALUES):
+            raise InvalidArgument(f'invalid tmpfs option "{option}"')
         if option in _OPPOSITES:
             if _OPPOSITES[option] in options:
                 options.remove(_OPPOSITES[option])
@@ -143,21 +239,42 @@ def _tmpfs(request: MountRequest) -> tuple[str, ...]:
     return tuple(options)
 
 
-def to_spec(points: Iterable[MountPoint]) -> tuple[SpecMount, ...]:
-    """Return the entries of a runtime specification for *points*. Pure."""
-    mounts = []
+def to_spec(
+    points: Iterable[MountPoint], *, has_mounts_below: Callable[[str], bool]
+) -> tuple[SpecMount, ...]:
+    """Return the entries of a runtime specification for *points*.
+
+    *has_mounts_below* tells whether a path has mounts of its own below it that can be made read-only together with it.
+    """
+    return tuple(_spec_mount(point, has_mounts_below) for point in points)
+
+
+def _spec_mount(point: MountPoint, has_mounts_below: Callable[[str], bool]) -> SpecMount:
+    if point.kind == "tmpfs":
+        return SpecMount(point.target, "tmpfs", "tmpfs", tuple(filter(None, point.options.split(","))))
+    how = "bind" if point.alone else "rbind"
+    if not point.read_only:
+        access = "rw"
+    elif point.alone or point.writable_below:
+        access = "ro"
+    else:
+        access = "rro" if point.read_only_below or has_mounts_below(point.source) else "ro"
+    return SpecMount(point.target, "bind", point.source, (how, access, point.propagation or "rprivate"))
+
+
+def check_propagation(points: Iterable[MountPoint]) -> None:
+    """Refuse mounts that are to travel from or to a place on the host that does not let them."""
     for point in points:
-        if point.kind == "tmpfs":
-            options = tuple(filter(None, point.options.split(",")))
-            mounts.append(SpecMount(point.target, "tmpfs", "tmpfs", options))
-        else:
-            access = "ro" if point.read_only else "rw"
-            mounts.append(
-                SpecMount(
-                    point.target, "bind", point.source, ("rbind", access, point.propagation or "rprivate")
-                )
+        word = point.propagation.removeprefix("r")
+        if point.kind != "bind" or word not in {"shared", "slave"}:
+            continue
+        around = mount_around(Path(point.source))
+        if not around.shared and not (word == "slave" and around.slave):
+            wanted = "shared" if word == "shared" else "shared or slave"
+            raise InvalidArgument(
+                f"path {point.source} is mounted on {around.point} but it is not a {wanted} mount",
+                hint=f"mount --make-shared {around.point}",
             )
-    return tuple(mounts)
 
 
 def inherited(references: Iterable[str], find: Callable[[str], Container]) -> tuple[MountPoint, ...]:
@@ -166,7 +283,7 @@ def inherited(references: Iterable[str], find: Callable[[str], Container]) -> tu
     for reference in references:
         ref, _colon, mode = reference.partition(":")
         if mode not in {"", "ro", "rw", "z", "Z"}:
-            raise InvalidArgument(f"invalid mode for volumes-from: {mode}")
+            raise InvalidArgument(f"invalid mode: {mode}")
         points += [
             replace(point, read_only=True) if mode == "ro" else point
             for point in find(ref).mounts
@@ -182,6 +299,6 @@ def to_fill(points: Iterable[MountPoint], requests: Mapping[str, MountRequest]) 
         for point in points
         if point.kind == "volume"
         and not requests[point.target].no_copy
-        and not requests[point.target].subpath
+        and not point.subpath
         and not os.listdir(point.source)
     )

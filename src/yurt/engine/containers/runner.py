@@ -8,7 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from yurt.engine.containers import log_drivers, merge, rootfs, signals, spec, state
+from yurt.engine.containers import log_drivers, merge, mounts, rootfs, signals, spec, state
 from yurt.engine.containers.attach import pair
 from yurt.engine.containers.model import Container, Status
 from yurt.engine.containers.ports import Networks, Snapshots
@@ -90,7 +90,8 @@ class Runner:
                 {OSError: Unavailable, ExceptionGroup: Internal}, f"cannot start container {container.name}"
             ):
                 async with AsyncExitStack() as undo:
-                    shim, pid, started_ns = await self._launch(entry, undo)
+                    with ExitStack() as opened:
+                        shim, pid, started_ns = await self._launch(entry, undo, opened)
                     self._started(entry, pid, started_ns)
                     undo.pop_all()
         except YurtError as error:
@@ -110,14 +111,17 @@ class Runner:
             ),
         )
 
-    async def _launch(self, entry: Entry, undo: AsyncExitStack) -> tuple[ShimConnection, int, int]:
+    async def _launch(
+        self, entry: Entry, undo: AsyncExitStack, opened: ExitStack
+    ) -> tuple[ShimConnection, int, int]:
+        """Start the process; *opened* is closed once it runs, or could not be started."""
         container = entry.container
         key = container.id
         log_drivers.check_available(container.host.log_driver, container.host.log_options)
         bundle = self._places.bundle(key)
         bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
         undo.callback(self._remove_bundle, bundle)
-        self._check_subpaths(container)
+        points = opened.enter_context(mounts.held(container.mounts, bundle / "volumes"))
         # The kernel sets up the network in another thread while the file system is mounted here.
         opening = asyncio.create_task(
             self._networks.open_sandbox(self.sandbox_request(container)), name=f"sandbox {short(key)}"
@@ -149,6 +153,7 @@ class Runner:
             user,
             self.pid_of,
             self.shm_of,
+            points,
             self._has_narrow_programs(container),
         )
         document = runtime_spec(spec.build(container, around))
@@ -301,15 +306,6 @@ class Runner:
                 "(hint: use IpcMode:shareable for the donor container)"
             )
         return self._places.shared_memory(other.id)
-
-    def _check_subpaths(self, container: Container) -> None:
-        """Refuse a folder of a volume that has become a link out of it since the container was made."""
-        for point in container.mounts:
-            if point.kind != "volume":
-                continue
-            volume = self._places.settings.root / "volumes" / point.name
-            if not Path(point.source).resolve().is_relative_to(volume.resolve()):
-                raise InvalidArgument(f"cannot access path {point.source}: it leads out of the volume")
 
     @staticmethod
     def prune_pending(entry: Entry) -> None:

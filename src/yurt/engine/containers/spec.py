@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from yurt.engine.containers import merge, mounts, users
-from yurt.engine.containers.model import Container, DeviceLimit, ExecRequest, HostConfig, Resources
+from yurt.engine.containers.model import (
+    Container,
+    DeviceLimit,
+    ExecRequest,
+    HostConfig,
+    MountPoint,
+    Resources,
+)
 from yurt.errors import InvalidArgument, Unavailable
 from yurt.ids import short
 from yurt.linux import cgroup, host
+from yurt.linux.mount import mounted_below
 from yurt.oci import capabilities, seccomp
 from yurt.oci.runtime_spec import (
     MASKED_PATHS,
@@ -42,7 +50,8 @@ _BRIDGED_SYSCTLS = {
 class Surroundings:
     """What a start found: where things are, and whom the container joins.
 
-    *pid_of* gives a running container's process number, *shm_of* the shared memory that it shares.
+    *pid_of* gives a running container's process number, *shm_of* the shared memory that it shares. *mounts* are the
+    container's, with sources to mount from now.
     """
 
     rootfs: Path
@@ -51,6 +60,7 @@ class Surroundings:
     user: users.User
     pid_of: Callable[[str], int]
     shm_of: Callable[[str], Path]
+    mounts: tuple[MountPoint, ...] = ()
     narrow_programs: bool = True
 
 
@@ -76,7 +86,11 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
     caps = granted(host_config)
     hostname = hostname_of(container)
     args = (container.path, *container.args)
-    own_mounts = [*_etc_mounts(around.etc, container), *mounts.to_spec(container.mounts)]
+    mounts.check_propagation(around.mounts)
+    own_mounts = [
+        *_etc_mounts(around.etc, container),
+        *mounts.to_spec(around.mounts, has_mounts_below=_has_mounts_below),
+    ]
     if host_config.init:
         args = (INIT_PATH, "--", *args)
         own_mounts.append(SpecMount(INIT_PATH, "bind", init_program(), ("bind", "ro")))
@@ -117,6 +131,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
         seccomp=profile,
         narrow_programs=around.narrow_programs,
         propagation=_root_propagation(container),
+        annotations=host_config.annotations,
     )
 
 
@@ -207,10 +222,16 @@ def _resources(limits: Resources) -> SpecResources:
         cpu_period=period if has_cpu else None,
         cpuset_cpus=limits.cpuset_cpus if has_cpuset else "",
         cpuset_mems=limits.cpuset_mems if has_cpuset else "",
+        realtime_period=limits.realtime_period or None,
+        realtime_runtime=limits.realtime_runtime or None,
         memory_swappiness=limits.memory_swappiness if cgroup.mode() is not cgroup.Mode.V2 else None,
         pids=limits.pids_limit or None if "pids" in here else None,
         blkio_weight=limits.blkio_weight or None if host.weighs_block_io() else None,
-        block_devices=tuple(_block_device(limit) for limit in limits.blkio_devices),
+        block_devices=tuple(
+            _block_device(limit)
+            for limit in limits.blkio_devices
+            if limit.kind != "weight" or host.weighs_block_devices()
+        ),
     )
 
 
@@ -245,6 +266,12 @@ def _seccomp_profile(value: str, caps: frozenset[str]) -> dict[str, Any] | None:
         return seccomp.from_docker(json.loads(value), caps)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from error
+
+
+def _has_mounts_below(source: str) -> bool:
+    return host.protects_mounts_below() and any(
+        point != Path(source) for point in mounted_below(Path(source))
+    )
 
 
 def _etc_mounts(etc: Path, container: Container) -> Iterator[SpecMount]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from yurt.errors import InvalidArgument
 
+LARGEST_ID = 2**31 - 1  # Docker's, where the kernel would know one bit more
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -40,15 +42,21 @@ def _user(name: str, entries: list[list[str]]) -> tuple[int, int, str, str]:
     for login, _password, uid, gid, _comment, home, *_shell in entries:
         if name in (login, uid) and uid.isdecimal() and gid.isdecimal():
             return int(uid), int(gid), home or "/", login
-    if name.isdecimal() and int(name) < 2**32 - 1:
+    if name.isdecimal() and int(name) <= LARGEST_ID:
         return int(name), 0, "/", ""
-    raise InvalidArgument(f"unable to find user {name}: no matching entries in passwd file")
+    raise _unknown(name, f"unable to find user {name}: no matching entries in passwd file")
 
 
 def _group(name: str, groups: list[list[str]]) -> int:
     for group, _password, gid, *_members in groups:
         if name in (group, gid) and gid.isdecimal():
             return int(gid)
-    if name.isdecimal() and int(name) < 2**32 - 1:
+    if name.isdecimal() and int(name) <= LARGEST_ID:
         return int(name)
-    raise InvalidArgument(f"unable to find group {name}: no matching entries in group file")
+    raise _unknown(name, f"unable to find group {name}: no matching entries in group file")
+
+
+def _unknown(name: str, otherwise: str) -> InvalidArgument:
+    """A number that is no id, or a name that no one has."""
+    is_number = name.removeprefix("-").isdecimal()
+    return InvalidArgument(f"uids and gids must be in range 0-{LARGEST_ID}" if is_number else otherwise)

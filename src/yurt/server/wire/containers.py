@@ -118,6 +118,8 @@ def _resources(host: HostConfig) -> wire.Resources:
         cpu_quota=limits.cpu_quota,
         cpuset_cpus=limits.cpuset_cpus,
         cpuset_mems=limits.cpuset_mems,
+        cpu_realtime_period=limits.realtime_period,
+        cpu_realtime_runtime=limits.realtime_runtime,
         devices=[
             wire.DeviceMapping(path_on_host=there, path_in_container=here, cgroup_permissions=permissions)
             for there, here, permissions in limits.devices
@@ -174,6 +176,7 @@ def host_config(host: HostConfig, *, name: str = "") -> wire.HostConfig:
         security_opt=list(host.security_opt) or None,
         tmpfs=mounts.to_tmpfs(host) or OMITTED,
         mounts=mounts.to_mounts(host) or OMITTED,
+        annotations=dict(host.annotations) or OMITTED,
         uts_mode=host.uts_mode,
         userns_mode=host.userns_mode,
         shm_size=host.shm_size,
@@ -236,7 +239,9 @@ def summary(
         labels=dict(container.config.labels),
         state=container.state.status.value,
         status=status(container.state, now_ns=now_ns or time.time_ns()),
-        host_config=wire.SummaryHostConfig(network_mode=container.host.network_mode),
+        host_config=wire.SummaryHostConfig(
+            network_mode=container.host.network_mode, annotations=dict(container.host.annotations) or None
+        ),
         network_settings=wire.SummaryNetworks(networks=endpoints.to_wire(container, network_id)),
         mounts=mounts.to_mount_points(container.mounts, container.host.binds),
     )

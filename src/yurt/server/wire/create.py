@@ -86,6 +86,8 @@ def resources(limits: wire.Resources) -> Resources:
         cpu_quota=limits.cpu_quota or 0,
         cpuset_cpus=limits.cpuset_cpus or "",
         cpuset_mems=limits.cpuset_mems or "",
+        realtime_period=limits.cpu_realtime_period or 0,
+        realtime_runtime=limits.cpu_realtime_runtime or 0,
         memory_swappiness=None if limits.memory_swappiness == -1 else limits.memory_swappiness,
         pids_limit=limits.pids_limit or 0,
         blkio_weight=limits.blkio_weight or 0,
@@ -128,6 +130,8 @@ def restart_policy(policy: wire.RestartPolicy | None) -> RestartPolicy:
             f"invalid restart policy: unknown policy {name!r}",
             hint="use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
         )
+    if maximum < 0:
+        raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
     if maximum and name != "on-failure":
         raise InvalidArgument(
             "invalid restart policy: maximum retry count can only be used with 'on-failure'"
@@ -177,6 +181,7 @@ def _host(host: wire.HostConfig, mode: str, networks: dict[str, EndpointSettings
         masked_paths=None if host.masked_paths is None else tuple(host.masked_paths),
         readonly_paths=None if host.readonly_paths is None else tuple(host.readonly_paths),
         container_id_file=host.container_id_file or "",
+        annotations=host.annotations or {},
     )
 
 
@@ -232,9 +237,13 @@ def _check_host(host: wire.HostConfig) -> None:
     """Refuse what no engine on Linux, or this one, has."""
     if host.isolation not in {None, "", "default"}:
         raise InvalidArgument(f"invalid isolation ({host.isolation}): linux only supports 'default'")
-    if host.cpu_realtime_period or host.cpu_realtime_runtime:
-        what = "runtime" if host.cpu_realtime_runtime else "period"
-        raise InvalidArgument(f"Your kernel does not support CPU real-time {what}")
+    for option in host.storage_opt or {}:
+        if option.lower() != "size":
+            raise InvalidArgument(f"Unknown option {option}")
+        raise InvalidArgument(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+            hint="limit what may fill the disk with --tmpfs or a volume of its own",
+        )
     for device in host.device_requests or ():
         raise InvalidArgument(
             f'could not select device driver "{device.driver or ""}" with capabilities: '

@@ -1,14 +1,22 @@
 """Mounts: ``-v`` texts, ``--mount`` objects and ``--tmpfs`` maps, to MountRequest and back."""
 
+import posixpath
 from collections.abc import Iterator
 
 from yurt.api.types import containers as wire
 from yurt.engine.containers.model import HostConfig, MountPoint, MountRequest
 from yurt.errors import InvalidArgument
 
-PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
-LABELS_OF_SELINUX = frozenset({"z", "Z"})  # accepted and without effect where SELinux is not
+KINDS = frozenset({"bind", "volume", "tmpfs"})
 DEFAULT_DRIVER = "local"
+DEFAULT_PROPAGATION = "rprivate"
+MODES = {  # the words behind a bind, by what they choose
+    "access": frozenset({"ro", "rw"}),
+    "propagation": frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"}),
+    "copying": frozenset({"nocopy"}),
+    "label": frozenset({"z", "Z"}),  # of SELinux; without effect where that is not
+    "consistency": frozenset({"cached", "delegated", "consistent"}),  # of Docker Desktop
+}
 
 
 def parse_bind(text: str) -> MountRequest:
@@ -16,56 +24,92 @@ def parse_bind(text: str) -> MountRequest:
     parts = text.split(":")
     if len(parts) > 3 or not all(parts):
         raise InvalidArgument(
-            f"invalid volume specification: {text!r}", hint="write source:target or source:target:ro"
+            f"invalid volume specification: '{text}'", hint="write source:target or source:target:ro"
         )
-    options = parts.pop().split(",") if len(parts) == 3 else []
+    mode = parts.pop() if len(parts) == 3 else ""
     source, target = (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
-    if not target.startswith("/"):
-        raise InvalidArgument(f"invalid volume specification: {text!r}: mount path must be absolute")
+    chosen = _mode(mode)
     is_bind = source.startswith("/")
-    propagation, read_only, no_copy = "rprivate", False, False
-    for option in options:
-        if option in PROPAGATIONS:
-            propagation = option
-        elif option == "ro":
-            read_only = True
-        elif option == "nocopy":
-            no_copy = True
-        elif option not in LABELS_OF_SELINUX and option not in {"rw", "cached", "delegated", "consistent"}:
-            raise InvalidArgument(f"invalid mode {option!r} in volume specification {text!r}")
-    return MountRequest(
+    request = MountRequest(
         kind="bind" if is_bind else "volume",
         source=source,
         target=target,
-        read_only=read_only,
-        propagation=propagation,
-        no_copy=no_copy,
+        read_only=chosen.get("access") == "ro",
+        propagation=chosen.get("propagation", DEFAULT_PROPAGATION),
+        no_copy="copying" in chosen,
         create_source=is_bind,
     )
+    try:
+        _check_target(request.kind, target)
+        if is_bind and request.no_copy:
+            raise _invalid("bind", "field VolumeOptions must not be specified")
+        if not is_bind and "propagation" in chosen:
+            raise _invalid("volume", "field BindOptions must not be specified")
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid volume specification: '{text}': {error.message}") from error
+    return request
+
+
+def _mode(text: str) -> dict[str, str]:
+    """Read the options of a bind: at most one word of each sort."""
+    chosen: dict[str, str] = {}
+    for word in text.split(",") if text else ():
+        sort = next((name for name, words in MODES.items() if word in words), None)
+        if sort is None or sort in chosen:
+            raise InvalidArgument(f"invalid mode: {text}")
+        chosen[sort] = word
+    return chosen
+
+
+def _invalid(kind: str, what: str) -> InvalidArgument:
+    return InvalidArgument(f'invalid mount config for type "{kind}": {what}')
+
+
+def _check_target(kind: str, target: str) -> None:
+    if not target:
+        raise _invalid(kind, "field Target must not be empty")
+    if not target.startswith("/"):
+        raise _invalid(kind, f"invalid mount path: '{target}' mount path must be absolute")
+    if posixpath.normpath(f"/{target.lstrip('/')}") == "/":
+        raise _invalid(kind, "invalid specification: destination can't be '/'")
 
 
 def parse_mount(mount: wire.Mount) -> MountRequest:
     """Translate one entry of ``HostConfig.Mounts``."""
     kind, target, source = mount.type or "", mount.target or "", mount.source or ""
-    if kind not in {"bind", "volume", "tmpfs"}:
-        raise InvalidArgument(f"invalid mount type {kind!r} for {target}", hint="use bind, volume or tmpfs")
-    if not target.startswith("/"):
-        raise InvalidArgument(f"invalid mount target {target!r}: mount path must be absolute")
-    if kind == "bind" and not source:
-        raise InvalidArgument('invalid mount config for type "bind": field Source must not be empty')
-    if kind == "tmpfs" and source:
-        raise InvalidArgument('invalid mount config for type "tmpfs": field Source must not be specified')
-    if kind == "bind" and not source.startswith("/"):
-        raise InvalidArgument(f"invalid mount config for type 'bind': {source!r} is not an absolute path")
     bind, volume, tmpfs = mount.bind_options, mount.volume_options, mount.tmpfs_options
+    if kind not in KINDS:
+        raise _invalid(kind, "mount type unknown")
+    _check_target(kind, target)
+    for other, name, given in (
+        ("bind", "BindOptions", bind),
+        ("volume", "VolumeOptions", volume),
+        ("tmpfs", "TmpfsOptions", tmpfs),
+    ):
+        if given is not None and kind != other:
+            raise _invalid(kind, f"field {name} must not be specified")
+    if kind == "bind":
+        _check_bind(source, bind or wire.BindOptions(), read_only=bool(mount.read_only))
+    elif kind == "volume":
+        subpath = (volume.subpath if volume else None) or ""
+        if not source and (subpath or mount.read_only):
+            option = "Subpath" if subpath else "ReadOnly mode"
+            raise _invalid("volume", f"must not set {option} when using anonymous volumes")
+        if subpath.startswith("/") or ".." in subpath.split("/"):
+            raise _invalid("volume", "subpath must be a relative path within the volume")
+    elif source:
+        raise _invalid("tmpfs", "field Source must not be specified")
     driver = volume.driver_config if volume else None
     return MountRequest(
         kind=kind,
-        source="" if kind == "tmpfs" else source,
+        source=source,
         target=target,
         read_only=bool(mount.read_only),
-        propagation=(bind.propagation if bind else None) or "rprivate",
+        propagation=(bind.propagation if bind else None) or DEFAULT_PROPAGATION,
         create_source=bool(bind and bind.create_mountpoint),
+        alone=bool(bind and bind.non_recursive),
+        writable_below=bool(bind and bind.read_only_non_recursive),
+        read_only_below=bool(bind and bind.read_only_force_recursive),
         no_copy=bool(volume and volume.no_copy),
         labels=(volume.labels if volume else None) or {},
         subpath=(volume.subpath if volume else None) or "",
@@ -75,6 +119,22 @@ def parse_mount(mount: wire.Mount) -> MountRequest:
         tmpfs_mode=tmpfs.mode if tmpfs else None,
         tmpfs_options=",".join("=".join(pair) for pair in (tmpfs.options if tmpfs else None) or ()),
     )
+
+
+def _check_bind(source: str, options: wire.BindOptions, *, read_only: bool) -> None:
+    if not source:
+        raise _invalid("bind", "field Source must not be empty")
+    if not source.startswith("/"):
+        raise _invalid("bind", f"invalid mount path: '{source}' mount path must be absolute")
+    propagation = options.propagation or DEFAULT_PROPAGATION
+    if propagation not in MODES["propagation"]:
+        raise _invalid("bind", f"invalid propagation mode: {propagation}")
+    forced = bool(options.read_only_force_recursive)
+    if not read_only and (forced or options.read_only_non_recursive):
+        name = "ReadOnlyForceRecursive" if forced else "ReadOnlyNonRecursive"
+        raise _invalid("bind", f"BindOptions.{name} was set without Mount.ReadOnly")
+    if forced and propagation != DEFAULT_PROPAGATION:
+        raise _invalid("bind", "BindOptions.ReadOnlyForceRecursive needs the propagation rprivate")
 
 
 def requests(host: wire.HostConfig) -> Iterator[MountRequest]:
@@ -130,11 +190,15 @@ def _to_mount(mount: MountRequest) -> wire.Mount:
         target=mount.target,
         read_only=mount.read_only or None,
     )
-    if mount.kind == "bind" and (mount.propagation != "rprivate" or mount.create_source):
-        answer.bind_options = wire.BindOptions(
-            propagation=mount.propagation if mount.propagation != "rprivate" else None,
+    if mount.kind == "bind":
+        options = wire.BindOptions(
+            propagation=mount.propagation if mount.propagation != DEFAULT_PROPAGATION else None,
             create_mountpoint=mount.create_source or None,
+            non_recursive=mount.alone or None,
+            read_only_non_recursive=mount.writable_below or None,
+            read_only_force_recursive=mount.read_only_below or None,
         )
+        answer.bind_options = options if options != wire.BindOptions() else None
     elif mount.kind == "volume" and (mount.no_copy or mount.labels or mount.options or mount.subpath):
         answer.volume_options = wire.VolumeOptions(
             no_copy=mount.no_copy or None,

@@ -37,7 +37,14 @@ def test_additional() -> None:
     assert resolve("app", PASSWD, GROUP, add=("wheel", "77")).groups == (1001, 10, 77)
 
 
-@pytest.mark.parametrize("user", ["nobody", "app:nogroup", "99999999999999"])
+@pytest.mark.parametrize("user", ["-5", "0:99999999999", "99999999999999"])
+def test_out_of_range(user: str) -> None:
+    """A number that is no id is refused in Docker's words."""
+    with pytest.raises(InvalidArgument, match="uids and gids must be in range 0-2147483647"):
+        resolve(user, PASSWD, GROUP)
+
+
+@pytest.mark.parametrize("user", ["nobody", "app:nogroup"])
 def test_unknown(user: str) -> None:
     """An unknown name is refused, and says in which file it was looked for."""
     with pytest.raises(InvalidArgument, match=r"no matching entries in (passwd|group) file"):
