@@ -219,6 +219,17 @@ def test_build(yurt, tmp_path):
     yurt("rmi", "-f", "cli-built:1")
 
 
+def test_build_from_stdin(yurt, tmp_path):
+    """A tar, compressed or not, is the context; anything else is a Dockerfile."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY a /a\nCMD cat /a")
+    (tmp_path / "a").write_text("from the tar")
+    tar = subprocess.run(["tar", "-cz", "."], cwd=tmp_path, capture_output=True, check=True).stdout
+    for context, said in ((tar, "from the tar"), (f"FROM {IMAGE}\nCMD echo alone".encode(), "alone\n")):
+        image = yurt("build", "-q", "-", input=context, timeout=120).out.strip()
+        assert yurt("run", "--rm", image).out == said
+        yurt("rmi", image)
+
+
 def test_a_build_that_fails_says_where(yurt, tmp_path):
     """The step's output and its exit code; also when quiet."""
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo before; exit 3\n")

@@ -1,12 +1,20 @@
 """Builds on a real engine, asked with docker-py: the classic builder's protocol."""
 
+import contextlib
+import hashlib
+import http.server
 import io
+import os
+import signal
+import socket
+import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import docker
 import pytest
@@ -321,3 +329,205 @@ def test_the_cache_can_be_emptied(client: docker.DockerClient) -> None:
     build(client, CACHED, files={"a": "9"})
     client.api._post(client.api._url("/build/prune"))
     assert "Using cache" not in build(client, CACHED, files={"a": "9"}).output
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator["Site"]:
+    """Files served over HTTP, and every request that came for them."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    with Site(folder) as running:
+        yield running
+
+
+class Site:
+    """A web server on the loopback interface that answers conditional requests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.answers: list[tuple[str, int]] = []
+        outer = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *args: Any) -> None:
+                super().__init__(*args, directory=str(folder))
+
+            def log_message(self, *_args: object) -> None:
+                """Say nothing."""
+
+            def send_response(self, code: int, message: str | None = None) -> None:
+                outer.answers.append((self.path, code))
+                super().send_response(code, message)
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_add_fetches_a_file_and_asks_again_only_whether_it_changed(
+    client: docker.DockerClient, site: Site
+) -> None:
+    """It lies there readable by its owner only, with the server's time; a change makes the step run again."""
+    file = site.folder / "data.txt"
+    file.write_text("one")
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    text = f"FROM {IMAGE}\nADD {site.url}/data.txt /in/\nADD {site.url}/data.txt /other"
+    built = build(client, text)
+    assert not built.error
+    assert run(client, built.image, "sh", "-c", "cat /in/data.txt /other; stat -c '%a %Y' /other") == (
+        "oneone600 1700000000\n"
+    )
+    again = build(client, text)
+    assert (again.image, again.last_line.startswith("Nothing to do")) == (built.image, True)
+    assert [status for _path, status in site.answers] == [200, 304]
+    file.write_text("two")
+    assert run(client, build(client, text).image, "cat", "/other") == "two"
+
+
+def test_add_believes_only_what_has_the_checksum(client: docker.DockerClient, site: Site) -> None:
+    """Another content is refused; what is here already with that checksum is not asked for."""
+    (site.folder / "data.txt").write_text("one")
+    right, wrong = hashlib.sha256(b"one").hexdigest(), "0" * 64
+    text = f"FROM {IMAGE}\nADD --checksum=sha256:{{}} {site.url}/data.txt /x"
+    with pytest.raises(docker.errors.APIError) as caught:
+        build(client, text.format(wrong))
+    assert str(caught.value.explanation).endswith(f"is not what --checksum says: it is sha256:{right}")
+    site.answers.clear()
+    assert not build(client, text.format(right)).error
+    assert site.answers == []
+
+
+def test_add_leaves_a_fetched_archive_whole_unless_asked(client: docker.DockerClient, site: Site) -> None:
+    (site.folder / "all.tar").write_bytes(an_archive({"a.txt": "in the archive"}))
+    text = f"FROM {IMAGE}\nADD {site.url}/all.tar /whole/\nADD --unpack=true {site.url}/all.tar /parts/"
+    built = build(client, text)
+    assert not built.error
+    assert run(client, built.image, "sh", "-c", "ls /whole; ls /parts") == "all.tar\na.txt\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("/gone", "the server answers 404"),
+        ("/", "names no file"),
+    ],
+)
+def test_add_says_what_could_not_be_fetched(
+    client: docker.DockerClient, site: Site, source: str, error: str
+) -> None:
+    with pytest.raises(docker.errors.APIError) as caught:
+        build(client, f"FROM {IMAGE}\nADD {site.url}{source} /x/")
+    assert str(caught.value.explanation).startswith("Dockerfile:2: ADD: ")
+    assert error in str(caught.value.explanation)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[str]:
+    """A repository behind git://, with a tag v1, a branch main and a folder docs."""
+    source = tmp_path / "repositories" / "shop.git"
+    source.mkdir(parents=True)
+    (source / "docs").mkdir()
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=source, check=True, capture_output=True)
+
+    git("init", "-q", "-b", "main")
+    for number in ("1", "2"):
+        (source / "version").write_text(number)
+        (source / "docs" / "guide").write_text(f"guide {number}")
+        (source / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY . /from-git/")
+        git("add", ".")
+        git("commit", "-q", "-m", number)
+        git("tag", f"v{number}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    daemon = subprocess.Popen(
+        [
+            "git", "daemon", "--export-all", f"--base-path={source.parent}", "--listen=127.0.0.1",
+            f"--port={port}", "--reuseaddr",
+        ],
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        yield f"git://127.0.0.1:{port}/shop.git"
+    finally:
+        os.killpg(daemon.pid, signal.SIGTERM)
+        daemon.wait()
+
+
+def test_add_takes_a_repository(client: docker.DockerClient, repository: str) -> None:
+    """At its branch, a tag, a folder; with .git only when asked; the second time from the cache."""
+    text = (
+        f"FROM {IMAGE}\nADD {repository} /main/\nADD {repository}#v1 /old/\nADD {repository}#v1:docs /docs/\n"
+        f"ADD --keep-git-dir=true {repository} /whole/"
+    )
+    built = build(client, text)
+    assert not built.error
+    listing = run(
+        client, built.image, "sh", "-c", "cat /main/version /old/version /docs/guide; ls -A /main /whole"
+    )
+    assert listing == (
+        "21guide 1/main:\nDockerfile\ndocs\nversion\n\n/whole:\n.git\nDockerfile\ndocs\nversion\n"
+    )
+    assert build(client, text).last_line.startswith("Nothing to do")
+    with pytest.raises(docker.errors.NotFound, match="has no branch, tag or commit v9"):
+        build(client, f"FROM {IMAGE}\nADD {repository}#v9 /x/")
+
+
+def test_a_context_may_be_a_repository_an_archive_or_a_dockerfile(
+    client: docker.DockerClient, repository: str, site: Site
+) -> None:
+    """The engine fetches it; nothing is sent."""
+
+    def built(remote: str) -> str:
+        lines = list(client.api.build(path=remote, decode=True, rm=True))
+        return str(next(line["aux"]["ID"] for line in lines if "aux" in line))
+
+    assert run(client, built(f"{repository}#v1"), "cat", "/from-git/version") == "1"
+    (site.folder / "context.tar").write_bytes(
+        an_archive(
+            {"Dockerfile": f"FROM {IMAGE}\nCOPY . /x", ".dockerignore": "secret", "a": "A", "secret": "B"}
+        )
+    )
+    assert run(client, built(f"{site.url}/context.tar"), "ls", "/x") == "Dockerfile\na\n"
+    (site.folder / "recipe").write_text(f"FROM {IMAGE}\nRUN echo alone >/x")
+    assert run(client, built(f"{site.url}/recipe"), "cat", "/x") == "alone\n"
+
+
+def test_copy_keeps_parents_from_context_and_stage(client: docker.DockerClient) -> None:
+    files = {"a/b/x.txt": "x", "a/c/y.txt": "y", "a/c/z.py": "z"}
+    built = build(
+        client,
+        f"FROM {IMAGE} AS first\nCOPY --parents **/*.txt /all/\nFROM {IMAGE}\n"
+        "COPY --parents --from=first /all/./a/b /there/\nCOPY --parents --exclude=**/*.py ./a/./c /here/",
+        files=files,
+    )
+    assert not built.error
+    assert run(client, built.image, "sh", "-c", "cd /; find there here -type f | sort") == (
+        "here/c/y.txt\nthere/a/b/x.txt\n"
+    )
+
+
+def test_chmod_may_be_symbolic(client: docker.DockerClient) -> None:
+    built = build(
+        client,
+        f"FROM {IMAGE}\nCOPY --chmod=u=rwX,go=rX d /d\nCOPY --chmod=+x a.txt /run",
+        files={"d/run.sh": "", "d/a.txt": "", "a.txt": ""},
+    )
+    assert not built.error
+    assert run(client, built.image, "stat", "-c", "%a", "/d", "/d/run.sh", "/d/a.txt", "/run") == (
+        "755\n755\n644\n755\n"
+    )

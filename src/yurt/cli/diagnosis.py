@@ -87,6 +87,7 @@ def _of_host(host: Host) -> Iterator[Finding]:
             "apt-get install debian-archive-keyring",
         )
     yield _optional(host, "tini", "tini", "no run --init")
+    yield _optional(host, "git", "git", "no builds from repositories")
     yield _forwarding(host)
     yield _namespaces(host)
     if host.seccomp:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROGRAMS = ("runc", "crun", "mmdebstrap", "tini", "nft", "newuidmap")
+PROGRAMS = ("runc", "crun", "mmdebstrap", "tini", "git", "nft", "newuidmap")
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where PATH of normal users does not look
 CONTROLLERS = ("cpu", "memory", "pids")  # that limits of containers need
 

@@ -18,6 +18,7 @@ from yurt.errors import Conflict, InvalidArgument, NotFound, translated
 
 PIECE = 1 << 18
 BLOCK = tarfile.BLOCKSIZE
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,7 @@ class BuildContext:
         """Yield the tar, piece by piece."""
         yield from self._folder(self.directory, "")
         if self.content is not None:
-            yield _member(self.dockerfile, mode=0o644, size=len(self.content))
-            yield self.content + bytes(-len(self.content) % BLOCK)
+            yield from _whole(self.dockerfile, self.content)
         yield bytes(2 * BLOCK)
 
     def _is_left_out(self, path: str) -> bool:
@@ -109,6 +109,22 @@ class BuildContext:
                 yield data
             if padding := -info.st_size % BLOCK:
                 yield bytes(padding)
+
+
+def dockerfile_alone(content: bytes) -> Iterator[bytes]:
+    """Yield the tar of a context that holds a Dockerfile and nothing else."""
+    yield from _whole("Dockerfile", content)
+    yield bytes(2 * BLOCK)
+
+
+def is_archive(head: bytes) -> bool:
+    """Say whether a stream that starts with *head* (512 bytes, if there are so many) is a tar, plain or compressed."""
+    return head.startswith(COMPRESSED) or head[257:262] == b"ustar"
+
+
+def _whole(name: str, content: bytes) -> Iterator[bytes]:
+    yield _member(name, mode=0o644, size=len(content))
+    yield content + bytes(-len(content) % BLOCK)
 
 
 def _rules(directory: str, dockerfile: str) -> IgnoreRules:

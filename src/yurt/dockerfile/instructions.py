@@ -82,6 +82,7 @@ class Copy(Instruction):
     parents: bool = False
     unpack: bool | None = None
     checksum: str = ""
+    keep_git_dir: bool = False
     inline: tuple[Heredoc, ...] = ()
 
 

@@ -299,6 +299,7 @@ def _copy(statement: Statement, escape: str) -> Copy:
         parents=_truth(statement, flags, "parents"),
         unpack=_truth(statement, flags, "unpack") if "unpack" in flags else None,
         checksum=_one(flags, "checksum"),
+        keep_git_dir=_truth(statement, flags, "keep-git-dir"),
         inline=statement.heredocs,
         location=statement.location,
         original=statement.original,

@@ -8,7 +8,7 @@ from yurt.cli.diagnosis import Engine, State, diagnose, is_well
 from yurt.cli.host import Host
 
 GOOD = Host(
-    programs={name: f"/usr/bin/{name}" for name in ("runc", "mmdebstrap", "tini")},
+    programs={name: f"/usr/bin/{name}" for name in ("runc", "mmdebstrap", "tini", "git")},
     packages=(),
     cgroups="v2",
     missing_controllers=(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import dataclass
 
 from yurt.cli.failure import Failure
 from yurt.cli.flags import Options, command
@@ -12,18 +13,18 @@ from yurt.cli.values import pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from yurt.cli.session import Session
 
 
 @command(
-    "build [OPTIONS] PATH",
-    "Build an image from a Dockerfile",
+    "build [OPTIONS] CONTEXT",
+    "Build an image from a Dockerfile, in a folder, behind a URL or from stdin (-)",
     flags="""
     -t, --tag NAME…             Name of the image
-    -f, --file FILE             The Dockerfile (default: PATH/Dockerfile; -: stdin)
+    -f, --file FILE             The Dockerfile (default: CONTEXT/Dockerfile; -: stdin; or a URL)
     --build-arg NAME=VALUE…     Value of an ARG; NAME alone takes yours
     --target STAGE              Build up to this stage
     --no-cache                  Do not use what was built before
@@ -43,30 +44,23 @@ if TYPE_CHECKING:
     example="""
     yurt build -t shop .
     yurt build -t shop:test --target test --build-arg PYTHON=3.13 -f deploy/Dockerfile .
+    yurt build -t shop https://git.example.com/shop.git#v2:backend
+    tar -cz . | yurt build -t shop -
     """,
 )
 def build(session: Session, options: Options) -> None:
     from yurt.cli.credentials import header_of_all
     from yurt.cli.progress import Progress
-    from yurt.client.context import BuildContext
 
-    path, dockerfile = options.arguments[0], options.text("file")
-    if path == "-" or path.startswith(("http://", "https://", "git@", "git://")):
-        raise Failure(
-            f"cannot build {path!r}: the context must be a folder", hint="fetch it, then yurt build FOLDER"
-        )
-    if dockerfile == "-":
-        context = BuildContext.find(path, inline=sys.stdin.read())
-    else:
-        context = BuildContext.find(path, dockerfile=_relative(dockerfile, path))
+    context = _context(options.arguments[0], options.text("file"))
     quiet = options.flag("quiet")
     shown = io.StringIO() if quiet else session.out
     progress = Progress(shown, moving=False if options.text("progress") == "plain" or quiet else None)
     lines = session.client.lines(
         "POST",
         "/build",
-        query=_query(options, session.environ, context.dockerfile),
-        body=context.stream(),
+        query=_query(options, session.environ, context),
+        body=context.body,
         headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ),
     )
     try:
@@ -74,15 +68,73 @@ def build(session: Session, options: Options) -> None:
     except Failure as failed:
         if isinstance(shown, io.StringIO):
             session.err.write(shown.getvalue())
-        raise Failure(
-            f"the build failed: {context.in_users_words(failed.message)}", hint=failed.hint
-        ) from failed
+        raise Failure(f"the build failed: {context.in_words(failed.message)}", hint=failed.hint) from failed
     identifier = next((str(aux["ID"]) for aux in reversed(progress.aux) if aux.get("ID")), "")
     if quiet:
         session.print(identifier)
     if options.text("iidfile"):
         with open(options.text("iidfile"), "w", encoding="utf-8") as file:
             file.write(identifier)
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What is built: *body* is a tar, unless the engine fetches the context from *remote*. *dockerfile* lies in it."""
+
+    body: Iterator[bytes] | None
+    dockerfile: str = ""
+    remote: str = ""
+    in_words: Callable[[str], str] = str
+
+
+def _context(path: str, dockerfile: str) -> _Context:
+    from yurt.client.context import BuildContext
+    from yurt.dockerfile.remote import is_remote
+
+    if is_remote(path):
+        if dockerfile == "-" or is_remote(dockerfile):
+            raise Failure(
+                f"cannot take the Dockerfile from {dockerfile} and the context from {path}",
+                hint="name a Dockerfile that lies in the context, or fetch it and build the folder",
+            )
+        return _Context(None, dockerfile, path)
+    if path == "-":
+        if dockerfile == "-":
+            raise Failure("context and Dockerfile cannot both come from stdin")
+        return _Context(_standard_input(), dockerfile)
+    if dockerfile == "-":
+        context = BuildContext.find(path, inline=sys.stdin.read())
+    elif is_remote(dockerfile):
+        context = BuildContext.find(path, inline=_fetched(dockerfile))
+    else:
+        context = BuildContext.find(path, dockerfile=_relative(dockerfile, path))
+    return _Context(context.stream(), context.dockerfile, in_words=context.in_users_words)
+
+
+def _standard_input() -> Iterator[bytes]:
+    """Yield the context that comes on stdin: an archive as it is, or one made for a Dockerfile alone."""
+    from yurt.client.context import BLOCK, PIECE, dockerfile_alone, is_archive
+
+    reading = sys.stdin.buffer
+    head = reading.read(BLOCK)
+    if not is_archive(head):
+        yield from dockerfile_alone(head + reading.read())
+        return
+    yield head
+    while piece := reading.read(PIECE):
+        yield piece
+
+
+def _fetched(url: str) -> str:
+    import urllib.request
+
+    if not url.startswith(("http://", "https://")):
+        raise Failure(f"cannot take the Dockerfile from {url}", hint="name a file, or an https:// address")
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - http only, see above
+            return str(answer.read().decode(errors="replace"))
+    except OSError as error:
+        raise Failure(f"cannot fetch the Dockerfile {url}: {error}") from error
 
 
 def _relative(dockerfile: str, path: str) -> str:
@@ -96,7 +148,7 @@ def _relative(dockerfile: str, path: str) -> str:
     return dockerfile
 
 
-def _query(options: Options, environ: Mapping[str, str], dockerfile: str) -> dict[str, Any]:
+def _query(options: Options, environ: Mapping[str, str], context: _Context) -> dict[str, Any]:
     from yurt.cli import values
 
     arguments: dict[str, str | None] = {}
@@ -107,7 +159,8 @@ def _query(options: Options, environ: Mapping[str, str], dockerfile: str) -> dic
     return {
         "version": "1",
         "t": options.all("tag") or None,
-        "dockerfile": dockerfile,
+        "dockerfile": context.dockerfile or None,
+        "remote": context.remote or None,
         "target": options.text("target") or None,
         "nocache": options.flag("no-cache") or None,
         "pull": options.flag("pull") or None,

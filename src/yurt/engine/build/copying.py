@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from yurt.dockerfile.mode import FileMode
 from yurt.engine.build.files import FILE, FOLDER, LINK, FileEntry, Selection
 from yurt.engine.build.rootfs import make_folders, resolve
 from yurt.errors import InvalidArgument
@@ -27,7 +28,11 @@ class Dress:
     """What copies get: None keeps what the source has."""
 
     owner: tuple[int, int] | None = None
-    mode: int | None = None
+    mode: FileMode | None = None
+
+    def permissions(self, mode: int, *, folder: bool = False) -> int:
+        """Return those of a copy whose source has *mode*."""
+        return mode if self.mode is None else self.mode.apply(mode, folder=folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Copier:
         for place, mtime_ns in reversed(self._times):
             os.utime(place, ns=(mtime_ns, mtime_ns))
 
-    def write(self, name: str, content: bytes, *, mode: int = 0o644) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """Afterwards the target holds a file with *content*: the here-documents of COPY."""
         place = self._place(name)
         _clear(place)
@@ -67,7 +72,7 @@ class Copier:
         )
         with open(descriptor, "wb") as file:
             file.write(content)
-        self._put_on(place, FileEntry(name, FILE, mode))
+        self._put_on(place, FileEntry(name, FILE, 0o644))
 
     def _folder(self, selection: Selection) -> None:
         assert selection.folder is not None
@@ -117,7 +122,7 @@ class Copier:
         return resolve(root, place[len(root) :]) if os.path.lexists(place) else place
 
     def _make_folders(self, path: str, owner: tuple[int, int]) -> str:
-        mode = 0o755 if self._dress.mode is None else self._dress.mode
+        mode = self._dress.permissions(0o755, folder=True)
         return make_folders(self._target.root, path, owner=owner, mode=mode)
 
     def _one(self, source: str, place: str, entry: FileEntry) -> None:
@@ -146,7 +151,7 @@ class Copier:
         if entry.kind == LINK:
             os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
             return
-        os.chmod(place, self._mode(entry))
+        os.chmod(place, self._dress.permissions(entry.mode, folder=entry.kind == FOLDER))
         if source and entry.kind == FILE:
             _copy_attributes(source, place)
         if entry.kind == FOLDER:
@@ -156,9 +161,6 @@ class Copier:
 
     def _owner(self, entry: FileEntry) -> tuple[int, int]:
         return self._dress.owner if self._dress.owner is not None else (entry.uid, entry.gid)
-
-    def _mode(self, entry: FileEntry) -> int:
-        return entry.mode if self._dress.mode is None else self._dress.mode
 
 
 def is_archive(path: str) -> bool:
@@ -198,7 +200,7 @@ def add_archive(path: str, target: Target, dress: Dress) -> None:
             continue
         os.chown(place, *owner, follow_symlinks=False)
         if entry.kind != tar.SYMLINK:
-            os.chmod(place, entry.mode if dress.mode is None else dress.mode)
+            os.chmod(place, dress.permissions(entry.mode, folder=entry.kind == tar.DIRECTORY))
         if entry.kind != tar.DIRECTORY:
             os.utime(place, (entry.mtime, entry.mtime), follow_symlinks=False)
     for place, mtime in reversed(times):

@@ -277,7 +277,8 @@ class Execution:
             ignores = (
                 IgnoreRules.parse("\n".join(work.exclude), file="--exclude").ignores if work.exclude else None
             )
-            selections = [found for source in work.sources for found in tree.select(source, ignores=ignores)]
+            select = tree.select_with_parents if work.parents else tree.select
+            selections = [found for source in work.sources for found in select(source, ignores=ignores)]
             if len(selections) > 1 and not work.is_folder:
                 raise InvalidArgument(
                     f"several files match, but the destination {work.path} is no folder",
@@ -295,9 +296,9 @@ class Execution:
             else:
                 copied.append(selection)
         copier = Copier(target, Dress(owner, work.mode))
-        copier.copy(copied)
+        copier.copy([*copied, *work.fetched])
         for doc in work.inline:
-            copier.write(doc.name, doc.content.encode(), mode=0o644 if work.mode is None else work.mode)
+            copier.write(doc.name, doc.content.encode())
 
     @staticmethod
     def _archive(selection: Selection) -> str:

@@ -117,18 +117,51 @@ class ContextTree:
             raise NotFound(f"{pattern!r} matches no file in the build context")
         return [self._selection(posixpath.basename(path), entry, ignores) for path, entry in matches]
 
+    def select_with_parents(
+        self, pattern: str, *, ignores: Callable[[str], bool] | None = None
+    ) -> list[Selection]:
+        """Return what *pattern* names under its whole path, or what of it stands behind a ``/./``: COPY --parents."""
+        start, wanted = _pivot(pattern)
+        base = self._find(start)
+        if base is None or base.kind != FOLDER:
+            raise NotFound(f"{start!r} is no folder in the build context")
+        prefix = f"{base.path}/" if base.path else ""
+        if has_wildcards(wanted):
+            expression = _compile(wanted, deep=True)
+            paths = [path[len(prefix) :] for path in self._below(prefix)]
+            paths = [path for path in paths if expression.fullmatch(path)]
+        else:
+            paths = [wanted] if not wanted or prefix + wanted in self._entries else []
+
+        def below(path: str) -> Iterable[FileEntry]:
+            folder = f"{prefix}{path}/" if path else prefix
+            return (_moved(self._entries[each], each[len(prefix) :]) for each in self._below(folder))
+
+        def entry(path: str) -> FileEntry:
+            return _moved(self._entries[prefix + path], path)
+
+        found = _gathered(paths, entry, below, ignores=_behind(prefix, ignores))
+        if not found:
+            raise NotFound(f"{pattern!r} matches no file in the build context")
+        return [Selection("", f"{self._root}/{base.path}".rstrip("/"), FileEntry("", FOLDER, 0o755), found)]
+
+    def _below(self, prefix: str) -> Iterable[str]:
+        """Return the paths that start with *prefix*, parents before children."""
+        for path in self._sorted[bisect.bisect_left(self._sorted, prefix) :]:
+            if not path.startswith(prefix):
+                return
+            yield path
+
     def _selection(self, name: str, entry: FileEntry, ignores: Callable[[str], bool] | None) -> Selection:
         if entry.kind != FOLDER:
             folder, _, last = f"{self._root}/{entry.path}".rpartition("/")
             return Selection(name, folder, None, (_moved(entry, last),))
         prefix = f"{entry.path}/" if entry.path else ""
-        start = bisect.bisect_left(self._sorted, prefix)
-        inside: list[FileEntry] = []
-        for path in self._sorted[start:]:
-            if not path.startswith(prefix):
-                break
-            if path and not (ignores is not None and ignores(path)):
-                inside.append(_moved(self._entries[path], path[len(prefix) :]))
+        inside = [
+            _moved(self._entries[path], path[len(prefix) :])
+            for path in self._below(prefix)
+            if path and not (ignores is not None and ignores(path))
+        ]
         return Selection(name, f"{self._root}/{entry.path}".rstrip("/"), entry, tuple(inside))
 
     def _find(self, path: str) -> FileEntry | None:
@@ -174,6 +207,37 @@ class RootTree:
         if not found:
             raise NotFound(f"{pattern!r} matches no file there")
         return [self._selection(posixpath.basename(path), place, ignores) for path, place in found]
+
+    def select_with_parents(
+        self, pattern: str, *, ignores: Callable[[str], bool] | None = None
+    ) -> list[Selection]:
+        """Return what *pattern* names under its whole path, or what of it stands behind a ``/./``: COPY --parents."""
+        start, wanted = _pivot(pattern)
+        base = resolve(self._root, start)
+        if not os.path.isdir(base):
+            raise NotFound(f"{start!r} is no folder there")
+        prefix = f"{base[len(self._root) :].lstrip('/')}/".lstrip("/")
+
+        def below(path: str) -> Iterable[FileEntry]:
+            place = f"{base}/{path}" if path else base
+            if os.path.isdir(place) and not os.path.islink(place):
+                scanned: list[FileEntry] = []
+                self._scan(place, f"{path}/" if path else "", "", None, scanned)
+                return scanned
+            return ()
+
+        def entry(path: str) -> FileEntry:
+            return _entry(f"{base}/{path}", path)
+
+        if has_wildcards(wanted):
+            expression = _compile(wanted, deep=True)
+            paths = [each.path for each in below("") if expression.fullmatch(each.path)]
+        else:
+            paths = [wanted] if os.path.lexists(f"{base}/{wanted}") else []
+        found = _gathered(paths, entry, below, ignores=_behind(prefix, ignores))
+        if not found:
+            raise NotFound(f"{pattern!r} matches no file there")
+        return [Selection("", base, FileEntry("", FOLDER, 0o755), found)]
 
     def _glob(self, pattern: str) -> Iterable[str]:
         """Return what matches, links not followed in the last component."""
@@ -263,8 +327,47 @@ def _inside(pattern: str) -> str:
     return posixpath.normpath(f"/{pattern}").lstrip("/")
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _pivot(pattern: str) -> tuple[str, str]:
+    """Return the folder where the paths that COPY --parents keeps begin, and the pattern below it."""
+    start, found, wanted = f"/{pattern.lstrip('/').removeprefix('./')}".partition("/./")
+    if not found:
+        start, wanted = "", pattern
+    elif has_wildcards(start):
+        raise InvalidArgument(f"the pattern {pattern!r} has a wildcard before /./")
+    return _inside(start), _inside(wanted)
+
+
+def _behind(prefix: str, ignores: Callable[[str], bool] | None) -> Callable[[str], bool]:
+    return (lambda path: ignores(prefix + path)) if ignores is not None else (lambda _path: False)
+
+
+def _gathered(
+    paths: Iterable[str],
+    entry: Callable[[str], FileEntry],
+    below: Callable[[str], Iterable[FileEntry]],
+    *,
+    ignores: Callable[[str], bool],
+) -> tuple[FileEntry, ...]:
+    """Return the files at *paths*, all below them and the folders above them; parents before children."""
+    found: dict[str, FileEntry] = {}
+    for path in paths:
+        if path and ignores(path):
+            continue
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
+            if folder not in found:
+                found[folder] = entry(folder)
+                if found[folder].kind != FOLDER:  # what it leads to may lie anywhere
+                    raise InvalidArgument(f"{path!r} goes through {folder!r}, which is no folder")
+        if path:
+            found[path] = entry(path)
+        found |= {each.path: each for each in below(path) if not ignores(each.path)}
+    return tuple(found[path] for path in sorted(found, key=lambda path: path.split("/")))
+
+
+def _compile(pattern: str, *, deep: bool = False) -> re.Pattern[str]:
     try:
-        return re.compile(translate(pattern), re.DOTALL)
+        return re.compile(translate(pattern, deep=deep), re.DOTALL)
     except ValueError as bad:
         raise InvalidArgument(f"the pattern {pattern!r}: {bad}") from bad

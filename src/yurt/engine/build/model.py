@@ -13,7 +13,8 @@ class BuildRequest:
     *dockerfile* is a path inside the context. *build_args* maps a name to its value; None means that the
     client named the argument without a value. *network_mode* is Docker's word (bridge, host, none, a network's
     name); empty: the default network. *contexts* gives names of images in the Dockerfile another meaning: the
-    reference (or id) of the image to take instead; *folders* likewise, folders of the origin's. *ulimits* are name, soft and hard limit.
+    reference (or id) of the image to take instead; *folders* likewise, folders of the origin's. *remote* is the address of the
+    context, *subdir* the folder of that repository; empty: the origin has it. *ulimits* are name, soft and hard limit.
     """
 
     tags: tuple[str, ...] = ()
@@ -32,6 +33,8 @@ class BuildRequest:
     ulimits: tuple[tuple[str, int, int], ...] = ()
     contexts: Mapping[str, str] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
+    remote: str = ""
+    subdir: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from yurt.dockerfile.instructions import Copy, Run
 from yurt.dockerfile.mounts import parse_mount
+from yurt.dockerfile.remote import is_remote
 from yurt.engine.build.layout import Layout
 
 
@@ -23,7 +24,9 @@ def context_needs(layout: Layout) -> tuple[str, ...] | None:
 
 def _sources(instruction: object) -> tuple[str, ...]:
     if isinstance(instruction, Copy):
-        return () if instruction.origin else instruction.sources
+        if instruction.origin:
+            return ()
+        return tuple(source for source in instruction.sources if not (instruction.add and is_remote(source)))
     if isinstance(instruction, Run):
         sources = []
         for text in instruction.mounts:

@@ -47,6 +47,15 @@ class Origin(Protocol):
         ...
 
 
+def own_rules_applied(tree: ContextTree, dockerfile: str) -> ContextTree:
+    """Return *tree* without what its own .dockerignore, or that of *dockerfile*, names."""
+    for file in (f"{dockerfile}{IGNORE_FILE}", IGNORE_FILE):
+        if (data := tree.read(file, limit=MAX_DOCKERFILE)) is not None:
+            rules = IgnoreRules.parse(data.decode(errors="replace"), file=file)
+            return tree.without(rules.ignores) if rules else tree
+    return tree
+
+
 class Archive:
     """The whole context in one archive, as the classic builder's clients send it; *auths* by registry."""
 
@@ -67,11 +76,7 @@ class Archive:
         kept: KeptContents,  # noqa: ARG002
     ) -> ContextTree:
         """The client applied .dockerignore already; clients of the API may not have."""
-        for file in (f"{name}{IGNORE_FILE}", IGNORE_FILE):
-            if (data := self._tree.read(file, limit=MAX_DOCKERFILE)) is not None:
-                rules = IgnoreRules.parse(data.decode(errors="replace"), file=file)
-                return self._tree.without(rules.ignores) if rules else self._tree
-        return self._tree
+        return own_rules_applied(self._tree, name)
 
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:  # noqa: ARG002
         """An archive has no other folders; none can be asked for."""

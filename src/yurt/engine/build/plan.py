@@ -34,8 +34,10 @@ from yurt.dockerfile.instructions import (
 )
 from yurt.dockerfile.lexer import Heredoc
 from yurt.dockerfile.location import Location
+from yurt.dockerfile.mode import FileMode, parse_mode
 from yurt.dockerfile.mounts import RunMount, parse_mount
 from yurt.dockerfile.parser import parse_trigger
+from yurt.dockerfile.remote import FileSource, RemoteSource, is_remote, parse_remote
 from yurt.dockerfile.scope import PREDEFINED, Scope, platform_arguments
 from yurt.dockerfile.shell import expand_heredoc, expand_words
 from yurt.dockerfile.stages import find_stage
@@ -89,12 +91,20 @@ class Planner:
     folders: Mapping[str, ContextTree] = field(default_factory=dict)  # further contexts, by name
     platform: str = "linux/amd64"
     network: str = ""
+    remotes: dict[RemoteSource, ContextTree] = field(default_factory=dict)
+    missing: dict[RemoteSource, Location] = field(default_factory=dict)
+    """Sources of ADD that `plan` needs and *remotes* lacks: what it returned is not yet the plan."""
     _done: dict[int, StagePlan] = field(default_factory=dict)
     _needs: set[int] = field(default_factory=set)
     _number: int = 0
 
     def plan(self) -> BuildPlan:
-        """Return the whole plan; a mistake raises InvalidArgument, NotFound or Unimplemented naming file and line."""
+        """Return the whole plan, unless something is *missing*; then fetch that, and ask again.
+
+        A mistake raises InvalidArgument, NotFound or Unimplemented naming file and line.
+        """
+        self.missing.clear()
+        self._number = 0
         for stage in self.layout.stages:
             self._done[stage.index] = self._stage(stage)
         stages = tuple(self._done[stage.index] for stage in self.layout.stages)
@@ -292,18 +302,14 @@ class Planner:
 
     def _copy(self, state: _State, copy: Copy) -> CopyWork:
         where = copy.location
-        if copy.parents:
-            raise Unimplemented(f"{where}: COPY --parents is not supported", hint="copy folder by folder")
-        sources = tuple(state.scope.expand(source, where) for source in copy.sources)
-        for source in sources:
-            if copy.add and re.match(r"[a-z][a-z0-9+.-]*://|git@", source):
-                raise Unimplemented(
-                    f"{where}: ADD {source}: remote sources are not supported",
-                    hint="use RUN with curl or wget, or download it into the build context",
-                )
+        named = tuple(state.scope.expand(source, where) for source in copy.sources)
+        remote = tuple(source for source in named if copy.add and is_remote(source))
+        sources = tuple(source for source in named if source not in remote)
+        if copy.checksum and not remote:
+            raise where.error("--checksum is for sources that are addresses")
         target = state.scope.expand(copy.target, where)
         is_folder = target.endswith(("/", "/.")) or target == "."
-        if len(sources) + len(copy.inline) > 1 and not is_folder:
+        if len(named) + len(copy.inline) > 1 and not is_folder:
             raise where.error(
                 f"several sources, but the destination {target} is no folder",
                 hint=f"end it with a slash: {target}/",
@@ -318,6 +324,7 @@ class Planner:
             mode=_mode(state.scope.expand(copy.chmod, where), where),
             exclude=exclude,
             unpack=copy.add and copy.unpack is not False,
+            parents=copy.parents,
         )
         if copy.origin and copy.origin not in self.folders:
             other = find_stage(self.layout.dockerfile.stages, copy.origin)
@@ -326,20 +333,49 @@ class Planner:
                 return replace(work, stage=other.index)
             return replace(work, image=self.images[copy.origin].id)
         tree = self.folders.get(copy.origin, self.context)
-        selections = [found for source in sources for found in self._select(tree, source, copy, exclude)]
+        selections = [
+            found
+            for source in sources
+            for found in self._select(tree, source, copy, exclude, parents=copy.parents)
+        ]
+        fetched = [each for source in remote for each in self._remote(state, copy, source)]
+        if copy.unpack:  # asked for: without it, only archives of the context are unpacked
+            selections, fetched = [*selections, *fetched], []
         if len(selections) + len(copy.inline) > 1 and not is_folder:
             raise where.error(
                 f"{' '.join(sources)} matches {len(selections)} files, but the destination {target} is no folder",
                 hint=f"end it with a slash: {target}/",
             )
-        return replace(work, selections=tuple(selections))
+        return replace(work, selections=tuple(selections), fetched=tuple(fetched))
+
+    def _remote(self, state: _State, copy: Copy, address: str) -> list[Selection]:
+        """Return the files behind *address*; none, and it is noted as missing, when they are not here yet."""
+        where = copy.location
+        try:
+            source = parse_remote(
+                address, checksum=state.scope.expand(copy.checksum, where), keep_git_dir=copy.keep_git_dir
+            )
+        except ValueError as bad:
+            raise where.error(str(bad)) from bad
+        tree = self.remotes.get(source)
+        if tree is None:
+            self.missing[source] = where
+            return []
+        exclude = tuple(state.scope.expand(text, where) for text in copy.exclude)
+        return self._select(tree, source.name if isinstance(source, FileSource) else ".", copy, exclude)
 
     def _select(
-        self, tree: ContextTree, source: str, instruction: Instruction, exclude: tuple[str, ...]
+        self,
+        tree: ContextTree,
+        source: str,
+        instruction: Instruction,
+        exclude: tuple[str, ...],
+        *,
+        parents: bool = False,
     ) -> list[Selection]:
         ignores = IgnoreRules.parse("\n".join(exclude), file="--exclude").ignores if exclude else None
         try:
-            return tree.select(source, ignores=ignores)
+            return (tree.select_with_parents if parents else tree.select)(source, ignores=ignores)
         except NotFound as missing:
             raise NotFound(
                 f"{instruction.location}: {instruction.original.split()[0]}: {missing.message}",
@@ -402,12 +438,11 @@ def _ports(word: str, where: Location) -> list[str]:
     return [f"{port}/{protocol}" for port in range(first, last + 1)]
 
 
-def _mode(text: str, where: Location) -> int | None:
-    if not text:
-        return None
-    if not re.fullmatch(r"[0-7]{1,5}", text) or int(text, 8) > 0o7777:
-        raise where.error(f"--chmod={text}: not an octal mode", hint="such as 755")
-    return int(text, 8)
+def _mode(text: str, where: Location) -> FileMode | None:
+    try:
+        return parse_mode(text) if text else None
+    except ValueError as bad:
+        raise where.error(f"--chmod={text}: {bad}") from bad
 
 
 def _healthcheck(check: Healthcheck) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import structlog
 
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.parser import parse
+from yurt.dockerfile.remote import RemoteSource
 from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
 from yurt.engine.build.execute import Execution, StepFailed, now
@@ -35,6 +36,8 @@ from yurt.engine.build.needs import context_needs
 from yurt.engine.build.origin import Origin
 from yurt.engine.build.plan import Planner
 from yurt.engine.build.ports import BaseImages, Containers
+from yurt.engine.build.remote import RemoteSources
+from yurt.engine.build.remote_context import RemoteContext
 from yurt.engine.build.running import Runner
 from yurt.engine.build.steps import BuildPlan
 from yurt.engine.images.model import Image, Pruned
@@ -102,6 +105,7 @@ class BuildService:
         self._work = settings.root / "build" / "work"
         self._caches = settings.root / "build" / "caches"
         self._kept = KeptContents(settings.root / "build" / "contexts")
+        self._remotes = RemoteSources(settings.root / "build" / "remotes", settings)
 
     async def restore(self) -> None:
         """Remove what interrupted builds left. Before any build starts."""
@@ -145,18 +149,26 @@ class BuildService:
         """Forget the build cache, ``RUN --mount=type=cache`` included."""
         await in_thread(shutil.rmtree, self._caches, ignore_errors=True)
         await self._kept.clear()
+        await self._remotes.clear()
         return await self._cache.prune()
 
     async def _build(self, request: BuildRequest, origin: Origin, emit: Say) -> None:
         for tag in request.tags:
             if Reference.parse(tag).digest is not None:
                 raise InvalidArgument(f"cannot tag with a digest: {tag}")
+        if request.remote:
+            origin = RemoteContext(request.remote, request.subdir, self._remotes, origin)
         name = new_id()
         job = _Job(request, name, self._work / short(name), origin, emit)
         job.context.mkdir(parents=True)
         try:
             planner = await self._planner(job)
-            await self._finish(job, planner.plan(), planner)
+            plan = planner.plan()
+            while planner.missing:
+                for source, where in list(planner.missing.items()):
+                    planner.remotes[source] = await self._fetched(job, source, where)
+                plan = planner.plan()
+            await self._finish(job, plan, planner)
         finally:
             for image in job.held:
                 self._images.release(image, name)
@@ -198,6 +210,21 @@ class BuildService:
             platform=platform,
             network=request.network_mode,
         )
+
+    async def _fetched(self, job: _Job, source: RemoteSource, where: Location) -> ContextTree:
+        """Return the files behind an address that ADD names, in a folder of this build's."""
+        place = job.folder / f"remote-{new_id()[:12]}"
+        place.mkdir()
+        news = Activity(f"remote {source.url}", f"[internal] fetch {source.url}")
+        job.emit(Announced((news,)))
+        job.emit(Begun(news.key))
+        try:
+            fetched = await self._remotes.fetch(source, place)
+        except YurtError as error:
+            job.emit(Ended(news.key, error=error.message))
+            raise type(error)(f"{where}: ADD: {error.message}", hint=error.hint) from error
+        job.emit(Ended(news.key))
+        return fetched.tree
 
     async def _folder(self, job: _Job, name: str) -> ContextTree:
         """Return the files of a further context, in a folder of this build's."""

@@ -8,6 +8,7 @@ import msgspec
 
 from yurt.dockerfile.instructions import Instruction
 from yurt.dockerfile.lexer import Heredoc
+from yurt.dockerfile.mode import FileMode
 from yurt.dockerfile.mounts import RunMount
 from yurt.engine.build.files import Selection
 from yurt.oci.config import ImageConfig
@@ -44,9 +45,11 @@ class CopyWork:
     image: str = ""
     inline: tuple[Heredoc, ...] = ()  # variables expanded
     owner: str = ""
-    mode: int | None = None
+    mode: FileMode | None = None
     exclude: tuple[str, ...] = ()
     unpack: bool = False
+    parents: bool = False  # keep the sources' paths
+    fetched: tuple[Selection, ...] = ()  # from elsewhere: like *selections*, but never unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +152,11 @@ def work_key(parent: str, work: Work, config: ImageConfig, origin: str = "") -> 
                     origin or work.image,
                     [[doc.name, doc.content] for doc in work.inline],
                     work.owner,
-                    work.mode,
+                    work.mode and work.mode.text,
                     work.exclude,
                     work.unpack,
+                    work.parents,
+                    [selection.fingerprint() for selection in work.fetched],
                 ],
             )
         case FolderWork():

@@ -20,7 +20,6 @@ _SILENT_PREFIXES = ("vcs:", "input-metadata:", SESSION)
 _REFUSED = {
     "requestid": "asking for a Dockerfile's outline, targets or checks (--call, --check)",
     "cgroup-parent": "--cgroup-parent",
-    "contextsubdir": "building from a folder of a URL",
 }
 _IMAGE_EXPORTERS = frozenset({"moby", "image"})
 
@@ -53,6 +52,8 @@ def asked(frontend: str, options: Mapping[str, str], inputs: Mapping[str, str] |
     _check(options)
     contexts = _images(prefixed[CONTEXT], inputs or {})
     network = options.get("force-network-mode", "")
+    context = options.get("context", "")
+    is_upload = context.startswith(f"{UPLOAD}/")
     return Asked(
         BuildRequest(
             dockerfile=options.get("filename") or "Dockerfile",
@@ -68,11 +69,13 @@ def asked(frontend: str, options: Mapping[str, str], inputs: Mapping[str, str] |
             ulimits=tuple(_ulimit(text) for text in _listed(options.get("ulimit", ""))),
             contexts=contexts,
             folders=frozenset(prefixed[CONTEXT]) - frozenset(contexts),
+            remote="" if is_upload else context,
+            subdir=options.get("contextsubdir", ""),
         ),
         options.get("dockerfilekey") or "dockerfile",
         options.get("contextkey") or "context",
         prefixed[SESSION],
-        options.get("context", "").removeprefix(UPLOAD),
+        context.removeprefix(UPLOAD) if is_upload else "",
     )
 
 
@@ -94,11 +97,9 @@ def _images(contexts: Mapping[str, str], inputs: Mapping[str, str]) -> dict[str,
 def _check(options: Mapping[str, str]) -> None:
     known = {
         "filename", "target", "no-cache", "image-resolve-mode", "platform", "force-network-mode", "add-hosts",
-        "shm-size", "ulimit", "context",
+        "shm-size", "ulimit", "context", "contextsubdir",
     }  # fmt: skip
     for name, value in options.items():
-        if name == "context" and not value.startswith(f"{UPLOAD}/"):
-            raise Unimplemented(f"building from {value} is not supported: fetch it and build the folder")
         if name in _REFUSED:
             raise Unimplemented(f"{_REFUSED[name]} is not supported")
         if name.startswith("attest:"):

@@ -21,11 +21,9 @@ def request(call: Call) -> BuildRequest:
             "this endpoint speaks the classic builder's protocol only",
             hint="BuildKit's clients call /grpc and /session",
         )
-    if call.text("remote") not in {"", "client-session"}:
-        raise Unimplemented("building from a URL is not supported", hint="send the context as a tar archive")
     if call.flag("squash"):
         raise Unimplemented("squashing layers is not supported", hint="leave --squash out")
-    network = call.text("networkmode")
+    network, remote = call.text("networkmode"), call.text("remote")
     return BuildRequest(
         tags=tuple(tag for tag in call.texts("t") if tag),
         dockerfile=call.text("dockerfile") or "Dockerfile",
@@ -40,6 +38,7 @@ def request(call: Call) -> BuildRequest:
         extra_hosts=_hosts(call.text("extrahosts")),
         shm_size=call.integer("shmsize") or DEFAULT_SHM,
         memory=max(call.integer("memory") or 0, 0),
+        remote="" if remote == "client-session" else remote,
     )
 
 

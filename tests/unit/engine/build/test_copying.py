@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from yurt.dockerfile.mode import parse_mode
 from yurt.engine.build.copying import Copier, Dress, Target
 from yurt.engine.build.files import RootTree
 from yurt.engine.build.rootfs import find_owner, make_folders, resolve
@@ -34,10 +35,12 @@ def root(tmp_path: Path) -> Path:
 ME = (os.getuid(), os.getgid())
 
 
-def copy(source: Path, root: Path, *sources: str, to: str, mode: int | None = None) -> None:
+def copy(source: Path, root: Path, *sources: str, to: str, mode: str = "") -> None:
     tree = RootTree(str(source))
     target = Target(str(root), to.rstrip("/") or "/", to.endswith("/"))
-    Copier(target, Dress(ME, mode)).copy([found for each in sources for found in tree.select(each)])
+    Copier(target, Dress(ME, parse_mode(mode) if mode else None)).copy(
+        [found for each in sources for found in tree.select(each)]
+    )
 
 
 def test_a_folder_gives_its_content(source: Path, root: Path) -> None:
@@ -60,10 +63,20 @@ def test_a_file_goes_under_its_own_or_a_new_name(source: Path, root: Path) -> No
 
 def test_a_mode_counts_for_all_copies(source: Path, root: Path) -> None:
     """--chmod sets the mode of files and folders."""
-    copy(source, root, "app", to="/x", mode=0o700)
+    copy(source, root, "app", to="/x", mode="700")
     assert (root / "x/a.txt").stat().st_mode & 0o777 == 0o700
-    copy(source, root, "single", to="/new/deep/", mode=0o711)
+    copy(source, root, "single", to="/new/deep/", mode="711")
     assert (root / "new").stat().st_mode & 0o777 == 0o711
+
+
+def test_a_symbolic_mode_starts_from_each_files_own(source: Path, root: Path) -> None:
+    """Folders can be entered, programs run, texts are only read."""
+    (source / "app/a.txt").chmod(0o600)
+    (source / "app/run").write_text("#!/bin/sh")
+    (source / "app/run").chmod(0o700)
+    copy(source, root, "app", to="/x/", mode="u=rwX,go=rX")
+    modes = {name: (root / "x" / name).stat().st_mode & 0o777 for name in ("a.txt", "run", "deep")}
+    assert modes == {"a.txt": 0o644, "run": 0o755, "deep": 0o755}
 
 
 def test_links_of_the_image_stay_inside_it(source: Path, root: Path, tmp_path: Path) -> None:

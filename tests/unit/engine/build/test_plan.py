@@ -119,7 +119,7 @@ def test_copy_goes_where_the_working_directory_is() -> None:
         ("COPY missing /", NotFound, "Dockerfile:2: COPY: 'missing' matches no file in the build context"),
         ("COPY app_py lib /x", InvalidArgument, "Dockerfile:2: several sources, but the destination /x"),
         ("COPY lib/* /x", InvalidArgument, "Dockerfile:2: lib/* matches 2 files, but the destination /x"),
-        ("COPY --chmod=u+x app_py /x", InvalidArgument, "Dockerfile:2: --chmod=u+x: not an octal mode"),
+        ("COPY --chmod=u+q app_py /x", InvalidArgument, "Dockerfile:2: --chmod=u+q: not a mode"),
         ("EXPOSE web", InvalidArgument, "Dockerfile:2: 'web' is not a port"),
         ("EXPOSE 99999", InvalidArgument, "Dockerfile:2: '99999' is not a port: ports go from 1"),
         ("ENV A=${B", InvalidArgument, "Dockerfile:2: missing } after ${B"),

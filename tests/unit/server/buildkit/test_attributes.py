@@ -50,6 +50,16 @@ def test_nothing_asked_is_the_default() -> None:
     assert not request.no_cache
 
 
+def test_a_context_may_lie_elsewhere() -> None:
+    """The engine fetches it; an archive that the client uploads is none of these."""
+    request = asked(
+        "dockerfile.v0", {"context": "https://example.org/x.git#v1", "contextsubdir": "app"}
+    ).request
+    assert (request.remote, request.subdir) == ("https://example.org/x.git#v1", "app")
+    uploaded = asked("dockerfile.v0", {"context": "http://buildkit-session/tar"})
+    assert (uploaded.request.remote, uploaded.upload) == ("", "/tar")
+
+
 @pytest.mark.parametrize(
     ("frontend", "options"),
     [
@@ -58,7 +68,6 @@ def test_nothing_asked_is_the_default() -> None:
         ("dockerfile.v0", {"requestid": "frontend.lint"}),
         ("dockerfile.v0", {"platform": "linux/amd64,linux/arm64"}),
         ("dockerfile.v0", {"attest:provenance": "mode=max"}),
-        ("dockerfile.v0", {"context": "https://example.org/x.git"}),
         ("dockerfile.v0", {"something-new": "1"}),
     ],
 )
