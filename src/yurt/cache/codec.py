@@ -43,7 +43,7 @@ _EXTENSIONS: dict[int, tuple[type, Callable[[Any], bytes], Callable[[bytes], Any
         lambda held: _packed([held.days, held.seconds, held.microseconds]),
         lambda data: dt.timedelta(*_decoder.decode(data)),
     ),
-    # A dict with keys that MessagePack has no place for (tuples, dates), as a list of pairs.
+    # A dict with keys that MessagePack has no place for (tuples, dates, integers beyond 64 bits), as a list of pairs.
     11: (
         dict,
         lambda held: _packed([list(pair) for pair in held.items()]),
@@ -55,15 +55,19 @@ _CODES = {kind: code for code, (kind, _, _) in _EXTENSIONS.items()}
 _PLAIN = frozenset({type(None), bool, float, str, bytes})
 
 
+def _fits(number: int) -> bool:
+    return -(2**63) <= number < 2**64
+
+
 def _tagged(value: Any) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind is int and -(2**63) <= value < 2**64:
+    if kind is int and _fits(value):
         return value
     if kind is list:
         return [_tagged(inner) for inner in value]
-    if kind is dict and all(type(name) in _PLAIN or type(name) is int for name in value):
+    if kind is dict and all(type(name) in _PLAIN or (type(name) is int and _fits(name)) for name in value):
         return {_tagged(name): _tagged(inner) for name, inner in value.items()}
     code = _CODES.get(kind)
     if code is not None:

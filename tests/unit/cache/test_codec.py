@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from yurt.cache import Codec
@@ -56,6 +56,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @given(VALUES)
+@example({-(2**63) - 1: None, 2**64: [2**64]})
 def test_plain_values_come_back_as_they_were(value: Any) -> None:
     """Types included, however nested."""
     assert same(Codec().decode(Codec().encode(value)), value)
