@@ -102,7 +102,8 @@ class ContainerRoutes:
         )
         image_name = self.image_name()
         entries = [
-            translate.summary(container, network_id=network_id, image_name=image_name) for container in found
+            translate.summary(container, network_id=network_id, image_name=image_name, version=call.version)
+            for container in found
         ]
         if call.flag("size"):
             for entry in entries:

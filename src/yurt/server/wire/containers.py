@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from yurt.api.types import containers as wire
 from yurt.api.types.base import OMITTED
+from yurt.api.version import LATEST, ApiVersion
 from yurt.api.words import duration
 from yurt.engine.containers.model import (
     Container,
@@ -223,11 +224,20 @@ def status(value: State, *, now_ns: int) -> str:
             return f"Exited ({value.exit_code}) {since_end} ago" if value.finished_ns else "Created"
 
 
+WITH_ANNOTATIONS = ApiVersion(1, 46)  # the first version whose list tells of them
+
+
 def summary(
-    container: Container, *, network_id: endpoints.NetworkId, image_name: ImageName, now_ns: int | None = None
+    container: Container,
+    *,
+    network_id: endpoints.NetworkId,
+    image_name: ImageName,
+    now_ns: int | None = None,
+    version: ApiVersion = LATEST,
 ) -> wire.ContainerSummary:
     """Return one entry of ``GET /containers/json``."""
     exposed = container.config.exposed_ports if container.networks else ()
+    annotations = dict(container.host.annotations) if version >= WITH_ANNOTATIONS else {}
     return wire.ContainerSummary(
         id=container.id,
         names=["/" + container.name],
@@ -240,7 +250,7 @@ def summary(
         state=container.state.status.value,
         status=status(container.state, now_ns=now_ns or time.time_ns()),
         host_config=wire.SummaryHostConfig(
-            network_mode=container.host.network_mode, annotations=dict(container.host.annotations) or None
+            network_mode=container.host.network_mode, annotations=annotations or None
         ),
         network_settings=wire.SummaryNetworks(networks=endpoints.to_wire(container, network_id)),
         mounts=mounts.to_mount_points(container.mounts, container.host.binds),
