@@ -26,6 +26,8 @@ FLAGS = """
     --mount MOUNT…                The same, field by field: type=bind,source=/a,target=/b
     --tmpfs PATH…                 Mount a tmpfs: /path[:size=64m]
     --volumes-from CONTAINER…     Mount the volumes of another container
+    --volume-driver NAME          Driver of the volumes that -v makes
+    --storage-opt NAME=VALUE…     Option of the storage driver
     -e, --env NAME=VALUE…         Set a variable; NAME alone takes yours
     --env-file FILE…              Read variables from a file
     -w, --workdir PATH            Working directory inside
@@ -37,6 +39,7 @@ FLAGS = """
     --network-alias NAME…         Another name on that network
     --ip ADDRESS                  IPv4 address on that network
     --ip6 ADDRESS                 IPv6 address on that network
+    --link-local-ip ADDRESS…      A further address of the link on that network
     --link NAME[:ALIAS]…          A name for another container (on a network of your own every container has its name)
     --mac-address ADDRESS         MAC address on that network
     -h, --hostname NAME           Host name inside
@@ -55,6 +58,8 @@ FLAGS = """
     -c, --cpu-shares NUMBER       Relative weight of processor time
     --cpu-period MICROSECONDS     Length of a scheduling period
     --cpu-quota MICROSECONDS      Processor time per period
+    --cpu-rt-period MICROSECONDS  Length of a real-time period
+    --cpu-rt-runtime MICROSECONDS  Real-time processor time per period
     --cpuset-cpus LIST            Which processors: 0-2,4
     --cpuset-mems LIST            Which memory nodes
     --pids-limit NUMBER           Limit of processes; -1: no limit
@@ -62,12 +67,14 @@ FLAGS = """
     --oom-kill-disable            Do not kill when memory runs out
     --oom-score-adj NUMBER        Preference when memory runs out
     --blkio-weight NUMBER         Relative weight of block I/O
+    --blkio-weight-device WEIGHT…  The same for one device: /dev/sda:200
     --device-read-bps LIMIT…      Bytes a second from a device: /dev/sda:10m
     --device-write-bps LIMIT…     Bytes a second to a device
     --device-read-iops LIMIT…     Reads a second from a device: /dev/sda:1000
     --device-write-iops LIMIT…    Writes a second to a device
     --shm-size SIZE               Size of /dev/shm
-    --device DEVICE…              Give a host device
+    --device DEVICE…              Give a host device, or one that CDI describes: vendor.com/class=name
+    --gpus WHICH                  Give GPUs: all, a number, or device=0,1
     --device-cgroup-rule RULE…    Devices it may make and open: 'c 10:* rwm'
     --privileged                  All rights on the host
     --cap-add CAPABILITY…         Add a capability
@@ -83,6 +90,7 @@ FLAGS = """
     --cgroupns MODE               Cgroup namespace
     --cgroup-parent PATH          Parent control group
     --runtime NAME                OCI runtime
+    --isolation NAME              Isolation technology: default
     -l, --label NAME=VALUE…       Set a label
     --label-file FILE…            Read labels from a file
     --annotation NAME=VALUE…      Annotation for the runtime
@@ -103,6 +111,8 @@ FLAGS = """
     --pull WHEN                   missing, always or never
     -q, --quiet                   No progress of a pull
 """
+
+UNCONFINED_PATHS = "systempaths=unconfined"  # a security option that is the client's to translate
 
 
 def container_body(options: Options, environ: Mapping[str, str], *, detached: bool = False) -> dict[str, Any]:
@@ -260,6 +270,13 @@ def _networks(options: Options, body: dict[str, Any]) -> None:
                         endpoint.setdefault("IPAMConfig", {})["IPv6Address"] = value
                     case "mac-address":
                         endpoint["MacAddress"] = value
+                    case "link-local-ip":
+                        endpoint.setdefault("IPAMConfig", {}).setdefault("LinkLocalIPs", []).append(value)
+                    case "gw-priority" if value.removeprefix("-").isdecimal():
+                        endpoint["GwPriority"] = int(value)
+                    case "driver-opt":
+                        option, _equals, chosen = value.partition("=")
+                        endpoint.setdefault("DriverOpts", {})[option] = chosen
                     case _:
                         raise options.invalid("network", text, f"unknown field {key!r}")
         endpoints[name] = endpoint
@@ -270,6 +287,8 @@ def _networks(options: Options, body: dict[str, Any]) -> None:
     for flag, field in (("ip", "IPv4Address"), ("ip6", "IPv6Address")):
         if options.has(flag):
             extra.setdefault("IPAMConfig", {})[field] = options.text(flag)
+    if options.has("link-local-ip"):
+        extra.setdefault("IPAMConfig", {})["LinkLocalIPs"] = options.all("link-local-ip")
     if options.has("mac-address"):
         extra["MacAddress"] = options.text("mac-address")
     if extra:
@@ -281,11 +300,30 @@ def _networks(options: Options, body: dict[str, Any]) -> None:
 
 
 def _device_limit(options: Options, flag: str, text: str) -> dict[str, Any]:
-    """Read ``/dev/sda:10m``."""
+    """Read ``/dev/sda:10m``, or ``/dev/sda:200`` for a weight."""
     path, _colon, amount = text.rpartition(":")
     if not path:
         raise options.invalid(flag, text, "expected /dev/name:limit")
-    return {"Path": path, "Rate": values.size(amount)}
+    if flag != "blkio-weight-device":
+        return {"Path": path, "Rate": values.size(amount)}
+    if not amount.isdecimal():
+        raise options.invalid(flag, text, "expected /dev/name:weight, a weight from 10 to 1000")
+    return {"Path": path, "Weight": int(amount)}
+
+
+def _devices(options: Options, host: dict[str, Any]) -> None:
+    """Fill Devices, and DeviceRequests for what is asked for by name instead of by its file."""
+    texts = options.all("device")
+    described = [text for text in texts if values.is_described_device(text)]
+    requests: list[dict[str, Any]] = []
+    if options.has("gpus"):
+        requests.append(values.gpus(options.text("gpus")))
+    if described:
+        requests.append({"Driver": "cdi", "DeviceIDs": described})
+    if requests:
+        host["DeviceRequests"] = requests
+    if files := [text for text in texts if text not in described]:
+        host["Devices"] = [values.device(text) for text in files]
 
 
 def _security_option(text: str) -> str:
@@ -342,6 +380,8 @@ def _host_config(options: Options) -> dict[str, Any]:
         ("oom-score-adj", "OomScoreAdj"),
         ("blkio-weight", "BlkioWeight"),
         ("memory-swappiness", "MemorySwappiness"),
+        ("cpu-rt-period", "CpuRealtimePeriod"),
+        ("cpu-rt-runtime", "CpuRealtimeRuntime"),
     ):
         if options.has(flag):
             host[field] = options.number(flag)
@@ -355,6 +395,8 @@ def _host_config(options: Options) -> dict[str, Any]:
         ("cgroupns", "CgroupnsMode"),
         ("cgroup-parent", "CgroupParent"),
         ("runtime", "Runtime"),
+        ("isolation", "Isolation"),
+        ("volume-driver", "VolumeDriver"),
     ):
         if options.has(flag):
             host[field] = options.text(flag)
@@ -366,6 +408,7 @@ def _host_config(options: Options) -> dict[str, Any]:
     if options.has("ulimit"):
         host["Ulimits"] = [values.ulimit(text) for text in options.all("ulimit")]
     for flag, field in (
+        ("blkio-weight-device", "BlkioWeightDevice"),
         ("device-read-bps", "BlkioDeviceReadBps"),
         ("device-write-bps", "BlkioDeviceWriteBps"),
         ("device-read-iops", "BlkioDeviceReadIOps"),
@@ -374,9 +417,13 @@ def _host_config(options: Options) -> dict[str, Any]:
         if options.has(flag):
             host[field] = [_device_limit(options, flag, text) for text in options.all(flag)]
     if options.has("security-opt"):
-        host["SecurityOpt"] = [_security_option(text) for text in options.all("security-opt")]
-    if options.has("device"):
-        host["Devices"] = [values.device(text) for text in options.all("device")]
+        asked = options.all("security-opt")
+        if UNCONFINED_PATHS in asked:
+            host["MaskedPaths"] = host["ReadonlyPaths"] = []
+        host["SecurityOpt"] = [_security_option(text) for text in asked if text != UNCONFINED_PATHS]
+    _devices(options, host)
+    if options.has("storage-opt"):
+        host["StorageOpt"] = values.pairs(options.all("storage-opt"))
     if options.has("sysctl"):
         host["Sysctls"] = values.pairs(options.all("sysctl"))
     if options.has("annotation"):

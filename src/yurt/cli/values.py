@@ -184,6 +184,43 @@ def device(text: str) -> dict[str, str]:
     }
 
 
+def is_described_device(text: str) -> bool:
+    """Tell whether *text* names a device of CDI, ``vendor.com/class=name``, rather than a file."""
+    kind, equals, _name = text.partition("=")
+    return bool(equals) and "/" in kind and not text.startswith("/")
+
+
+def gpus(text: str) -> dict[str, Any]:
+    """Read ``all``, a number, or fields such as ``driver=nvidia,"device=0,1",capabilities=compute``."""
+    import csv
+
+    found: dict[str, Any] = {"Driver": "", "Count": 0, "Capabilities": [["gpu"]], "Options": {}}
+    (fields,) = csv.reader([text])
+    for field in fields:
+        key, equals, value = field.partition("=")
+        if not equals:
+            key, value = "count", field
+        match key:
+            case "count":
+                try:
+                    found["Count"] = -1 if value == "all" else int(value)
+                except ValueError:
+                    raise InvalidArgument(
+                        f'invalid count ({value}): value must be either "all" or an integer'
+                    ) from None
+            case "device":
+                found["DeviceIDs"] = value.split(",")
+            case "driver":
+                found["Driver"] = value
+            case "capabilities":
+                found["Capabilities"] = [sorted({*value.split(","), "gpu"})]
+            case "options":
+                found["Options"] = pairs(value.split(","))
+            case _:
+                raise InvalidArgument(f"unexpected key '{key}' in '{field}'", hint="for example --gpus all")
+    return found
+
+
 def restart_policy(text: str) -> dict[str, Any]:
     """Read ``no``, ``always``, ``unless-stopped``, ``on-failure[:times]``."""
     name, mark, times = text.partition(":")

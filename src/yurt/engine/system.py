@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import yurt
+from yurt.engine.containers import cdi
 from yurt.engine.containers.model import Container, Status
 from yurt.engine.images.model import Image, Layer
 from yurt.engine.volumes.model import Volume
@@ -61,6 +62,7 @@ class Info:
     proxies: Mapping[str, str] = field(default_factory=dict)
     registry_mirrors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()  # of CDI, by full name
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ class System:
             init_path=shutil.which("tini") or "",
             proxies=self._settings.proxies,
             registry_mirrors=self._settings.registry_mirrors,
+            devices=tuple(cdi.devices()),
             warnings=() if is_forwarding else ("WARNING: IPv4 forwarding is disabled",),
         )
 

@@ -69,6 +69,21 @@ class SpecDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class SpecHook:
+    """A program of the host that the runtime runs at a moment of the container's life: *name* is createContainer, …"""
+
+    name: str
+    path: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: int | None = None  # seconds
+
+    def to_document(self) -> dict[str, Any]:
+        given = {"path": self.path, "args": list(self.args), "env": list(self.env), "timeout": self.timeout}
+        return {key: value for key, value in given.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
 class SpecDeviceRule:
     """Devices that may be made and opened, without a node for them; *kind* is a, b or c, None any number."""
 
@@ -184,6 +199,7 @@ class SpecRequest:
     narrow_programs: bool = True  # the default profile also covers 32-bit programs
     propagation: str = ""  # of the root mount
     annotations: Mapping[str, str] = field(default_factory=dict)
+    hooks: tuple[SpecHook, ...] = ()
 
 
 def runtime_spec(request: SpecRequest) -> dict[str, Any]:
@@ -202,6 +218,8 @@ def runtime_spec(request: SpecRequest) -> dict[str, Any]:
             spec["linux"]["sysctl"]["kernel.domainname"] = request.domainname
     if request.annotations:
         spec["annotations"] = dict(request.annotations)
+    for hook in request.hooks:
+        spec.setdefault("hooks", {}).setdefault(hook.name, []).append(hook.to_document())
     return spec
 
 

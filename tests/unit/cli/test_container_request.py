@@ -4,6 +4,16 @@ from yurt.cli.container_request import FLAGS, container_body
 from yurt.cli.failure import Failure, UsageError
 from yurt.errors import InvalidArgument
 
+CDI = {"Driver": "cdi", "DeviceIDs": ["corp.example/gpu=0"]}
+
+
+def a_gpu(**changes):
+    return {"Driver": "", "Count": 0, "Capabilities": [["gpu"]], "Options": {}, **changes}
+
+
+def device(path):
+    return {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}
+
 
 @pytest.fixture
 def body(typed):
@@ -164,3 +174,55 @@ def test_addresses_of_both_families(body):
     assert sent["NetworkingConfig"]["EndpointsConfig"]["n"] == {
         "IPAMConfig": {"IPv4Address": "10.0.0.5", "IPv6Address": "fd00::5"}
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("--device /dev/a bb", "Devices", [device("/dev/a")]),
+        ("--device corp.example/gpu=0 bb", "DeviceRequests", [CDI]),
+        ("--gpus all bb", "DeviceRequests", [a_gpu(Count=-1)]),
+        ("--gpus 2 bb", "DeviceRequests", [a_gpu(Count=2)]),
+        ('--gpus "device=0,1" bb', "DeviceRequests", [a_gpu(DeviceIDs=["0", "1"])]),
+        (
+            "--gpus driver=nvidia,count=1,capabilities=compute bb",
+            "DeviceRequests",
+            [a_gpu(Driver="nvidia", Count=1, Capabilities=[["compute", "gpu"]])],
+        ),
+        ("--gpus 1 --device corp.example/gpu=0 bb", "DeviceRequests", [a_gpu(Count=1), CDI]),
+        ("--blkio-weight-device /dev/a:200 bb", "BlkioWeightDevice", [{"Path": "/dev/a", "Weight": 200}]),
+        ("--cpu-rt-period 1000 bb", "CpuRealtimePeriod", 1000),
+        ("--cpu-rt-runtime 900 bb", "CpuRealtimeRuntime", 900),
+        ("--storage-opt size=1G bb", "StorageOpt", {"size": "1G"}),
+        ("--volume-driver local bb", "VolumeDriver", "local"),
+        ("--isolation default bb", "Isolation", "default"),
+        ("--security-opt systempaths=unconfined bb", "MaskedPaths", []),
+        (
+            "--security-opt systempaths=unconfined --security-opt label=disable bb",
+            "SecurityOpt",
+            ["label=disable"],
+        ),
+    ],
+)
+def test_what_the_host_gives(body, line, field, value):
+    """Devices by file or by description, and what only some kernels and drivers have."""
+    assert body(line)["HostConfig"][field] == value
+
+
+def test_a_networks_own_options(body):
+    """Addresses of the link, the way out and the driver's options, field by field or by flag."""
+    line = "--network name=n,link-local-ip=169.254.1.1,gw-priority=-3,driver-opt=a=b bb"
+    assert body(line)["NetworkingConfig"]["EndpointsConfig"]["n"] == {
+        "IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]},
+        "GwPriority": -3,
+        "DriverOpts": {"a": "b"},
+    }
+    sent = body("--network n --link-local-ip 169.254.1.1 bb")["NetworkingConfig"]["EndpointsConfig"]["n"]
+    assert sent["IPAMConfig"] == {"LinkLocalIPs": ["169.254.1.1"]}
+
+
+@pytest.mark.parametrize("line", ["--gpus x bb", "--gpus color=red bb", "--blkio-weight-device /dev/a:x bb"])
+def test_what_is_no_device(body, line):
+    """Refused before the engine is asked."""
+    with pytest.raises((InvalidArgument, Failure)):
+        body(line)

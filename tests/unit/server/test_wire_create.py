@@ -113,10 +113,6 @@ def test_links_are_found_in_both_places() -> None:
 @pytest.mark.parametrize(
     ("host", "sentence"),
     [
-        (
-            '{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}',
-            r'driver "" with capabilities: \[\[gpu\]\]',
-        ),
         ('{"Isolation":"hyperv"}', r"invalid isolation \(hyperv\)"),
         ('{"StorageOpt":{"size":"1G"}}', "supported only for overlay over xfs"),
         ('{"StorageOpt":{"fast":"1"}}', "Unknown option fast"),

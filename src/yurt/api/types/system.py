@@ -45,6 +45,11 @@ class Runtime(Wire, rename="lower", kw_only=True):
     path: str
 
 
+class DiscoveredDevice(Wire, kw_only=True):
+    source: str
+    id: str = field(name="ID")
+
+
 class InfoAnswer(Wire, kw_only=True):
     id: str = field(name="ID")
     containers: int
@@ -102,6 +107,7 @@ class InfoAnswer(Wire, kw_only=True):
     security_options: list[str]
     warnings: list[str] | None = None
     cdi_spec_dirs: list[str] = field(default_factory=lambda: ["/etc/cdi", "/var/run/cdi"], name="CDISpecDirs")
+    discovered_devices: list[DiscoveredDevice] = OMITTED
     kernel_memory_tcp: bool = field(default=True, name="KernelMemoryTCP")
     firewall_backend: dict[str, str] = OMITTED
     bridge_nf_iptables: bool = OMITTED

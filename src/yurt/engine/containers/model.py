@@ -85,6 +85,17 @@ class MountRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """Devices asked for by what they are, not by their files. *driver* ``cdi``: *ids* are full names of CDI."""
+
+    driver: str = ""
+    count: int = 0  # -1: all
+    ids: tuple[str, ...] = ()
+    capabilities: tuple[tuple[str, ...], ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceLimit:
     """A limit of block I/O on one device. *kind* is weight, read_bps, write_bps, read_iops or write_iops."""
 
@@ -116,6 +127,7 @@ class Resources:
     ulimits: tuple[tuple[str, int, int], ...] = ()  # name, soft, hard
     devices: tuple[tuple[str, str, str], ...] = ()  # host path, container path, permissions
     device_rules: tuple[str, ...] = ()  # "c 10:* rwm": devices that may be made and opened
+    device_requests: tuple[DeviceRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from yurt.engine.containers import merge, mounts, users
+from yurt.engine.containers import cdi, merge, mounts, users
 from yurt.engine.containers.model import (
     Container,
     DeviceLimit,
@@ -98,7 +98,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
     namespaces, shm_size, ipc_mounts = _namespaces(container, around)
     devices = tuple(_devices(host_config))
     privileged = host_config.privileged
-    return SpecRequest(
+    request = SpecRequest(
         process=SpecProcess(
             args=args,
             env=merge.process_env(config, hostname=hostname, tty=config.tty),
@@ -133,6 +133,10 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
         propagation=_root_propagation(container),
         annotations=host_config.annotations,
     )
+    if not (asked := host_config.resources.device_requests):
+        return request
+    known = cdi.devices()
+    return cdi.apply(request, cdi.edits(cdi.names(asked, known), known))
 
 
 def exec_process(

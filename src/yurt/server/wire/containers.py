@@ -131,6 +131,17 @@ def _resources(host: HostConfig) -> wire.Resources:
         memory_swappiness=limits.memory_swappiness,
         pids_limit=limits.pids_limit if limits.pids_limit > 0 else None,
         device_cgroup_rules=list(limits.device_rules) or None,
+        device_requests=[
+            wire.DeviceRequest(
+                driver=asked.driver,
+                count=asked.count,
+                device_ids=list(asked.ids) or None,
+                capabilities=[list(some) for some in asked.capabilities] or None,
+                options=dict(asked.options) or ({} if asked.driver != "cdi" else None),
+            )
+            for asked in limits.device_requests
+        ]
+        or None,
         cgroup_parent=host.cgroup_parent,
         ulimits=[wire.Ulimit(name=name, soft=soft, hard=hard) for name, soft, hard in limits.ulimits],
     )

@@ -8,6 +8,7 @@ from yurt.engine.containers.model import (
     ContainerConfig,
     CreateRequest,
     DeviceLimit,
+    DeviceRequest,
     ExecRequest,
     HostConfig,
     Resources,
@@ -103,6 +104,16 @@ def resources(limits: wire.Resources) -> Resources:
             for device in limits.devices or ()
         ),
         device_rules=tuple(limits.device_cgroup_rules or ()),
+        device_requests=tuple(
+            DeviceRequest(
+                driver=asked.driver or "",
+                count=asked.count or 0,
+                ids=tuple(asked.device_ids or ()),
+                capabilities=tuple(map(tuple, asked.capabilities or ())),
+                options=asked.options or {},
+            )
+            for asked in limits.device_requests or ()
+        ),
     )
 
 
@@ -243,12 +254,6 @@ def _check_host(host: wire.HostConfig) -> None:
         raise InvalidArgument(
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
             hint="limit what may fill the disk with --tmpfs or a volume of its own",
-        )
-    for device in host.device_requests or ():
-        raise InvalidArgument(
-            f'could not select device driver "{device.driver or ""}" with capabilities: '
-            f"[{' '.join('[' + ' '.join(some) + ']' for some in device.capabilities or ())}]",
-            hint="pass the device files with --device",
         )
 
 

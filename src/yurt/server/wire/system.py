@@ -43,6 +43,7 @@ def version(value: Version) -> wire.VersionAnswer:
 
 
 WITH_FIREWALL = ApiVersion(1, 49)  # the first version that tells of it
+WITH_DEVICES = ApiVersion(1, 50)
 WITHOUT_BRIDGE_NETFILTER = ApiVersion(1, 49)
 
 
@@ -114,6 +115,9 @@ def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
         init_commit={"ID": ""},
         security_options=["name=seccomp,profile=builtin"],
         warnings=list(value.warnings) or None,
+        discovered_devices=[wire.DiscoveredDevice(source="cdi", id=name) for name in value.devices]
+        if value.devices and version >= WITH_DEVICES
+        else OMITTED,
         firewall_backend={"Driver": "nftables"} if version >= WITH_FIREWALL else OMITTED,
         bridge_nf_iptables=False if version < WITHOUT_BRIDGE_NETFILTER else OMITTED,
         bridge_nf_ip6tables=False if version < WITHOUT_BRIDGE_NETFILTER else OMITTED,
