@@ -142,7 +142,7 @@ async def running(root: Path, *, busybox: Path | None = None, last: bool = True)
 
     *last*: no other engine follows in this root, so take its bridges away.
     """
-    settings = EngineSettings(root=root / "state", run=root / "run", socket=root / "yurt.sock")
+    settings = EngineSettings(root=root / "state", run=root / "run")
     for folder in (settings.root, settings.run):
         folder.mkdir(parents=True, exist_ok=True)
     documents = Documents(settings.root / "yurt.db")

@@ -146,7 +146,7 @@ async def wait_gone(settings: EngineSettings) -> None:
 @pytest.fixture
 def settings(tmp_path: Path, needs: "Needs") -> EngineSettings:
     needs.root()
-    return EngineSettings(root=tmp_path / "root", run=tmp_path / "run", socket=tmp_path / "yurt.sock")
+    return EngineSettings(root=tmp_path / "root", run=tmp_path / "run")
 
 
 @asynccontextmanager
@@ -585,9 +585,7 @@ async def test_a_container_that_is_a_dns_server_can_have_port_53(networks: Netwo
 
 async def test_two_engines_side_by_side(networks: NetworkService, tmp_path: Path) -> None:
     """Engines with different roots do not touch each other's networks, also when one sweeps or is dismantled."""
-    other = EngineSettings(
-        root=tmp_path / "other", run=tmp_path / "other-run", socket=tmp_path / "other.sock"
-    )
+    other = EngineSettings(root=tmp_path / "other", run=tmp_path / "other-run")
     web = await networks.open_sandbox(a_request("web"))
     with a_server(web, 80, b"first"):
         async with a_service(other) as second:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.root
 async def volumes(tmp_path: Path, needs: "Needs") -> AsyncIterator[VolumeService]:
     needs.root()
     documents = Documents(tmp_path / "meta.db")
-    settings = EngineSettings(root=tmp_path, run=tmp_path / "run", socket=tmp_path / "socket")
+    settings = EngineSettings(root=tmp_path, run=tmp_path / "run")
     service = VolumeService(documents, Events(), settings)
     await service.restore()
     yield service

@@ -106,6 +106,15 @@ def _of_host(host: Host) -> Iterator[Finding]:
             "no bundle: registries can't be verified",
             "apt-get install ca-certificates",
         )
+    if host.has_group:
+        yield Finding("socket", State.OK, "for root and the group yurt")
+    else:
+        yield Finding(
+            "socket",
+            State.NOTE,
+            "for root only: there is no group yurt",
+            "groupadd --system yurt; usermod -aG yurt USER; yurt system restart",
+        )
 
 
 def _runtime(host: Host) -> Finding:

@@ -34,7 +34,8 @@ Containers, images and Compose projects on one machine, with nothing else instal
 
 Every command explains itself: yurt COMMAND --help
 Options before the command: -H, --host ADDRESS (else YURT_HOST, else DOCKER_HOST, else Yurt's own engine) · \
--D, --debug · -v, --version
+-D, --debug · \
+--tlsverify, --tlscacert, --tlscert, --tlskey (else DOCKER_TLS_VERIFY, DOCKER_CERT_PATH) · -v, --version
 """
 
 GROUP_SUMMARIES = {

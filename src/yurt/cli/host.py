@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("runc", "crun", "mmdebstrap", "tini", "git", "nft", "newuidmap")
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where PATH of normal users does not look
+GROUP = "yurt"
 CONTROLLERS = ("cpu", "memory", "pids")  # that limits of containers need
 
 
@@ -38,6 +39,7 @@ class Host:
     root: str  # where the engine keeps what it has
     free: int  # bytes there
     is_root: bool
+    has_group: bool  # whose members may use the engine's socket
 
 
 def look(
@@ -69,6 +71,7 @@ def look(
         root=root,
         free=_free(root),
         is_root=os.geteuid() == 0,
+        has_group=any(line.startswith(f"{GROUP}:") for line in _text(f"{base}/etc/group").splitlines()),
     )
 
 

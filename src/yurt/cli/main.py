@@ -92,6 +92,10 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "catalog": {"ls": "catalog"},
 }
+FLAGS_WITH_VALUE = {  # before the command
+    **dict.fromkeys(("-H", "--host"), "an address, for example unix:///run/yurt/yurt.sock"),
+    **dict.fromkeys(("--tlscacert", "--tlscert", "--tlskey"), "a file in PEM"),
+}
 ALIASES = {"list": "ls", "remove": "rm", "delete": "rm"}
 
 
@@ -191,24 +195,32 @@ def load(place: str, word: str) -> Command:
 
 
 def _global_flags(session: Session, words: Sequence[str]) -> Sequence[str]:
-    """Take ``-H HOST`` and ``-D`` from the front."""
+    """Take ``-H HOST``, ``-D`` and the flags of TLS from the front."""
     position = 0
     while position < len(words):
         word = words[position]
         name, mark, value = word.partition("=")
         if word in ("-D", "--debug"):
             session.debug = True
-        elif name in ("-H", "--host"):
+        elif word in ("--tls", "--tlsverify"):
+            session.tls.encrypt = True
+            session.tls.verify = session.tls.verify or word == "--tlsverify"
+        elif name in FLAGS_WITH_VALUE:
             if not mark:
                 position += 1
                 if position >= len(words):
                     from yurt.cli.failure import UsageError
 
-                    raise UsageError(
-                        f"{name} needs an address", hint="for example unix:///run/yurt/yurt.sock"
-                    )
+                    raise UsageError(f"{name} needs {FLAGS_WITH_VALUE[name]}")
                 value = words[position]
-            session.choose(value)
+            if name == "--tlscacert":
+                session.tls.ca = value
+            elif name == "--tlscert":
+                session.tls.certificate = value
+            elif name == "--tlskey":
+                session.tls.key = value
+            else:
+                session.choose(value)
         else:
             break
         position += 1

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from yurt.client.sync import Client
+    from yurt.client.tls import Trust
+
+
+class TlsFlags:
+    """What the command line says about TLS: ``--tls``, ``--tlsverify`` and the files."""
+
+    def __init__(self) -> None:
+        self.encrypt = False
+        self.verify = False
+        self.ca: str | None = None
+        self.certificate: str | None = None
+        self.key: str | None = None
 
 
 class Session:
@@ -39,6 +51,7 @@ class Session:
         self.err = err or sys.stderr
         self.host = places.chosen_host(environ)
         self.owns_engine = not (environ.get("YURT_HOST") or environ.get("DOCKER_HOST"))
+        self.tls = TlsFlags()
         self._client: Client | None = None
 
     def __repr__(self) -> str:
@@ -54,16 +67,32 @@ class Session:
     def client(self) -> Client:
         """The engine's client. Starts the engine if it is Yurt's own and does not answer."""
         if self._client is None:
-            from yurt.client.sync import Client
-
             if self.owns_engine:
                 path = self.host.removeprefix("unix://")
                 if not answers(path):
                     from yurt.cli.engine_start import start
 
                     start(self.environ, path, tell=self.note)
-            self._client = Client(self.host)
+            self._client = self.new_client()
         return self._client
+
+    def new_client(self, *, timeout: float | None = None) -> Client:
+        """Return a client of the engine as it is; nothing is started."""
+        from yurt.client.sync import Client
+
+        return Client(self.host, timeout=timeout, trust=self._trust())
+
+    def _trust(self) -> Trust | None:
+        """Return whom to trust when the flags or the environment ask for TLS, as Docker's command line reads them."""
+        flags = self.tls
+        verify = flags.verify or bool(self.environ.get("DOCKER_TLS_VERIFY"))
+        if not (verify or flags.encrypt or self.environ.get("DOCKER_TLS")):
+            return None
+        from yurt.client.tls import Trust
+
+        return Trust.of_environment(
+            self.environ, verify=verify, ca=flags.ca, certificate=flags.certificate, key=flags.key
+        )
 
     def print(self, text: str) -> None:
         """Write one line of the command's result."""

@@ -17,33 +17,45 @@ TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from yurt.client.tls import Trust
+
 PIECE = 1 << 18
 DEFAULT_PORT = 2375
+DEFAULT_TLS_PORT = 2376
 
 
 class Address:
-    """Where an engine listens: *kind* is unix or tcp, *where* a path or ``name:port``."""
+    """Where an engine listens: *kind* is unix or tcp, *where* a path or ``name:port``; *trust* asks for TLS on tcp."""
 
-    __slots__ = ("kind", "where")
+    __slots__ = ("kind", "trust", "where")
 
-    def __init__(self, kind: str, where: str) -> None:
+    def __init__(self, kind: str, where: str, trust: Trust | None = None) -> None:
         self.kind = kind
         self.where = where
+        self.trust = trust
 
     @classmethod
-    def parse(cls, host: str) -> Address:
-        """Read ``unix:///path``, ``tcp://name[:port]``, ``http://name[:port]`` or a bare path; else InvalidArgument."""
+    def parse(cls, host: str, trust: Trust | None = None) -> Address:
+        """Read ``unix:///path``, ``tcp://name[:port]``, ``http://name[:port]`` or a bare path; else InvalidArgument.
+
+        ``https://`` is tcp, too, and needs *trust*; a unix socket does without.
+        """
         scheme, mark, rest = host.partition("://")
         if not mark:
             scheme, rest = ("unix", host) if host.startswith("/") else ("tcp", host)
         rest = rest if scheme == "unix" else rest.partition("/")[0]
         if scheme == "unix" and rest.startswith("/"):
             return cls("unix", rest)
-        if scheme in ("tcp", "http") and rest:
+        if scheme == "https" and trust is None:
+            raise InvalidArgument(
+                f"cannot speak to an engine at {host!r} without certificates",
+                hint="set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem",
+            )
+        if scheme in ("tcp", "http", "https") and rest:
             if not rest.rpartition(":")[2].isdecimal() or rest.endswith("]"):
-                rest = f"{rest.removesuffix(':')}:{DEFAULT_PORT}"
-            return cls("tcp", rest)
-        if scheme in ("ssh", "npipe", "https", "fd"):
+                rest = f"{rest.removesuffix(':')}:{DEFAULT_TLS_PORT if trust else DEFAULT_PORT}"
+            return cls("tcp", rest, trust)
+        if scheme in ("ssh", "npipe", "fd"):
             raise Unimplemented(
                 f"cannot speak to an engine at {host!r}: {scheme}:// is not supported",
                 hint="forward its socket: ssh -L /tmp/engine.sock:/var/run/docker.sock HOST, "
@@ -63,28 +75,36 @@ class Address:
     def connect(self, timeout: float | None = None) -> Connection:
         """Return a new connection; raises Unavailable, with what to do about it, when nobody answers."""
         try:
-            return Connection(self._socket(timeout))
+            if self.kind == "tcp":
+                return self._by_network(timeout)
+            return Connection(self._by_path(timeout))
         except OSError as failed:
             raise Unavailable(
                 f"cannot reach the engine at {self}: {failed.strerror or failed}", hint=_hint(failed)
             ) from failed
 
-    def _socket(self, timeout: float | None) -> Socket:
-        if self.kind == "unix":
-            socket = Socket(AF_UNIX, SOCK_STREAM)
-            try:
-                socket.settimeout(timeout)
-                socket.connect(self.where)
-            except BaseException:
-                socket.close()
-                raise
-            return socket
+    def _by_path(self, timeout: float | None) -> Socket:
+        socket = Socket(AF_UNIX, SOCK_STREAM)
+        try:
+            socket.settimeout(timeout)
+            socket.connect(self.where)
+        except BaseException:
+            socket.close()
+            raise
+        return socket
+
+    def _by_network(self, timeout: float | None) -> Connection:
         import socket as sockets
 
         name, _, port = self.where.rpartition(":")
-        connected = sockets.create_connection((name.strip("[]"), int(port)), timeout=timeout)
+        name = name.strip("[]")
+        connected = sockets.create_connection((name, int(port)), timeout=timeout)
         connected.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        return connected
+        if self.trust is None:
+            return Connection(connected)
+        from yurt.client.tls import secured
+
+        return secured(connected, self.trust, name=name, timeout=timeout)
 
 
 def _hint(failed: OSError) -> str:
@@ -99,6 +119,11 @@ class Connection:
     def __init__(self, socket: Socket) -> None:
         self.socket = socket
         self.used = False
+
+    @property
+    def complaint(self) -> str:
+        """Why the other side ended it, as far as it said so."""
+        return ""
 
     def __repr__(self) -> str:
         return f"<Connection {self.socket.fileno()}{' reused' if self.used else ''}>"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from yurt.client.requests import Query
+    from yurt.client.tls import Trust
 
     Body = bytes | Iterable[bytes] | None
 
@@ -188,6 +189,8 @@ class Hijacked:
 class Client:
     """Speaks to the engine at *host*: ``unix:///path``, ``tcp://name:port`` or ``http://name:port``.
 
+    With *trust*, what goes over the network is encrypted, and both sides must know each other's certificates.
+
     No connection is made before the first request. The newest API version known here is spoken at once; only an
     engine that refuses it is asked which one it wants. May be shared by threads.
     """
@@ -199,9 +202,10 @@ class Client:
         version: ApiVersion | None = None,
         user_agent: str = "yurt",
         timeout: float | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self.host = host
-        self._address = Address.parse(host)
+        self._address = Address.parse(host, trust)
         self._version = version or LATEST
         self._negotiable = version is None
         self._timeout = timeout
@@ -326,8 +330,9 @@ class Client:
                 connection.close()
                 if connection.used and request.is_repeatable:
                     continue  # it was idle, and the engine had closed it meanwhile
+                complaint = f" ({connection.complaint})" if connection.complaint else ""
                 raise Unavailable(
-                    f"the engine at {self.host} closed the connection without an answer to {asked}",
+                    f"the engine at {self.host} closed the connection without an answer to {asked}{complaint}",
                     hint="the engine's log says why",
                 ) from lost
             except BaseException:

@@ -1,4 +1,4 @@
-"""``yurtd``: one engine on one root, answering on one socket, until it is told to stop.
+"""``yurtd``: one engine on one root, answering on its sockets, until it is told to stop.
 
 What needs no engine (``--version``, wrong arguments, a root that is taken) is answered before anything heavy
 is imported.
@@ -14,6 +14,12 @@ import sys
 import yurt
 from yurt.errors import Unavailable, YurtError
 from yurt.settings import EngineSettings
+
+TYPE_CHECKING = False  # `typing` is not needed to answer --version
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from yurt.server.listening import Listener
 
 
 def main() -> None:
@@ -34,8 +40,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--root", metavar="DIR", help="where state lives (default: /var/lib/yurt)")
     parser.add_argument(
-        "--host", metavar="unix:///PATH", help="where to listen (default: /run/yurt/yurt.sock)"
+        "--host",
+        "-H",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="where to listen: unix:///PATH, tcp://NAME:PORT (with TLS) or fd:// (systemd's sockets); "
+        "may be given several times (default: unix:///run/yurt/yurt.sock)",
     )
+    parser.add_argument(
+        "--tlsverify", action="store_true", help="TCP clients must have a certificate; there is no other TCP"
+    )
+    parser.add_argument("--tlscacert", metavar="FILE", help="who signed the clients' certificates")
+    parser.add_argument("--tlscert", metavar="FILE", help="the engine's certificate")
+    parser.add_argument("--tlskey", metavar="FILE", help="the key of the engine's certificate")
     parser.add_argument("--config", metavar="FILE", help="settings in TOML (default: /etc/yurt/yurt.toml)")
     parser.add_argument("--debug", action="store_true", help="log every request, mount and runtime command")
     parser.add_argument(
@@ -53,9 +71,13 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = config.resolve(
         os.environ,
         root=arguments.root,
-        host=arguments.host,
+        hosts=arguments.host,
         config=arguments.config,
         debug=arguments.debug,
+        tlsverify=arguments.tlsverify,
+        tlscacert=arguments.tlscacert,
+        tlscert=arguments.tlscert,
+        tlskey=arguments.tlskey,
     )
     if os.geteuid() != 0:
         raise Unavailable("the engine needs root to start containers", hint="run it with sudo")
@@ -73,10 +95,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 async def _serve(settings: EngineSettings) -> None:
     """Bring the engine up, answer until SIGTERM or SIGINT, and let go; containers go on."""
-    from yurt.daemon import wiring
-    from yurt.server.app import require_free
+    from yurt.server import listening
 
-    require_free(settings.socket)  # before anything is made in the kernel
+    with listening.opened(settings) as listeners:  # before anything else is made in the kernel
+        await _serve_on(listeners, settings)
+
+
+async def _serve_on(listeners: "Sequence[Listener]", settings: EngineSettings) -> None:
+    from yurt.daemon import wiring
+
     # All that was imported stays for good: the collector need not look at it again with every sweep.
     gc.freeze()
     gc.enable()
@@ -89,7 +116,7 @@ async def _serve(settings: EngineSettings) -> None:
     try:
         await engine.start()
         api = wiring.api(engine)
-        await api.start(settings.socket)
+        await api.start(listeners)
         try:
             await stopping.wait()
         finally:

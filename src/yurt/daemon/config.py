@@ -1,14 +1,22 @@
 """The daemon's settings: the command line, else the environment, else the configuration file, else defaults."""
 
 import hashlib
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from yurt.errors import InvalidArgument, NotFound
-from yurt.settings import SYSTEM_ROOT, EngineSettings, default_host, default_root, socket_path
+from yurt.settings import (
+    SYSTEM_ROOT,
+    EngineSettings,
+    ListenAddress,
+    TlsFiles,
+    default_host,
+    default_root,
+)
 
 DEFAULT_CONFIG = Path("/etc/yurt/yurt.toml")
 CA_BUNDLES = (
@@ -24,7 +32,11 @@ class ConfigFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     """What ``yurt.toml`` may say; absent keys leave the default."""
 
     root: str | None = None
-    host: str | None = None
+    host: str | tuple[str, ...] | None = None
+    tlsverify: bool = False
+    tlscacert: str | None = None
+    tlscert: str | None = None
+    tlskey: str | None = None
     debug: bool = False
     runtime: str | None = None
     registry_mirrors: tuple[str, ...] = ()
@@ -49,9 +61,13 @@ def resolve(
     environ: Mapping[str, str],
     *,
     root: str | None = None,
-    host: str | None = None,
+    hosts: Sequence[str] = (),
     config: str | None = None,
     debug: bool = False,
+    tlsverify: bool = False,
+    tlscacert: str | None = None,
+    tlscert: str | None = None,
+    tlskey: str | None = None,
 ) -> EngineSettings:
     """Return the settings for arguments as given on the command line (None: not given)."""
     chosen = config or environ.get("YURT_CONFIG")
@@ -62,11 +78,19 @@ def resolve(
     named_root = root or environ.get("YURT_ROOT") or file.root
     root_path = (Path(named_root) if named_root else default_root(environ)).absolute()
     beside = dict(environ) | ({"YURT_ROOT": str(root_path)} if named_root else {})
-    address = host or environ.get("YURT_HOST") or file.host or default_host(beside)
+    chosen_hosts = hosts or environ.get("YURT_HOST") or file.host or default_host(beside)
+    addresses = (chosen_hosts,) if isinstance(chosen_hosts, str) else chosen_hosts
     return EngineSettings(
         root=root_path,
         run=runtime_folder(root_path),
-        socket=socket_path(address),
+        listen=tuple(dict.fromkeys(map(ListenAddress.parse, addresses))),
+        inherited_sockets=_inherited_sockets(environ),
+        tls=_tls(
+            tlsverify or file.tlsverify,
+            tlscacert or file.tlscacert,
+            tlscert or file.tlscert,
+            tlskey or file.tlskey,
+        ),
         debug=debug or file.debug,
         runtime=file.runtime,
         registry_mirrors=file.registry_mirrors,
@@ -82,6 +106,30 @@ def runtime_folder(root: Path) -> Path:
     if root == SYSTEM_ROOT:
         return RUNTIME_FOLDER
     return RUNTIME_FOLDER / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+
+
+def _tls(verify: bool, ca: str | None, certificate: str | None, key: str | None) -> TlsFiles | None:  # noqa: FBT001
+    """Return the files when all are given; None when none is. Half of them would be no mutual TLS: InvalidArgument."""
+    files = {"--tlscacert": ca, "--tlscert": certificate, "--tlskey": key}
+    if not verify and not any(files.values()):
+        return None
+    missing = [flag for flag, file in files.items() if not file]
+    if not verify:
+        missing.insert(0, "--tlsverify")
+    if missing or not (ca and certificate and key):
+        raise InvalidArgument(
+            f"TLS is asked for without {', '.join(missing)}",
+            hint="mutual TLS needs --tlsverify, --tlscacert, --tlscert and --tlskey (or the keys in yurt.toml)",
+        )
+    return TlsFiles(Path(ca), Path(certificate), Path(key))
+
+
+def _inherited_sockets(environ: Mapping[str, str]) -> int:
+    """Return how many sockets systemd passed to this very process (sd_listen_fds(3))."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    count = environ.get("LISTEN_FDS", "")
+    return int(count) if count.isdecimal() else 0
 
 
 def _host_ca_bundle() -> Path | None:

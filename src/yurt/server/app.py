@@ -1,13 +1,8 @@
-"""The Engine API on a unix socket: from a connection to a handler's answer."""
+"""The Engine API: from a connection to a handler's answer."""
 
 import asyncio
-import grp
-import os
-import socket
-import stat
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -16,16 +11,17 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from yurt.api.version import LATEST, OLDEST, split_path
-from yurt.errors import Conflict, Internal, InvalidArgument, Unavailable, YurtError, translated
+from yurt.errors import Internal, InvalidArgument, YurtError
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.hijack import Connection, Hijacked
+from yurt.server.listening import BACKLOG, Listener
 from yurt.server.router import Route, Router
+from yurt.server.tls import TlsFront
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("yurt.server")
 
 MAX_BODY = 64 * 1024 * 1024  # of a JSON request; archives are streamed and have no limit
-GROUP = "yurt"  # whose members may use the socket, beside root
 GRACE = 5.0  # seconds that short requests have to end when the server stops
 
 
@@ -37,24 +33,21 @@ class _Server(Server):
 
 
 class ApiServer:
-    """Serves *routes*. `start` binds the socket; afterwards clients are answered until `stop`."""
+    """Serves *routes*. After `start` clients are answered until `stop`."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._router = Router(routes)
         self._ending_with_client: set[asyncio.Task[Any]] = set()
         self._server: _Server | None = None
-        self._listener: asyncio.Server | None = None
-        self._socket: Path | None = None
-        self._socket_inode = 0
+        self._accepting: list[asyncio.Server | TlsFront] = []
 
     @property
     def routes(self) -> tuple[Route, ...]:
         return self._router.routes
 
-    async def start(self, path: Path) -> None:
-        """Afterwards the API answers at *path* (mode 0660, group `GROUP`). Raises Conflict when another engine does already."""
+    async def start(self, listeners: Iterable[Listener]) -> None:
+        """Afterwards the API answers on *listeners*, which stay their owner's."""
         loop = asyncio.get_running_loop()
-        listening = _bound(path)
         self._server = _Server(
             self._handle,
             request_factory=_request,
@@ -64,21 +57,29 @@ class ApiServer:
             max_line_size=2**16,
             max_field_size=2**16,
         )
-        self._listener = await loop.create_unix_server(self._server, sock=listening, backlog=1024)
-        self._socket, self._socket_inode = path, path.stat().st_ino
-        log.info("server.listening", socket=str(path))
+        for listener in listeners:
+            if listener.tls is not None:
+                front = TlsFront(listener.tls, self._server)
+                await front.start(listener.socket, backlog=BACKLOG)
+                self._accepting.append(front)
+            else:
+                self._accepting.append(
+                    await loop.create_unix_server(self._server, sock=listener.socket, backlog=BACKLOG)
+                )
+            log.info("server.listening", address=listener.name)
 
     async def stop(self) -> None:
-        """Afterwards nobody is served and the socket's path is gone; what clients were told to wait for goes on."""
-        if self._listener is not None:
-            self._listener.close()
+        """Afterwards nobody is served; what clients were told to wait for goes on."""
+        for accepting in self._accepting:
+            accepting.close()
         for task in tuple(self._ending_with_client):
             task.cancel()
         if self._server is not None:
             self._server.pre_shutdown()
             await self._server.shutdown(GRACE)
-        if self._socket is not None and _inode(self._socket) == self._socket_inode:
-            self._socket.unlink(missing_ok=True)
+        for accepting in self._accepting:
+            if isinstance(accepting, TlsFront):
+                await accepting.wait_closed()
         log.info("server.stopped")
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
@@ -152,61 +153,3 @@ def _request(
     return BaseRequest(
         message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
     )
-
-
-def require_free(path: Path) -> None:
-    """Raise Conflict when another engine answers at *path* or a file is in the way, Unavailable when it cannot be."""
-    with translated({OSError: Unavailable}, f"cannot listen on {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
-        raise Conflict(f"cannot listen on {path}: a file that is no socket is in the way")
-    if _is_alive(path):
-        raise Conflict(
-            f"cannot listen on {path}: another engine answers there",
-            hint="stop it, or choose another address with --host unix:///path",
-        )
-
-
-def _bound(path: Path) -> socket.socket:
-    """Return a socket bound to *path*; one that a dead engine left is replaced, a live one's is not."""
-    require_free(path)
-    path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    umask = os.umask(0o117)
-    try:
-        with translated({OSError: Unavailable}, f"cannot listen on {path}"):
-            listening.bind(str(path))
-            _admit_group(path)
-    except BaseException:
-        listening.close()
-        raise
-    finally:
-        os.umask(umask)
-    return listening
-
-
-def _admit_group(path: Path) -> None:
-    """Give the socket to the group `GROUP` if this host has one: its members use the engine as root does."""
-    try:
-        group = grp.getgrnam(GROUP).gr_gid
-    except KeyError:
-        return
-    if os.geteuid() == 0:
-        os.chown(path, -1, group)
-
-
-def _is_alive(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return 0

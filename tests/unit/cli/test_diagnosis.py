@@ -23,6 +23,7 @@ GOOD = Host(
     root="/var/lib/yurt",
     free=50_000_000_000,
     is_root=True,
+    has_group=True,
 )
 INFO = {"SecurityOptions": ["name=seccomp,profile=builtin"], "Warnings": None}
 VERSION = {"Platform": {"Name": "Yurt 1.0"}, "Version": "1.0", "ApiVersion": "1.51"}
@@ -61,6 +62,7 @@ def test_a_good_machine_lacks_nothing():
         ({"free": 2_000_000_000}, "disk space", State.NOTE, "yurt system prune"),
         ({"free": 100_000_000}, "disk space", State.MISSING, "yurt system prune"),
         ({"certificates": ""}, "certificates", State.NOTE, "apt-get install ca-certificates"),
+        ({"has_group": False}, "socket", State.NOTE, "groupadd --system yurt"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -30,6 +30,12 @@ def test_an_empty_machine_offers_nothing(machine):
     assert host.free > 0, "of the folder above that exists"
 
 
+def test_the_socket_has_a_group_where_the_host_has_it(machine):
+    """The group is yurt, not one whose name begins so."""
+    assert machine({"/etc/group": "root:x:0:\nyurt:x:990:alice\n"}).has_group
+    assert not machine({"/etc/group": "root:x:0:\nyurts:x:990:\n"}).has_group
+
+
 def test_programs_are_found_where_path_of_a_normal_user_does_not_look(machine):
     """Debian installs runc in /usr/sbin. A file that can't be run is none."""
     host = machine({"/usr/bin/crun": ""}, executables=("/usr/sbin/runc", "/usr/bin/tini"))

@@ -1,11 +1,13 @@
 """Where the daemon's settings come from."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from yurt.daemon import config
 from yurt.errors import InvalidArgument, NotFound
+from yurt.settings import ListenAddress, TlsFiles
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def test_the_file_is_read(file: str) -> None:
     """What only the file says holds."""
     settings = config.resolve({"YURT_CONFIG": file})
     assert settings.root == Path("/srv/yurt")
-    assert settings.socket == Path("/srv/yurt.sock")
+    assert settings.listen == (ListenAddress("unix", path=Path("/srv/yurt.sock")),)
     assert settings.registry_mirrors == ("https://mirror.example",)
     assert settings.proxies == {"HTTPS_PROXY": "http://proxy.example:3128"}
 
@@ -37,7 +39,7 @@ def test_the_environment_outranks_the_file_and_the_command_line_both(file: str) 
 def test_a_client_variable_does_not_choose_where_to_listen(file: str) -> None:
     """DOCKER_HOST names the engine that clients talk to, which may be another."""
     environ = {"YURT_CONFIG": file, "DOCKER_HOST": "unix:///other.sock"}
-    assert config.resolve(environ).socket == Path("/srv/yurt.sock")
+    assert list(map(str, config.resolve(environ).listen)) == ["unix:///srv/yurt.sock"]
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,43 @@ def test_proxies_are_taken_in_either_case() -> None:
     """Programs look for either, people set either."""
     settings = config.resolve({"https_proxy": "http://a", "NO_PROXY": "localhost", "YURT_ROOT": "/r"})
     assert settings.proxies == {"HTTPS_PROXY": "http://a", "NO_PROXY": "localhost"}
+
+
+def test_there_may_be_several_addresses(tmp_path: Path) -> None:
+    """In the file a list, on the command line a flag each; the same one twice is one."""
+    path = tmp_path / "yurt.toml"
+    path.write_text('host = ["unix:///a.sock", "tcp://127.0.0.1"]\n')
+    from_file = config.resolve({}, config=str(path)).listen
+    assert list(map(str, from_file)) == ["unix:///a.sock", "tcp://127.0.0.1:2376"]
+    given = config.resolve({}, hosts=["tcp://[::1]:1", "fd://", "tcp://[::1]:1/"], config=str(path)).listen
+    assert list(map(str, given)) == ["tcp://[::1]:1", "fd://"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["unix://", "unix://relative/path", "http://x", "tcp://x:port", "tcp://x/path", "/a.sock", "fd://3"],
+)
+def test_an_address_that_is_none(address: str) -> None:
+    """What cannot be listened on is refused with its name."""
+    with pytest.raises(InvalidArgument, match=f"cannot listen on '{address}'"):
+        config.resolve({"YURT_ROOT": "/r"}, hosts=[address])
+
+
+def test_tls_needs_all_of_its_files(tmp_path: Path) -> None:
+    """A part of mutual TLS is none; the sentence names what lacks, wherever the rest was said."""
+    path = tmp_path / "yurt.toml"
+    path.write_text('tlsverify = true\ntlscacert = "/ca"\n')
+    with pytest.raises(InvalidArgument, match=r"TLS is asked for without --tlskey$"):
+        config.resolve({}, config=str(path), tlscert="/cert")
+    with pytest.raises(InvalidArgument, match=r"TLS is asked for without --tlsverify$"):
+        config.resolve({"YURT_ROOT": "/r"}, tlscacert="/ca", tlscert="/cert", tlskey="/key")
+    settings = config.resolve({}, config=str(path), tlscert="/cert", tlskey="/key")
+    assert settings.tls == TlsFiles(Path("/ca"), Path("/cert"), Path("/key"))
+    assert config.resolve({"YURT_ROOT": "/r"}).tls is None
+
+
+def test_systemds_sockets_are_for_the_process_that_they_were_passed_to() -> None:
+    """A variable that was inherited from a parent means the parent's sockets."""
+    mine = {"YURT_ROOT": "/r", "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"}
+    assert config.resolve(mine).inherited_sockets == 2
+    assert config.resolve(mine | {"LISTEN_PID": "1"}).inherited_sockets == 0

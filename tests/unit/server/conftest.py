@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from yurt.server import listening
 from yurt.server.app import ApiServer
+from yurt.server.listening import Listener
 from yurt.server.router import Route
+from yurt.settings import EngineSettings, ListenAddress, TlsFiles
 
 
 @dataclass
@@ -75,7 +78,8 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 
     async def start(routes: Iterable[Route]) -> Callable[[], Awaitable[Wire]]:
         server = ApiServer(routes)
-        await server.start(tmp_path / "s" / "yurt.sock")
+        path = tmp_path / "s" / "yurt.sock"
+        await server.start(undo.enter_context(opened_at(f"unix://{path}", tmp_path)))
         servers.append(server)
 
         async def connect() -> Wire:
@@ -85,8 +89,23 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 
         return connect
 
-    yield start
-    for wire in wires:
-        await wire.close()
-    for server in servers:
-        await server.stop()
+    with contextlib.ExitStack() as undo:
+        yield start
+        for wire in wires:
+            await wire.close()
+        for server in servers:
+            await server.stop()
+
+
+def opened_at(
+    address: str, folder: Path, *, tls: TlsFiles | None = None, inherited: int = 0
+) -> contextlib.AbstractContextManager[tuple[Listener, ...]]:
+    """Return what is listened on for an engine in *folder* that shall listen at *address*."""
+    settings = EngineSettings(
+        root=folder,
+        run=folder,
+        listen=(ListenAddress.parse(address),),
+        inherited_sockets=inherited,
+        tls=tls,
+    )
+    return listening.opened(settings)

@@ -1,12 +1,7 @@
 """From a connection to a handler's answer."""
 
 import asyncio
-import grp
 import json
-import os
-import socket
-import stat
-from pathlib import Path
 
 import pytest
 from aiohttp.web_response import StreamResponse
@@ -14,7 +9,6 @@ from tests.unit.server.conftest import Serve
 
 from yurt.errors import Conflict, InvalidArgument, NotFound, NotModified, YurtError
 from yurt.server import answers
-from yurt.server.app import ApiServer
 from yurt.server.call import Call
 from yurt.server.router import Handler, Route
 
@@ -102,57 +96,6 @@ async def test_an_unknown_path_is_not_found(serve: Serve) -> None:
     wire = await (await serve([Route("GET", "/thing", ok)]))()
     answer = await wire.ask("GET", "/other")
     assert (answer.status, json.loads(answer.body)["message"]) == (404, "page not found")
-
-
-async def test_the_socket_is_for_its_owner_and_group(tmp_path: Path) -> None:
-    """The socket's mode is 0660, and it is gone after a stop."""
-    server = ApiServer([])
-    path = tmp_path / "yurt.sock"
-    await server.start(path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    await server.stop()
-    assert not path.exists()
-
-
-async def test_the_socket_belongs_to_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the host has a group yurt, its members may use the socket; where not, only root."""
-    asked: list[tuple[Path, int, int]] = []
-    group = grp.struct_group(("yurt", "x", 4711, []))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "chown", lambda *arguments: asked.append(arguments))
-
-    def missing(name: str) -> grp.struct_group:
-        raise KeyError(name)
-
-    for find, wanted in ((missing, []), (lambda _name: group, [(tmp_path / "s", -1, 4711)])):
-        monkeypatch.setattr(grp, "getgrnam", find)
-        server = ApiServer([])
-        await server.start(tmp_path / "s")
-        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o660
-        await server.stop()
-        assert asked == wanted
-
-
-async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
-    """A socket that nobody listens on is in nobody's way."""
-    path = tmp_path / "yurt.sock"
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(path))
-    server = ApiServer([])
-    await server.start(path)
-    await server.stop()
-
-
-async def test_a_live_socket_is_refused(tmp_path: Path) -> None:
-    """Where another engine answers, a second does not take its socket away."""
-    path = tmp_path / "yurt.sock"
-    first = ApiServer([])
-    await first.start(path)
-    inode = os.stat(path).st_ino
-    with pytest.raises(Conflict, match="another engine answers there"):
-        await ApiServer([]).start(path)
-    assert os.stat(path).st_ino == inode
-    await first.stop()
 
 
 async def test_a_client_that_goes_away_ends_its_stream(serve: Serve) -> None:

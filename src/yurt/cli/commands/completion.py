@@ -143,9 +143,7 @@ def _services(session: Session, words: Sequence[str], command: Command) -> list[
 
 def _names(session: Session, kind: str) -> Iterable[str]:
     """Return the names of what the engine has of a *kind*."""
-    from yurt.client.sync import Client
-
-    with Client(session.host, timeout=PATIENCE) as client:
+    with session.new_client(timeout=PATIENCE) as client:
         if kind == "images":
             return list(_image_names(client.json("GET", "/images/json") or ()))
         if kind == "volumes":

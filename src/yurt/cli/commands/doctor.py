@@ -47,12 +47,11 @@ def doctor(session: Session, options: Options) -> int:
 def engine(session: Session) -> Engine:
     """Return what the engine says of itself. None is started."""
     from yurt.cli.diagnosis import Engine
-    from yurt.client.sync import Client
 
     version = None
     present = session.host.startswith("unix://") and answers(session.host.removeprefix("unix://"))
     try:
-        with Client(session.host, timeout=PATIENCE) as client:
+        with session.new_client(timeout=PATIENCE) as client:
             version = client.json("GET", "/version")
             info = client.json("GET", "/info")
         return Engine(session.host, session.owns_engine, present, version, info)

@@ -15,7 +15,7 @@ from yurt.storage.metadata import Documents
 
 @pytest.fixture
 def settings(tmp_path: Path) -> EngineSettings:
-    return EngineSettings(root=tmp_path, run=tmp_path / "run", socket=tmp_path / "socket")
+    return EngineSettings(root=tmp_path, run=tmp_path / "run")
 
 
 @asynccontextmanager
