@@ -161,7 +161,7 @@ async def running(root: Path, *, busybox: Path | None = None, last: bool = True)
         networks=networks,
         volumes=volumes,
         events=events,
-        runtime=Runtime.probe(settings.run / "runtime", "runc"),
+        runtime=Runtime.probe(settings.run / "runtime"),
         documents=documents,
         snapshots=snapshots,
         settings=settings,

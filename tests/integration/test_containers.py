@@ -84,7 +84,7 @@ async def test_failed_start(host: Host, command: tuple[str, ...], code: int, wor
     """A command that cannot be run fails the start in Docker's words, leaves `created`, its code, and nothing else."""
     container = await host.create(*command)
     stream = await host.containers.attach(container.id, stdin=False, stdout=True, stderr=True)
-    with pytest.raises(YurtError, match="OCI runtime create failed: runc create failed") as failure:
+    with pytest.raises(YurtError, match=r"OCI runtime create failed: (runc|crun) create failed") as failure:
         await host.containers.start(container.id)
     assert words in failure.value.message
     assert await everything(stream) == ""

@@ -118,11 +118,14 @@ def _of_host(host: Host) -> Iterator[Finding]:
 
 
 def _runtime(host: Host) -> Finding:
-    order = ("crun", "runc") if host.cgroups == "v2" else ("runc",)  # crun refuses what is not purely v2
+    # crun refuses controllers in both trees.
+    order = ("runc",) if host.split_controllers else ("crun", "runc")
     for name in order:
         if path := host.programs.get(name):
             return Finding("runtime", State.OK, path)
-    why = "crun needs cgroup v2, and there is no runc" if "crun" in host.programs else "neither runc nor crun"
+    why = "neither runc nor crun"
+    if "crun" in host.programs:
+        why = "crun refuses cgroup controllers in both v1 and v2, and there is no runc"
     return Finding("runtime", State.MISSING, why, "apt-get install runc")
 
 

@@ -27,6 +27,7 @@ class Host:
     programs: dict[str, str]  # name → path
     packages: tuple[str, ...]  # of the engine's Python packages: those that are missing
     cgroups: str  # v1, v2, hybrid
+    split_controllers: bool  # hybrid, and some controllers are left to the v2 tree
     missing_controllers: tuple[str, ...]
     overlay: bool
     nftables: str  # the library's path
@@ -56,6 +57,8 @@ def look(
         programs={name: found for name in PROGRAMS if (found := _program(name, path, base))},
         packages=tuple(name for name in engine_packages if find_spec(name) is None),
         cgroups=cgroups,
+        split_controllers=cgroups == "hybrid"
+        and bool(_text(f"{base}/sys/fs/cgroup/unified/cgroup.controllers")),
         missing_controllers=missing,
         overlay=_has_overlay(base),
         nftables=_first(

@@ -66,6 +66,12 @@ def mode(mount: Path = MOUNT) -> Mode:
     return Mode.V1
 
 
+def is_split(mount: Path = MOUNT) -> bool:
+    """Return whether controllers are in both trees: some mounted as v1, others left to the v2 tree beside them."""
+    unified = mount / "unified" / "cgroup.controllers"
+    return mode(mount) is Mode.HYBRID and bool(unified.read_text().strip())
+
+
 def parent_of(asked: str) -> str:
     """Return the group that holds a container's: ``/yurt``, or what --cgroup-parent says, as a clean path."""
     return posixpath.normpath(f"/{asked.lstrip('/')}") if asked.strip("/") else f"/{PARENT}"
@@ -116,6 +122,10 @@ class Cgroup:
     def _set_frozen(self, value: str) -> None:
         file = "cgroup.freeze" if self._unified else "freezer.state"
         (self._folder("freezer") / file).write_text(value)
+
+    def lift_pids_limit(self) -> None:
+        """Let the group have any number of processes."""
+        (self._folder("pids") / "pids.max").write_text("max")
 
     def usage(self) -> Usage:
         """Return what the group uses now; zeros for what this host does not count."""

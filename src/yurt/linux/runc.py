@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ PID_FILE = "pid"
 LOG_FILE = "runtime.log"
 CONSOLE_SOCKET = "console.sock"
 
+# The file in which each runtime keeps what it knows of a container.
+STATE_FILES = {"crun": "status", "runc": "state.json"}
+
+_NOT_FOUND = re.compile(r"executable file `(?P<name>.*)` not found in \$PATH(: .*)?", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
@@ -32,13 +38,8 @@ class Runtime:
 
     @classmethod
     def probe(cls, root: Path, preferred: str | None = None) -> "Runtime":
-        """Choose the runtime for this host; raise Unavailable when there is none.
-
-        crun is the quicker one, but refuses hosts that mount cgroup v1; runc works everywhere.
-        """
-        names = [preferred] if preferred else ["runc"]
-        if preferred is None and cgroup.mode() is cgroup.Mode.V2:
-            names.insert(0, "crun")
+        """Choose the runtime for this host; raise Unavailable when there is none."""
+        names = [preferred] if preferred else _in_order(root)
         for name in names:
             if program := shutil.which(name):
                 root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,14 +90,38 @@ class Runtime:
     def init_pid(self, container_id: str) -> int:
         """Return the host's number of the container's first process, 0 when the runtime does not know the container."""
         with contextlib.suppress(OSError, ValueError, KeyError):
-            if self.name == "crun":
-                return int(json.loads((self.state_directory(container_id) / "status").read_bytes())["pid"])
-            state = json.loads((self.state_directory(container_id) / "state.json").read_bytes())
-            return int(state["init_process_pid"])
+            key = "pid" if self.name == "crun" else "init_process_pid"
+            file = self.state_directory(container_id) / STATE_FILES.get(self.name, "state.json")
+            return int(json.loads(file.read_bytes())[key])
         return 0
 
-    async def update(self, container_id: str, resources: dict[str, Any]) -> None:
-        """Set other limits for a running container."""
+    def complaint(self, text: str) -> str:
+        """Return why a process was not started as runc words it: clients tell by these words what was wrong."""
+        if self.name != "crun":
+            return text
+        if missing := _NOT_FOUND.fullmatch(text):
+            name = missing["name"]
+            found = (
+                f"stat {name}: no such file or directory"
+                if "/" in name
+                else "executable file not found in $PATH"
+            )
+            reason = f'exec: "{name}": {found}'
+        elif text.startswith("open executable: "):
+            reason = "exec: permission denied"
+        else:
+            said, colon, error = text.rpartition(": ")
+            reason = (
+                f"{said}{colon}{error[:1].lower()}{error[1:]}"  # the C library's words begin with a capital
+            )
+        return f"crun run failed: unable to start container process: {reason}"
+
+    async def update(self, container_id: str, resources: dict[str, Any], *, parent: str = "") -> None:
+        """Set other limits for a running container; *parent* as in --cgroup-parent."""
+        if self.name == "crun" and resources.get("pids") == {"limit": -1}:
+            # crun writes the number as it is, which the kernel refuses.
+            cgroup.Cgroup(container_id, parent=parent).lift_pids_limit()
+            resources = {name: value for name, value in resources.items() if name != "pids"}
         argv = [self.program, "--root", str(self.root), "update", "--resources", "-", container_id]
         await process.run(argv, input=json.dumps(resources).encode())
 
@@ -112,6 +137,18 @@ class Runtime:
         for path in cgroup.Cgroup(container_id, parent=parent).folders():
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(remove_cgroup, str(path))
+
+
+def _in_order(root: Path) -> list[str]:
+    """Return the runtimes that work here, the best first.
+
+    Containers that run belong to the runtime that started them: no other can read its state. Else crun is the
+    quicker one, but no version of it starts anything where controllers are in both trees of cgroups; runc does.
+    """
+    for name, state in STATE_FILES.items():
+        if any(root.glob(f"*/{state}")):
+            return [name]
+    return ["runc"] if cgroup.is_split() else ["crun", "runc"]
 
 
 def available() -> tuple[str, ...]:

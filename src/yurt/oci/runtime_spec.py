@@ -313,7 +313,10 @@ def _resources(request: SpecRequest) -> dict[str, Any]:
             }
             for rule in request.device_rules
         ]
-    return {"devices": rules, **limits_document(request.resources)}
+    limits = limits_document(request.resources)
+    if limits.get("pids") == {"limit": -1}:
+        del limits["pids"]  # a new group has no such limit that could be taken away, and crun fails with it
+    return {"devices": rules, **limits}
 
 
 def limits_document(limits: SpecResources) -> dict[str, Any]:

@@ -46,11 +46,23 @@ _RESTORED = (*_IGNORED, signal.SIGCHLD, signal.SIGXFSZ)
 
 
 def _is_child(pid: int) -> bool:
+    if pid <= 0:
+        return False
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return False
     return True
+
+
+def _parent_of(pid: int) -> int:
+    """Return the parent's number, 0 when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            # What stands before the last parenthesis is the program's name, whatever that is (proc(5)).
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _reserve(path: str) -> None:
@@ -327,6 +339,16 @@ class Shim:
             self._runtime_left(os.waitstatus_to_exitcode(self.statuses.pop(self.runtime_pid)))
         if self.pid in self.statuses:
             self._exited(os.waitstatus_to_exitcode(self.statuses.pop(self.pid)))
+        elif self.pid and not self.finished and self._is_lost():
+            # The runtime took the exit status with it; the output is whole all the same.
+            self._exited(UNKNOWN_EXIT)
+
+    def _is_lost(self) -> bool:
+        """Return whether the process is another's child for good, so that its exit status will not come here."""
+        # crun leaves before the helper that it started the process with. That is our child then, and ends in a
+        # moment: the process becomes our child, and we hear of it once more.
+        parent = _parent_of(self.pid)
+        return parent != os.getpid() and not _is_child(parent)
 
     def _runtime_left(self, code: int) -> None:
         """The runtime ended: with the process running, or without."""
@@ -347,9 +369,6 @@ class Shim:
         for client in list(self.clients.values()):
             if client.stdin:
                 self._watch(client)
-        if not self.statuses and not _is_child(self.pid):
-            # The runtime took the exit status with it; the output is whole all the same.
-            self._exited(UNKNOWN_EXIT)
 
     def _complaint(self, code: int) -> str:
         """Return why the runtime failed: the last error of its log, else of its stderr."""

@@ -11,6 +11,7 @@ GOOD = Host(
     programs={name: f"/usr/bin/{name}" for name in ("runc", "mmdebstrap", "tini", "git")},
     packages=(),
     cgroups="v2",
+    split_controllers=False,
     missing_controllers=(),
     overlay=True,
     nftables="/usr/lib/x/libnftables.so.1",
@@ -75,11 +76,13 @@ def test_what_lacks_is_told_with_what_adds_it(change, name, state, remedy):
     assert is_well((finding,)) is (state is not State.MISSING)
 
 
-def test_crun_serves_where_cgroups_are_v2_only():
+def test_crun_serves_where_controllers_are_in_one_tree():
     """The engine chooses so."""
     host = replace(GOOD, programs={"crun": "/usr/bin/crun"})
     assert found(host)["runtime"].state is State.OK
-    assert "crun needs cgroup v2" in found(replace(host, cgroups="hybrid"))["runtime"].text
+    assert found(replace(host, cgroups="hybrid"))["runtime"].state is State.OK
+    split = found(replace(host, cgroups="hybrid", split_controllers=True))["runtime"]
+    assert split.text.startswith("crun refuses cgroup controllers in both v1 and v2")
 
 
 @pytest.mark.parametrize(

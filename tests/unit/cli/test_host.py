@@ -57,6 +57,13 @@ def test_cgroups_of_each_kind(machine, files, mode, missing):
     assert (host.cgroups, host.missing_controllers) == (mode, missing)
 
 
+@pytest.mark.parametrize(("left", "split"), [("", False), ("hugetlb misc\n", True)])
+def test_controllers_in_both_trees(machine, left, split):
+    """The v2 tree beside v1 has those that v1 does not mount."""
+    host = machine({"/sys/fs/cgroup/unified/cgroup.controllers": left, "/sys/fs/cgroup/pids/tasks": ""})
+    assert host.split_controllers is split
+
+
 def test_the_kernel_s_own_words(machine):
     """As they stand in /proc."""
     host = machine(

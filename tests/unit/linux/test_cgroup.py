@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from yurt.linux.cgroup import Cgroup, Mode, mode
+from yurt.linux.cgroup import Cgroup, Mode, is_split, mode
 
 
 @pytest.fixture
@@ -47,6 +47,18 @@ def test_modes(v2: Path) -> None:
     """A host with one tree is v2; an empty folder is v1."""
     assert mode(v2) is Mode.V2
     assert mode(v2 / "yurt") is Mode.V1
+
+
+def test_one_tree_has_all_controllers(v2: Path) -> None:
+    """There is no other."""
+    assert not is_split(v2)
+
+
+@pytest.mark.parametrize(("left", "split"), [("", False), ("hugetlb\n", True)])
+def test_controllers_in_both_trees(hybrid: Path, left: str, split: bool) -> None:
+    """A v2 tree beside v1 has what v1 does not mount, if anything."""
+    (hybrid / "unified" / "cgroup.controllers").write_text(left)
+    assert is_split(hybrid) is split
 
 
 def test_usage_v2(v2: Path) -> None:

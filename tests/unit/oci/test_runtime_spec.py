@@ -82,3 +82,10 @@ def test_limits() -> None:
         "cpu": {"quota": 3, "period": 4},
         "pids": {"limit": 2},
     }
+
+
+def test_no_limit_of_processes() -> None:
+    """It is said where there may be one, and left out of a new container's specification."""
+    unlimited = SpecResources(pids=-1)
+    assert limits_document(unlimited) == {"pids": {"limit": -1}}
+    assert "pids" not in runtime_spec(replace(REQUEST, resources=unlimited))["linux"]["resources"]

@@ -1,6 +1,7 @@
 """What a shim removes after a container's end. The cgroups here are plain folders: only their names matter."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,21 @@ def test_crun_on_the_old_hierarchy(tmp_path: Path) -> None:
     (tmp_path / "cgroup" / "pids").mkdir()
     Cleanup(crun_state(tmp_path, "/yurt/c1"), mount=str(tmp_path / "cgroup")).run()
     assert not any(group.exists() for group in groups)
+
+
+def test_a_plain_folder_among_the_cgroups(tmp_path: Path) -> None:
+    """It goes without a look at the processes that it names: their numbers may be others' by now."""
+    group = tmp_path / "cgroup" / "unified" / "yurt" / "c1"
+    group.mkdir(parents=True)
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        (group / "cgroup.procs").write_text(f"{bystander.pid}\n")
+        Cleanup(crun_state(tmp_path, "/yurt/c1"), mount=str(tmp_path / "cgroup")).run()
+        assert not group.exists()
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
 
 
 def test_a_broken_state_names_nothing(tmp_path: Path) -> None:

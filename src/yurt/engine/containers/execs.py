@@ -210,7 +210,7 @@ class Execs:
         if isinstance(outcome, Failed):
             shim.close()
             shutil.rmtree(directory, ignore_errors=True)
-            raise start_error(outcome.error, "exec")
+            raise start_error(self._runtime.complaint(outcome.error), "exec")
         return shim
 
     def resize(self, exec_id: str, *, height: int, width: int) -> None:

@@ -170,7 +170,7 @@ class Runner:
         undo.callback(shim.close)
         outcome = await shim.started
         if isinstance(outcome, Failed):
-            raise start_error(outcome.error, "create")
+            raise start_error(self._runtime.complaint(outcome.error), "create")
         return shim, outcome.pid, outcome.time_ns
 
     async def _undo_sandbox(self, container_id: str, opening: "asyncio.Task[Sandbox]") -> None:
@@ -533,7 +533,7 @@ class Runner:
 
 def start_error(text: str, doing: str) -> YurtError:
     """Return Docker's error for what the runtime said; the CLI derives its exit code from the words."""
-    text = text.replace("runc run failed", f"runc {doing} failed")
+    text = text.replace(" run failed", f" {doing} failed", 1)
     if doing == "create":
         message = (
             "failed to create task for container: failed to create shim task: "

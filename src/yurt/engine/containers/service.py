@@ -519,7 +519,11 @@ class ContainerService:
                     host = replace(host, resources=replace(host.resources, **changed))
                     checks.check(entry.container.config, host)
                     if entry.is_alive:
-                        await self._runtime.update(entry.container.id, spec.update_document(host.resources))
+                        await self._runtime.update(
+                            entry.container.id,
+                            spec.update_document(host.resources),
+                            parent=host.cgroup_parent,
+                        )
             self._registry.update(entry, lambda current: replace(current, host=host))
         self._runner.publish(entry, "update")
         return checks.warnings(host)
