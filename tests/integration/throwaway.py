@@ -26,8 +26,8 @@ def said(client: docker.DockerClient, command: str, *, image: object = IMAGE, **
     return output.decode().strip()
 
 
-def refusal(client: docker.DockerClient, **options: Any) -> str:
+def refusal(client: docker.DockerClient, *, image: object = IMAGE, **options: Any) -> str:
     """Return why a container with these options is not made or started."""
     with pytest.raises(APIError) as refused:
-        client.containers.run(IMAGE, ["true"], remove=True, **options)
+        client.containers.run(image, ["true"], remove=True, **options)
     return str(refused.value.explanation)

@@ -16,7 +16,7 @@ from yurt.engine.images.model import Image, Layer
 from yurt.engine.volumes.model import Volume
 from yurt.errors import YurtError
 from yurt.ids import new_id
-from yurt.linux import cgroup, process
+from yurt.linux import apparmor, cgroup, process
 from yurt.linux.runc import Runtime
 from yurt.oci.digest import Digest
 from yurt.settings import EngineSettings
@@ -63,6 +63,7 @@ class Info:
     registry_mirrors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()  # of CDI, by full name
+    has_apparmor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,7 @@ class System:
             proxies=self._settings.proxies,
             registry_mirrors=self._settings.registry_mirrors,
             devices=tuple(cdi.devices()),
+            has_apparmor=apparmor.is_enabled(),
             warnings=() if is_forwarding else ("WARNING: IPv4 forwarding is disabled",),
         )
 

@@ -21,6 +21,7 @@ PACKAGES = {
     "ip": "iproute2",
     "nft": "nftables",
     "modprobe": "kmod",
+    "apparmor_parser": "apparmor",
 }
 
 _TAIL = 2000  # characters of a failed program's output that its error carries

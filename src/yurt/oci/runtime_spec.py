@@ -195,6 +195,7 @@ class SpecRequest:
     masked_paths: tuple[str, ...] = MASKED_PATHS
     readonly_paths: tuple[str, ...] = READONLY_PATHS
     privileged: bool = False
+    writable_cgroups: bool = False
     seccomp: Mapping[str, Any] | None = None  # None: the default profile; empty: unconfined
     narrow_programs: bool = True  # the default profile also covers 32-bit programs
     propagation: str = ""  # of the root mount
@@ -227,6 +228,7 @@ def _mounts(request: SpecRequest) -> list[dict[str, Any]]:
     """Return Docker's standard mounts, and the container's own after them, outer before inner."""
     guarded = ("nosuid", "noexec", "nodev")
     access = "rw" if request.privileged else "ro"
+    groups = "rw" if request.writable_cgroups else access
     standard = [
         SpecMount("/proc", "proc", "proc", guarded),
         SpecMount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
@@ -240,7 +242,7 @@ def _mounts(request: SpecRequest) -> list[dict[str, Any]]:
         SpecMount("/dev/mqueue", "mqueue", "mqueue", guarded),
     ]
     if request.cgroup_mount:
-        standard.insert(4, SpecMount("/sys/fs/cgroup", "cgroup", "cgroup", (access, *guarded)))
+        standard.insert(4, SpecMount("/sys/fs/cgroup", "cgroup", "cgroup", (groups, *guarded)))
     if request.shm_size is not None:
         standard.append(
             SpecMount("/dev/shm", "tmpfs", "shm", (*guarded, "mode=1777", f"size={request.shm_size}"))  # noqa: S108

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -118,7 +118,7 @@ class _Outflow:
 async def body(
     call: Call, source: AsyncIterator[bytes], *, content_type: str, headers: dict[str, str] | None = None
 ) -> StreamResponse:
-    """Answer with *source* as the body. What fails before its first bytes is raised, and so gets a status.
+    """Answer with *source* as the body.
 
     The head is sent before the first bytes exist: a client that follows wants to know that it does.
     """
@@ -136,6 +136,25 @@ async def body(
         if close := getattr(source, "aclose", None):
             await close()
     return response
+
+
+async def begun(source: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Return *source* with its first piece made: what fails before that is raised here, and so gets a status."""
+    try:
+        first = await anext(source, b"")
+    except BaseException:
+        await source.aclose()
+        raise
+
+    async def whole() -> AsyncIterator[bytes]:
+        try:
+            yield first
+            async for piece in source:
+                yield piece
+        finally:
+            await source.aclose()
+
+    return whole()
 
 
 Emit = Callable[[StreamLine], None]

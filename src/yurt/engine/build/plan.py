@@ -62,6 +62,7 @@ from yurt.oci.config import ImageConfig
 DEFAULT_SHELL = ("/bin/sh", "-c")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+_PROCESS_LINKS = re.compile(r"/proc/(self|thread-self|[0-9]+)(/|$)")
 _HEREDOC_ONLY = re.compile(r"""<<-?['"]?[A-Za-z_][A-Za-z0-9_.]*['"]?""")
 
 
@@ -271,6 +272,8 @@ class Planner:
         if not path:
             raise where.error("WORKDIR without a path: the variable is empty")
         absolute = posixpath.normpath(posixpath.join("/", state.config.working_dir, path))
+        if _PROCESS_LINKS.match(absolute):
+            raise where.error(f"WORKDIR {absolute}: links of /proc may lead out of the container")
         folder = "/" + absolute.lstrip("/")
         return state.with_config(working_dir=folder), FolderWork(folder, state.config.user)
 

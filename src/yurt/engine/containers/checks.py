@@ -5,17 +5,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from yurt.engine.containers import log_drivers, merge, signals
+from yurt.engine.containers import log_drivers, merge, security, signals
 from yurt.engine.containers.model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, Resources
 from yurt.engine.containers.spec import (
     asked_capabilities,
     init_program,
     may_raise_limits,
     numeric_limit,
-    security,
 )
 from yurt.errors import InvalidArgument
-from yurt.linux import cgroup, host
+from yurt.linux import apparmor, cgroup, host
 from yurt.oci import capabilities
 
 _SMALLEST_MEMORY = 6 * 1024 * 1024
@@ -135,7 +134,7 @@ def check(config: ContainerConfig, host_config: HostConfig) -> None:
         init_program()
     if config.healthcheck is not None:
         merge.health_command(config.healthcheck, config.shell)
-    security(host_config, frozenset())
+    security.parse(host_config.security_opt)
 
 
 def _check_memory(limits: Resources) -> None:
@@ -266,6 +265,9 @@ def _warnings(host_config: HostConfig) -> Iterator[str]:
     missing = set(asked_capabilities(host_config)) - host.bounding_capabilities(capabilities.ALL)
     if missing and not host_config.privileged:
         yield f"not granted, because the engine itself has not got it: {', '.join(sorted(missing))}"
+    profile = security.parse(host_config.security_opt).apparmor
+    if profile not in {"", apparmor.UNCONFINED} and not apparmor.is_enabled():
+        yield f"The AppArmor profile {profile} has no effect: this host has no AppArmor"
     yield from log_drivers.warnings(host_config.log_driver, host_config.log_options)
     if host_config.network_mode == "host" and host_config.ports:
         yield "Published ports are discarded when using host network mode"

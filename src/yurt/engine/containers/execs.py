@@ -177,6 +177,7 @@ class Execs:
         directory = self._directory(container.id, exec_id)
         try:
             root = self._places.rootfs(container.id)
+            rootfs.check_working_dir(root, request.working_dir or container.config.working_dir)
             user = rootfs.resolve_user(
                 root, request.user or container.config.user, add=container.host.group_add
             )

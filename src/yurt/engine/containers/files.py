@@ -5,6 +5,7 @@ container made nor an entry of an archive leads out of it, also while the contai
 """
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -20,6 +21,9 @@ from yurt.oci.layer import path_parts
 
 CHUNK = 1 << 20
 MODIFIED, ADDED, DELETED = 0, 1, 2  # Docker's numbers
+CHANGED = frozenset(
+    {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}
+)  # another thing is there than a moment ago, or none
 OURS = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})  # made to mount the real ones on
 
 
@@ -74,10 +78,11 @@ def path_stat(root: int, path: str) -> PathStat:
     folder, name = _split(path)
     with _opened(root, folder, os.O_PATH | os.O_DIRECTORY) as parent:
         try:
-            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            with _opened_here(parent, name) as file:
+                found = os.fstat(file)
+                link = os.readlink("", dir_fd=file) if stat.S_ISLNK(found.st_mode) else ""
         except FileNotFoundError as error:
             raise _missing(path) from error
-        link = os.readlink(name, dir_fd=parent) if stat.S_ISLNK(found.st_mode) else ""
     shown = name if name != "." else os.path.basename(folder) or "/"
     return PathStat(shown, found.st_size, found.st_mode, found.st_mtime_ns, link)
 
@@ -125,7 +130,9 @@ def _pack_entry(
     archive: tarfile.TarFile, parent: int, name: str, shown: str, links: dict[tuple[int, int], str]
 ) -> Iterator[None]:
     try:
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        with _opened_here(parent, name) as file:
+            found = os.fstat(file)
+            link = os.readlink("", dir_fd=file) if stat.S_ISLNK(found.st_mode) else ""
     except FileNotFoundError:
         return  # gone meanwhile
     entry = tarfile.TarInfo(shown)
@@ -134,11 +141,18 @@ def _pack_entry(
     kind = stat.S_IFMT(found.st_mode)
     first = links.setdefault((found.st_dev, found.st_ino), shown) if found.st_nlink > 1 else shown
     if kind == stat.S_IFDIR:
-        entry.type = tarfile.DIRTYPE
-        archive.addfile(entry)
-        yield
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
+            descriptor = os.open(
+                name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
+            )
+        except OSError as error:
+            if error.errno not in CHANGED:
+                raise
+            return
+        try:
+            entry.type = tarfile.DIRTYPE
+            archive.addfile(entry)
+            yield
             for child in sorted(os.listdir(descriptor)):
                 yield from _pack_entry(archive, descriptor, child, f"{shown}/{child}", links)
         finally:
@@ -150,7 +164,7 @@ def _pack_entry(
     elif kind == stat.S_IFREG:
         yield from _pack_file(archive, parent, name, entry)
     elif kind == stat.S_IFLNK:
-        entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(name, dir_fd=parent)
+        entry.type, entry.linkname = tarfile.SYMTYPE, link
         archive.addfile(entry)
     elif kind in {stat.S_IFCHR, stat.S_IFBLK}:
         entry.type = tarfile.CHRTYPE if kind == stat.S_IFCHR else tarfile.BLKTYPE
@@ -164,7 +178,12 @@ def _pack_entry(
 
 def _pack_file(archive: tarfile.TarFile, parent: int, name: str, entry: tarfile.TarInfo) -> Iterator[None]:
     """Write a file in pieces; one that shrinks meanwhile is filled up with zeros, one that grows is cut off."""
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in CHANGED:
+            raise
+        return
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         entry.size = os.fstat(file.fileno()).st_size
         # Not addfile: since Python 3.13 it refuses a header whose content comes later.

@@ -263,6 +263,7 @@ class Container:
     mounts: tuple[MountPoint, ...] = ()
     networks: tuple[Endpoint, ...] = ()  # while it runs
     ports: tuple[PortBinding, ...] = ()  # while it runs, host ports resolved
+    apparmor_profile: str = ""  # of its last run; empty where the host has no AppArmor
     hidden: bool = False
 
 

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from yurt.engine.containers import users
-from yurt.errors import Internal, Unavailable, translated
+from yurt.errors import Internal, InvalidArgument, Unavailable, translated
 from yurt.linux import syscall
 from yurt.linux.mount import TmpfsMount, mounted_below, unmount
 from yurt.linux.overlay import OverlayMount
 
 _NARROW_LOADERS = ("/lib/ld-linux.so.2", "/lib/ld-musl-i386.so.1", "/lib/ld-linux-armhf.so.3", "/lib32")
+_MOST_LINKS = 40  # followed on one path, as in the kernel
 _LARGEST_PASSWD = 16 * 1024 * 1024
 
 
@@ -56,6 +57,56 @@ def read_file(root: Path, path: str) -> str:
             return file.read(_LARGEST_PASSWD).decode("utf-8", "surrogateescape")
     except OSError:
         return ""
+
+
+def check_working_dir(root: Path, path: str) -> None:
+    """Refuse a working folder whose way leads through the links of /proc to what a process has open or is in.
+
+    A runtime that leaks a descriptor of the host's would start the process outside of the container (CVE-2024-21626).
+    """
+    with _opened_root(root) as root_fd:
+        real = _real_path(root_fd, path)
+    place, _slash, _rest = real.removeprefix("/proc/").partition("/")
+    if real.startswith("/proc/") and (place.isdecimal() or place in {"self", "thread-self"}):
+        raise InvalidArgument(
+            f"cannot use {path} as the working directory: links of /proc may lead out of the container",
+            hint="name a folder of the container",
+        )
+
+
+def _real_path(root: int, path: str) -> str:
+    """Return where *path* leads in the container, by the texts of its links; what is missing stays as it is."""
+    done: list[str] = []
+    ahead = [*reversed(path.split("/"))]
+    links = 0
+    while ahead:
+        part = ahead.pop()
+        if part in {"", "."}:
+            continue
+        if part == "..":
+            done = done[:-1]
+            continue
+        target = _link_text(root, "/".join([*done, part]))
+        if target is None or links == _MOST_LINKS:
+            done.append(part)
+            continue
+        links += 1
+        if target.startswith("/"):
+            done = []
+        ahead += reversed(target.split("/"))
+    return "/" + "/".join(done)
+
+
+def _link_text(root: int, path: str) -> str | None:
+    """Return what the symbolic link *path* says; None when it is none, or not there."""
+    try:
+        descriptor = syscall.open_in_root(root, path, os.O_PATH | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return os.readlink("", dir_fd=descriptor) if stat.S_ISLNK(os.fstat(descriptor).st_mode) else None
+    finally:
+        os.close(descriptor)
 
 
 def resolve_user(root: Path, user: str, *, add: Sequence[str] = ()) -> users.User:

@@ -26,7 +26,7 @@ from yurt.engine.events import Events
 from yurt.engine.networks.model import PortBinding, Sandbox, SandboxRequest
 from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, YurtError, translated
 from yurt.ids import short
-from yurt.linux import cgroup
+from yurt.linux import apparmor, cgroup
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Exited, Failed, ShimConnection, Shims, exited_from
 from yurt.oci.runtime_spec import runtime_spec
@@ -118,6 +118,9 @@ class Runner:
         container = entry.container
         key = container.id
         log_drivers.check_available(container.host.log_driver, container.host.log_options)
+        profile = spec.apparmor_profile(container.host)
+        if profile == apparmor.DEFAULT:
+            await apparmor.load_default()
         bundle = self._places.bundle(key)
         bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
         undo.callback(self._remove_bundle, bundle)
@@ -134,6 +137,7 @@ class Runner:
         undo.callback(rootfs.unmount_all, root)
         if container.host.ipc_mode == spec.SHAREABLE:
             rootfs.mount_shared_memory(self.shm_of(key), container.host.shm_size)
+        rootfs.check_working_dir(root, container.config.working_dir)
         user = rootfs.resolve_user(root, container.config.user, add=container.host.group_add)
         try:
             sandbox = await opening
@@ -143,7 +147,10 @@ class Runner:
             ) from missing
         # Known before the process is: an engine that is killed from here on has a successor that can adopt it.
         self._registry.update(
-            entry, lambda current: replace(current, networks=sandbox.endpoints, ports=sandbox.ports)
+            entry,
+            lambda current: replace(
+                current, networks=sandbox.endpoints, ports=sandbox.ports, apparmor_profile=profile
+            ),
         )
         self._write_etc(container, sandbox)
         around = spec.Surroundings(

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -691,7 +691,7 @@ class ContainerService:
         async with self._root(ref) as root:
             return files.path_stat(root, path)
 
-    async def archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
+    async def archive(self, ref: str, path: str) -> AsyncGenerator[bytes, None]:
         """Yield an archive of *path*, a folder with all below it."""
         async with self._root(ref) as root:
             pieces = files.pack(root, path)

@@ -1,6 +1,5 @@
 """From a container to its runtime specification, adapted to what this host can do."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from yurt.engine.containers import cdi, merge, mounts, users
+from yurt.engine.containers import cdi, merge, mounts, security, users
 from yurt.engine.containers.model import (
     Container,
     DeviceLimit,
@@ -20,9 +19,9 @@ from yurt.engine.containers.model import (
 )
 from yurt.errors import InvalidArgument, Unavailable
 from yurt.ids import short
-from yurt.linux import cgroup, host
+from yurt.linux import apparmor, cgroup, host
 from yurt.linux.mount import mounted_below
-from yurt.oci import capabilities, seccomp
+from yurt.oci import capabilities
 from yurt.oci.runtime_spec import (
     MASKED_PATHS,
     READONLY_PATHS,
@@ -94,7 +93,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
     if host_config.init:
         args = (INIT_PATH, "--", *args)
         own_mounts.append(SpecMount(INIT_PATH, "bind", init_program(), ("bind", "ro")))
-    no_new_privileges, profile = security(host_config, frozenset(caps))
+    guards = security.parse(host_config.security_opt, frozenset(caps))
     namespaces, shm_size, ipc_mounts = _namespaces(container, around)
     devices = tuple(_devices(host_config))
     privileged = host_config.privileged
@@ -108,7 +107,8 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
             groups=around.user.groups,
             tty=config.tty,
             capabilities=caps,
-            no_new_privileges=no_new_privileges,
+            no_new_privileges=guards.no_new_privileges,
+            apparmor_profile=apparmor_profile(host_config),
             rlimits=rlimits(host_config.resources),
             oom_score_adj=host_config.oom_score_adj or None,
         ),
@@ -128,7 +128,8 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
         masked_paths=MASKED_PATHS if host_config.masked_paths is None else host_config.masked_paths,
         readonly_paths=READONLY_PATHS if host_config.readonly_paths is None else host_config.readonly_paths,
         privileged=privileged,
-        seccomp=profile,
+        seccomp=guards.seccomp,
+        writable_cgroups=guards.writable_cgroups,
         narrow_programs=around.narrow_programs,
         propagation=_root_propagation(container),
         annotations=host_config.annotations,
@@ -156,10 +157,18 @@ def exec_process(
         groups=user.groups,
         tty=request.tty,
         capabilities=granted(host_config),
-        no_new_privileges=security(host_config, frozenset())[0],
+        no_new_privileges=security.parse(host_config.security_opt).no_new_privileges,
+        apparmor_profile=apparmor_profile(host_config),
         rlimits=rlimits(container.host.resources),
         console_size=size if all(size) else None,
     )
+
+
+def apparmor_profile(host_config: HostConfig) -> str:
+    """Return the AppArmor profile of the container's processes; empty where the host has no AppArmor."""
+    if not apparmor.is_enabled():
+        return ""
+    return security.parse(host_config.security_opt).apparmor_profile(privileged=host_config.privileged)
 
 
 def asked_capabilities(host_config: HostConfig) -> tuple[str, ...]:
@@ -242,34 +251,6 @@ def _resources(limits: Resources) -> SpecResources:
 def update_document(resources: Resources) -> dict[str, Any]:
     """Return the limits as ``runc update`` takes them."""
     return limits_document(_resources(resources))
-
-
-def security(host_config: HostConfig, caps: frozenset[str]) -> tuple[bool, dict[str, Any] | None]:
-    """Return whether new privileges are forbidden, and the system call filter: None for the default, empty for none."""
-    no_new_privileges = False
-    profile: dict[str, Any] | None = None
-    for option in host_config.security_opt:
-        name, _separator, value = (
-            option.replace(":", "=", 1).partition("=") if "=" not in option else option.partition("=")
-        )
-        if name == "no-new-privileges":
-            no_new_privileges = value != "false"
-        elif name == "seccomp":
-            profile = _seccomp_profile(value, caps)
-        elif name not in {"apparmor", "label", "systempaths", "writable-cgroups"}:
-            raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
-    return no_new_privileges, profile
-
-
-def _seccomp_profile(value: str, caps: frozenset[str]) -> dict[str, Any] | None:
-    if value == "unconfined":
-        return {}
-    if value in {"", "builtin"}:
-        return None
-    try:
-        return seccomp.from_docker(json.loads(value), caps)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from error
 
 
 def _has_mounts_below(source: str) -> bool:

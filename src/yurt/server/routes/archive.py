@@ -3,7 +3,7 @@
 import base64
 import os
 import stat
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Protocol
 
 from aiohttp.web_response import StreamResponse
@@ -36,7 +36,7 @@ class FileBackend(Protocol):
     """What these routes need of the engine's containers."""
 
     async def path_stat(self, ref: str, path: str) -> PathStat: ...
-    def archive(self, ref: str, path: str) -> AsyncIterator[bytes]: ...
+    def archive(self, ref: str, path: str) -> AsyncGenerator[bytes, None]: ...
     async def extract(
         self, ref: str, path: str, chunks: AsyncIterator[bytes], *, keep_kinds: bool = False
     ) -> None: ...
@@ -65,7 +65,7 @@ class ArchiveRoutes:
         found = await self._containers.path_stat(call.places["id"], path)
         return await answers.body(
             call,
-            self._containers.archive(call.places["id"], path),
+            await answers.begun(self._containers.archive(call.places["id"], path)),
             content_type=TAR,
             headers=_stat_header(found, path),
         )

@@ -52,6 +52,7 @@ def inspect(
         image=container.image_id,
         name="/" + container.name,
         restart_count=container.state.restart_count,
+        app_armor_profile=container.apparmor_profile,
         exec_ids=list(exec_ids) or None,
         host_config=host_config(container.host, name=container.name),
         graph_driver=wire.GraphDriver(),

@@ -113,7 +113,7 @@ def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
         containerd_commit={"ID": ""},
         runc_commit={"ID": value.version.runtime_version},
         init_commit={"ID": ""},
-        security_options=["name=seccomp,profile=builtin"],
+        security_options=[*(["name=apparmor"] if value.has_apparmor else []), "name=seccomp,profile=builtin"],
         warnings=list(value.warnings) or None,
         discovered_devices=[wire.DiscoveredDevice(source="cdi", id=name) for name in value.devices]
         if value.devices and version >= WITH_DEVICES
