@@ -1,6 +1,7 @@
 """Containers through docker-py, as its users write it."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -185,6 +186,16 @@ def test_the_list_is_filtered(client: docker.DockerClient) -> None:
     assert client.containers.list(filters={"status": "created"}) == [two]
     assert client.containers.list(all=True, filters={"name": "^one"}) == [one]
     assert set(client.containers.list(all=True, filters={"ancestor": IMAGE})) == {one, two}
+
+
+@pytest.mark.parametrize("query", ["since=0&until={now}", "until={now}", "until=0"])
+def test_kept_events_are_told_to_who_names_a_moment(client: docker.DockerClient, query: str) -> None:
+    """`since` 0 is a moment too; `until` alone asks for all before it, 0 for all."""
+    container = client.containers.create(IMAGE, "true", name="kept")
+    query = query.format(now=time.time())
+    answer = client.api.get(f"{client.api.base_url}/events?{query}")
+    told = [json.loads(line)["Action"] for line in answer.text.splitlines() if container.id in line]
+    assert told == ["create"]
 
 
 def test_events_tell_the_story(client: docker.DockerClient) -> None:

@@ -110,6 +110,35 @@ def test_anonymous_volumes_go_with_their_container(client: docker.DockerClient) 
     assert client.volumes.list() == []
 
 
+def test_a_container_is_on_the_networks_that_it_has_joined_and_not_left(client: docker.DockerClient) -> None:
+    """Running or not, and over restarts: the network that it was made with is one of them, and not for ever."""
+    client.networks.create("front")
+    client.networks.create("back")
+    container = client.containers.create(IMAGE, ["sleep", "100"], name="moves", network_mode="bridge")
+
+    def networks() -> list[str]:
+        container.reload()
+        return sorted(container.attrs["NetworkSettings"]["Networks"])
+
+    assert networks() == ["bridge"]
+    client.networks.get("front").connect(container)
+    assert networks() == ["bridge", "front"]
+    container.start()
+    assert networks() == ["bridge", "front"]
+    client.networks.get("back").connect(container)
+    client.networks.get("bridge").disconnect(container)
+    assert networks() == ["back", "front"]
+    container.restart(timeout=0)
+    assert networks() == ["back", "front"]
+    container.stop(timeout=0)
+    client.networks.get("front").disconnect(container)
+    client.networks.get("back").disconnect(container)
+    container.start()
+    assert networks() == []
+    client.networks.get("back").connect(container)
+    assert networks() == ["back"]
+
+
 def test_info_version_and_usage(client: docker.DockerClient) -> None:
     """The engine says who it is and what it holds."""
     assert client.ping()

@@ -39,7 +39,9 @@ pytestmark = pytest.mark.root
 
 
 def a_request(name: str, *, mode: str = "bridge", **changes: Any) -> SandboxRequest:
-    return replace(SandboxRequest(new_id(), name, name, mode), **changes)
+    plain = mode in {"host", "none"} or mode.startswith("container:")
+    endpoints = () if plain else (EndpointRequest(mode),)
+    return replace(SandboxRequest(new_id(), name, name, mode, endpoints=endpoints), **changes)
 
 
 def inside(sandbox: Sandbox, work: Callable[[], T]) -> T:

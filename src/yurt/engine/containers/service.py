@@ -188,7 +188,7 @@ class ContainerService:
                 image_id=str(image.id),
                 config=config,
                 host=self._resolved(request),
-                endpoints=request.endpoints,
+                endpoints=_endpoints(request),
                 path=path,
                 args=args,
                 mounts=points,
@@ -813,6 +813,15 @@ class ContainerService:
         if before is None or before.status != found.status:
             self._registry.note(entry, lambda current: current)
             self._runner.publish(entry, f"health_status: {found.status}")
+
+
+def _endpoints(request: CreateRequest) -> tuple[EndpointRequest, ...]:
+    """Return the networks that a new container is on: those asked for; without any, the default one if that is its mode.
+
+    From then on the mode decides nothing: the container may leave that network and join others.
+    """
+    default = (EndpointRequest("bridge"),) if request.host.network_mode == "bridge" else ()
+    return request.endpoints or default
 
 
 def _check_platform(request: CreateRequest, image: Image) -> None:

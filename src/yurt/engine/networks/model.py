@@ -88,8 +88,8 @@ class PortBinding:
 class SandboxRequest:
     """All that a container needs of networking when it starts.
 
-    *mode* is ``none``, ``host``, ``bridge`` (the default network), ``container:<id>``, or a network's name
-    (then *endpoints* holds at least that one).
+    *mode* is ``none``, ``host``, ``container:<id>``, or the network that it was made with. In the last case it is
+    attached to *endpoints*: those that it has joined since, and has not left, that one maybe among them.
     """
 
     container_id: str

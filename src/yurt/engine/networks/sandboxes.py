@@ -263,14 +263,12 @@ class Sandboxes:
             self._names.add(endpoint)
 
     def _wanted(self, request: SandboxRequest) -> Sequence[tuple[Network, EndpointRequest]]:
-        """Return the networks to attach to, that of the mode first."""
-        mode = self._store.get(request.mode)
-        wanted = {self._store.get(e.network).id: e for e in request.endpoints}
-        first = wanted.pop(mode.id, EndpointRequest(mode.name))
-        requests = [(mode, first), *((self._store.get(key), e) for key, e in wanted.items())]
+        """Return the networks to attach to, that of the mode first; none when it has left them all."""
+        wanted = {(network := self._store.get(e.network)).id: (network, e) for e in request.endpoints}
+        requests = sorted(wanted.values(), key=lambda one: request.mode not in {one[0].id, one[0].name})
         for network, _endpoint in requests:
             if network.bridge is None:
-                raise InvalidArgument(f"cannot attach a container to both {mode.name} and {network.name}")
+                raise InvalidArgument(f"cannot attach a container to both {request.mode} and {network.name}")
         return requests
 
     def _reserve(

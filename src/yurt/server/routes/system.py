@@ -106,20 +106,25 @@ class SystemRoutes:
         )
 
     async def events(self, call: Call) -> StreamResponse:
-        """Past events from ``since`` on, then those to come, until ``until`` (never: without end)."""
+        """Past events from ``since`` on, then those to come, until ``until`` (never: without end).
+
+        With neither only those to come; ``until`` alone asks for all kept ones before it, and 0 for all that there are.
+        """
         filters = call.filters(*FILTERS)
-        since, until = times.parse(call.text("since")), times.parse(call.text("until"))
+        since, until = (
+            times.parse(text) if (text := call.text(name)) else None for name in ("since", "until")
+        )
         return await answers.body(call, self._selected(filters, since, until), content_type=answers.JSON)
 
     async def _selected(
-        self, filters: dict[str, tuple[str, ...]], since: int, until: int
+        self, filters: dict[str, tuple[str, ...]], since: int | None, until: int | None
     ) -> AsyncIterator[bytes]:
         deadline = None
-        if until:
+        if until is not None:
             deadline = asyncio.get_running_loop().time() + (until - times.now()) / times.SECOND
         with self._events.listen() as listener:
-            if since:
-                for event in self._events.history(since_ns=since):
+            if since is not None or until is not None:
+                for event in self._events.history(since_ns=since or 0):
                     if (not until or event.time_ns <= until) and translate_events.matches(event, filters):
                         yield _line(event)
             coming = aiter(listener)

@@ -25,9 +25,7 @@ def to_wire(container: Container, network_id: NetworkId) -> dict[str, EndpointSe
             for endpoint in container.networks
         }
     mode = container.host.network_mode
-    if mode.startswith("container:"):
-        return {}
-    if not asked:
+    if mode in {"host", "none"}:
         return {mode: EndpointSettings(network_id=network_id(mode))}
     return {name: _wanted(request, network_id(name)) for name, request in asked.items()}
 
