@@ -1,10 +1,8 @@
 """A full disk: one clear error, everything as before, and work goes on when there is room again."""
 
-import contextlib
 import io
 import json
 import os
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,45 +11,16 @@ from typing import Any
 
 import pytest
 from tests.conftest import Needs
-from tests.integration.engine_host import BUSYBOX, IMAGE, EngineHost
+from tests.integration.engine_host import BUSYBOX, IMAGE
 from tests.integration.footprint import assert_settles, footprint_at_rest
+from tests.integration.small_disk import MIB, SmallDisk
 
 from yurt.client.sync import Client
 from yurt.errors import YurtError
-from yurt.linux.mount import unmount
 
 pytestmark = pytest.mark.root
-MIB = 1 << 20
 FULL = "no space left on device"
 SLEEPING = {"Image": IMAGE, "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": "none"}}
-
-
-class SmallDisk:
-    """A yurtd whose root lies on a file system of 64 MiB, and a way to fill that."""
-
-    def __init__(self, folder: Path) -> None:
-        self.disk = folder / "disk"
-        self.disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "yurt-test", self.disk], check=True)
-        self.host = EngineHost(self.disk)
-        self.host.log = folder / "yurtd.log"
-        self._ballast = self.disk / "ballast"
-
-    def fill(self, *, leaving: int = 0) -> None:
-        """Afterwards *leaving* bytes are free."""
-        self.free()
-        with self._ballast.open("wb") as file:
-            for _attempt in range(1000):  # in small pieces: others may write meanwhile
-                disk = os.statvfs(self.disk)
-                room = disk.f_bavail * disk.f_frsize - leaving
-                if room <= 0:
-                    return
-                with contextlib.suppress(OSError):
-                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, min(room, MIB))
-        raise AssertionError(f"{room} bytes are still free")
-
-    def free(self) -> None:
-        self._ballast.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +38,7 @@ def small(needs: Needs) -> Iterator[SmallDisk]:
             made.host.dismantle()
             assert made.host.leftovers() == []
         finally:
-            made.host.destroy()
-            unmount(made.disk, lazy=True)
+            made.destroy()
 
 
 @pytest.fixture
