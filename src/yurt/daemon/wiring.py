@@ -74,6 +74,7 @@ def engine(settings: EngineSettings) -> Engine:
             containers=containers,
             snapshots=snapshots,
             documents=documents,
+            events=events,
             provider=provider,
             settings=settings,
         )

@@ -13,7 +13,10 @@ BACKLOG = 4096  # events a slow listener may lag behind before it is cut off
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of state. *kind* is container, image, network or volume; *actor* its id (a volume's name)."""
+    """One change of state. *kind* is container, image, network, volume or builder.
+
+    *actor* is its id (a volume's name), or empty when the event is about all of its kind.
+    """
 
     kind: str
     action: str
@@ -41,6 +44,10 @@ class Events:
                 queue.put_nowait(None)
             else:
                 queue.put_nowait(event)
+
+    def pruned(self, kind: str, freed: int) -> None:
+        """Tell that all unused things of *kind* have been removed, after each was told of, and the bytes that freed."""
+        self.publish(kind, "prune", "", {"reclaimed": str(freed)})
 
     @contextmanager
     def listen(self) -> Iterator["Listener"]:

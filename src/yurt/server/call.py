@@ -87,9 +87,9 @@ class Call:
         return decode(data, kind)
 
     async def body_or(self, default: T) -> T:
-        """Return the body as *default*'s type, or *default* when there is none."""
+        """Return the body as *default*'s type, or *default* when there is none, or null."""
         data = await self.request.read()
-        return decode(data, type(default)) if data.strip() else default
+        return default if data.strip() in {b"", b"null"} else decode(data, type(default))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""

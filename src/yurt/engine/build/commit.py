@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from yurt.engine.build.changes import changed
-from yurt.engine.containers.model import Container, Healthcheck, Status
+from yurt.engine.containers.merge import merged
+from yurt.engine.containers.model import Container, ContainerConfig, Healthcheck, Status
 from yurt.engine.images.model import Image, Layer
 from yurt.oci.config import History, ImageConfig
 from yurt.oci.digest import Digest
@@ -42,13 +43,20 @@ class Committer:
         reference: str | None,
         author: str = "",
         comment: str = "",
+        config: ContainerConfig | None = None,
         changes: Sequence[str] = (),
         pause: bool = True,
     ) -> Image:
-        """Make an image of the container *ref*, named *reference* if given. It is paused meanwhile if *pause*."""
+        """Make an image of the container *ref*, named *reference* if given. It is paused meanwhile if *pause*.
+
+        What *config* leaves open is as in the container; *changes* are instructions that outrank both.
+        """
         container = self._containers.get(ref)
         base = self._images.get(container.image_id)
-        config = changed(configuration(container, base.config), changes)  # refused before it is paused
+        made = configuration(container.config, base.config)
+        if config is not None:
+            made = configuration(merged(config, made), made)
+        made = changed(made, changes)  # refused before it is paused
         layer = await self._layer(container, base, pause=pause)
         step = History(
             created_by=" ".join((container.path, *container.args)),
@@ -58,7 +66,7 @@ class Committer:
         )
         layers = base.layers if layer is None else (*base.layers, layer)
         image = await self._images.create(
-            replace(config, author=author, created="", history=(*base.config.history, step)),
+            replace(made, author=author, created="", history=(*base.config.history, step)),
             layers,
             tags=[reference] if reference else (),
             parent=str(base.id),
@@ -78,9 +86,8 @@ class Committer:
             await self._containers.unpause(container.id)
 
 
-def configuration(container: Container, base: ImageConfig) -> ImageConfig:
-    """Return the image's configuration with what the container was told to run. Pure."""
-    config = container.config
+def configuration(config: ContainerConfig, base: ImageConfig) -> ImageConfig:
+    """Return the image's configuration with what a container was told to run. Pure."""
     return replace(
         base,
         env=config.env,

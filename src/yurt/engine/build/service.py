@@ -40,6 +40,7 @@ from yurt.engine.build.remote import RemoteSources
 from yurt.engine.build.remote_context import RemoteContext
 from yurt.engine.build.running import Runner
 from yurt.engine.build.steps import BuildPlan
+from yurt.engine.events import Events
 from yurt.engine.images.model import Image, Pruned
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
@@ -92,9 +93,11 @@ class BuildService:
         containers: Containers,
         snapshots: Snapshotter,
         documents: Documents,
+        events: Events,
         provider: BaseImages,
         settings: EngineSettings,
     ) -> None:
+        self._events = events
         self._images = images
         self._containers = containers
         self._snapshots = snapshots
@@ -150,7 +153,9 @@ class BuildService:
         await in_thread(shutil.rmtree, self._caches, ignore_errors=True)
         await self._kept.clear()
         await self._remotes.clear()
-        return await self._cache.prune()
+        pruned = await self._cache.prune()
+        self._events.pruned("builder", pruned.freed)
+        return pruned
 
     async def _build(self, request: BuildRequest, origin: Origin, emit: Say) -> None:
         for tag in request.tags:

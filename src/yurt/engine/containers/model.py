@@ -268,6 +268,14 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """The ids of the containers that a prune removed, and the bytes that it freed."""
+
+    containers: tuple[str, ...]
+    reclaimed: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExecRequest:
     """What `docker exec` asks."""
 

@@ -18,7 +18,7 @@ import structlog
 
 from yurt.engine.containers import log_drivers, merge, mounts, rootfs, signals, spec, state
 from yurt.engine.containers.attach import pair
-from yurt.engine.containers.model import Container, Status
+from yurt.engine.containers.model import Container, MountPoint, Status
 from yurt.engine.containers.ports import Networks, Snapshots
 from yurt.engine.containers.registry import Entry, PendingAttach, Places, Registry
 from yurt.engine.containers.tasks import Background
@@ -125,6 +125,8 @@ class Runner:
         bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
         undo.callback(self._remove_bundle, bundle)
         points = opened.enter_context(mounts.held(container.mounts, bundle / "volumes"))
+        self._tell_mounted(container)
+        undo.callback(self._tell_unmounted, container)
         # The kernel sets up the network in another thread while the file system is mounted here.
         opening = asyncio.create_task(
             self._networks.open_sandbox(self.sandbox_request(container)), name=f"sandbox {short(key)}"
@@ -383,6 +385,7 @@ class Runner:
             entry.shim.close()
             entry.shim = None
         await self._close_sandbox(container.id)
+        self._tell_unmounted(container)
         bundle = self._places.bundle(container.id)
         try:
             if container.host.auto_remove or container.hidden:
@@ -530,12 +533,38 @@ class Runner:
             },
         )
 
+    def _tell_mounted(self, container: Container) -> None:
+        for point in _volumes_of(container):
+            self._events.publish(
+                "volume",
+                "mount",
+                point.name,
+                {
+                    "container": container.id,
+                    "destination": point.target,
+                    "driver": point.driver,
+                    "propagation": "",
+                    "read/write": "false" if point.read_only else "true",
+                },
+            )
+
+    def _tell_unmounted(self, container: Container) -> None:
+        for point in _volumes_of(container):
+            self._events.publish(
+                "volume", "unmount", point.name, {"container": container.id, "driver": point.driver}
+            )
+
     def pend_attach(self, entry: Entry, wish: dict[str, bool]) -> socket.socket:
         """Return the client's end of a stream that the next start connects."""
         self.prune_pending(entry)
         ours, theirs = pair()
         entry.pending.append(PendingAttach(theirs, wish))
         return ours
+
+
+def _volumes_of(container: Container) -> tuple[MountPoint, ...]:
+    """Return the mounts that listeners are told of: none of a container that a build runs in."""
+    return () if container.hidden else tuple(point for point in container.mounts if point.kind == "volume")
 
 
 def start_error(text: str, doing: str) -> YurtError:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,7 @@ from yurt.engine.containers.model import (
     LogQuery,
     MountPoint,
     MountRequest,
+    Pruned,
     Resources,
     RestartPolicy,
     Status,
@@ -68,6 +69,7 @@ from yurt.settings import EngineSettings
 
 log = structlog.get_logger()
 
+PRUNED = frozenset({Status.CREATED, Status.EXITED, Status.DEAD})
 STATS_INTERVAL = 1.0  # seconds
 
 
@@ -86,6 +88,7 @@ class ContainerService:
         snapshots: Snapshots,
         settings: EngineSettings,
     ) -> None:
+        self._events = events
         self._images = images
         self._networks = networks
         self._volumes = volumes
@@ -305,6 +308,26 @@ class ContainerService:
             elif entry.over is not None:
                 await entry.over
             await self._removed(entry, volumes=volumes)
+
+    async def prune(self, *, where: Callable[[Container], bool]) -> Pruned:
+        """Remove the containers that do not run and that *where* holds for.
+
+        One that meanwhile runs or is gone is passed over.
+        """
+        removed: list[str] = []
+        freed = 0
+        for container in self.list():
+            if container.state.status not in PRUNED or not where(container):
+                continue
+            try:
+                size, _ = await self.size(container.id)
+                await self.remove(container.id)
+            except YurtError:
+                continue
+            removed.append(container.id)
+            freed += size
+        self._events.pruned("container", freed)
+        return Pruned(tuple(removed), freed)
 
     async def _end(self, entry: Entry) -> None:
         """Kill it, and have its restart policy and --rm do nothing about it."""
@@ -694,15 +717,25 @@ class ContainerService:
     async def archive(self, ref: str, path: str) -> AsyncGenerator[bytes, None]:
         """Yield an archive of *path*, a folder with all below it."""
         async with self._root(ref) as root:
+            self.tell(ref, "archive-path")
             pieces = files.pack(root, path)
             while piece := await in_thread(next, pieces, b""):
                 yield piece
+
+    async def export(self, ref: str) -> AsyncGenerator[bytes, None]:
+        """Yield an archive of all of it."""
+        async with self._root(ref) as root:
+            pieces = files.pack(root, "/")
+            while piece := await in_thread(next, pieces, b""):
+                yield piece
+        self.tell(ref, "export")
 
     async def extract(
         self, ref: str, path: str, chunks: AsyncIterator[bytes], *, keep_kinds: bool = False
     ) -> None:
         """Unpack an archive into the folder *path* of it."""
         async with self._root(ref) as root:
+            self.tell(ref, "extract-to-dir")
             await feeding(lambda feed: files.extract(root, path, feed, keep_kinds=keep_kinds), chunks)
 
     async def changes(self, ref: str) -> tuple[Change, ...]:

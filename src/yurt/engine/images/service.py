@@ -218,6 +218,7 @@ class ImageService:
             gone, bytes_ = await self._drop(image, references, whole=True)
             removed = (*removed, *gone)
             freed += bytes_
+        self._events.pruned("image", freed)
         return Pruned(removed, freed)
 
     # Making
@@ -244,7 +245,7 @@ class ImageService:
             step = History(created=now, comment=message or "Imported from -")
             config = replace(config, created=now, history=(*config.history, step))
             image = await self._create(config, [layer], tags, lease)
-        self._events.publish("image", "import", image.id, {"name": reference or image.id})
+        self._events.publish("image", "import", image.id, {"name": image.id})
         return image
 
     async def commit_layer(self, key: str, *, parent: Digest | None) -> Layer | None:
@@ -501,7 +502,9 @@ class ImageService:
 
     def _tell(self, action: str, image: Image, reference: Reference) -> None:
         actor = str(reference) if action in {"pull", "push"} else image.id
-        self._events.publish("image", action, actor, {"name": str(reference)})
+        # What a name was taken from, and what an archive brought, is told by its id, as by Docker.
+        name = image.id if action in {"untag", "load"} else str(reference)
+        self._events.publish("image", action, actor, {**image.labels, "name": name})
 
 
 def _to_tag(text: str) -> Reference:

@@ -178,6 +178,7 @@ class NetworkService:
         unused = [n for n in self.list() if not n.predefined and not self.endpoints(n.id) and where(n)]
         for network in unused:
             await self.remove(network.id)
+        self._events.pruned("network", 0)
         return tuple(unused)
 
     # -- sandboxes -----------------------------------------------------------------------------------------

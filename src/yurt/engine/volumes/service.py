@@ -183,6 +183,7 @@ class VolumeService:
             await self.remove(volume.name, force=True)
             reclaimed += size
             gone.append(volume)
+        self._events.pruned("volume", reclaimed)
         return Pruned(tuple(gone), reclaimed)
 
     async def usage(self, name: str) -> int:

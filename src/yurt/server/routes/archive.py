@@ -37,6 +37,7 @@ class FileBackend(Protocol):
 
     async def path_stat(self, ref: str, path: str) -> PathStat: ...
     def archive(self, ref: str, path: str) -> AsyncGenerator[bytes, None]: ...
+    def export(self, ref: str) -> AsyncGenerator[bytes, None]: ...
     async def extract(
         self, ref: str, path: str, chunks: AsyncIterator[bytes], *, keep_kinds: bool = False
     ) -> None: ...
@@ -78,7 +79,7 @@ class ArchiveRoutes:
 
     async def export(self, call: Call) -> StreamResponse:
         await self._containers.path_stat(call.places["id"], "/")
-        source = self._containers.archive(call.places["id"], "/")
+        source = self._containers.export(call.places["id"])
         return await answers.body(call, source, content_type="application/octet-stream")
 
     async def changes(self, call: Call) -> StreamResponse:

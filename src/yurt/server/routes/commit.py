@@ -5,12 +5,15 @@ from typing import Protocol
 
 from aiohttp.web_response import StreamResponse
 
+from yurt.api.types import containers
 from yurt.api.types import images as wire
+from yurt.engine.containers.model import ContainerConfig
 from yurt.engine.images.model import Image
 from yurt.errors import InvalidArgument
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
+from yurt.server.wire import create
 
 
 class Committer(Protocol):
@@ -23,6 +26,7 @@ class Committer(Protocol):
         reference: str | None,
         author: str = "",
         comment: str = "",
+        config: ContainerConfig | None = None,
         changes: Sequence[str] = (),
         pause: bool = True,
     ) -> Image: ...
@@ -46,6 +50,7 @@ class CommitRoutes:
             reference=reference,
             author=call.text("author"),
             comment=call.text("comment"),
+            config=create.config(await call.body_or(containers.ContainerConfig())),
             changes=split_changes(call.texts("changes")),
             pause=call.flag("pause", default=True),
         )

@@ -6,7 +6,7 @@ from typing import Protocol
 from aiohttp.web_response import StreamResponse
 
 from yurt.api.types import containers as wire
-from yurt.engine.containers.model import Container, CreateRequest, Resources, RestartPolicy, Status
+from yurt.engine.containers.model import Container, CreateRequest, Pruned, Resources, RestartPolicy
 from yurt.engine.images.model import Image
 from yurt.engine.networks.model import Network
 from yurt.errors import InvalidArgument, NotFound, YurtError
@@ -17,8 +17,6 @@ from yurt.server.select import containers as selection
 from yurt.server.select import labels
 from yurt.server.wire import containers as translate
 from yurt.server.wire import create, times
-
-PRUNED = frozenset({Status.CREATED, Status.EXITED, Status.DEAD})
 
 
 class ContainerBackend(Protocol):
@@ -37,6 +35,7 @@ class ContainerBackend(Protocol):
     async def unpause(self, ref: str) -> None: ...
     async def rename(self, ref: str, name: str) -> None: ...
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None: ...
+    async def prune(self, *, where: Callable[[Container], bool]) -> Pruned: ...
     async def top(self, ref: str, ps_args: str) -> tuple[Sequence[str], Sequence[Sequence[str]]]: ...
     async def size(self, ref: str) -> tuple[int, int]: ...
     async def update(
@@ -174,25 +173,18 @@ class ContainerRoutes:
         return answers.nothing()
 
     async def prune(self, call: Call) -> StreamResponse:
-        """Remove what is stopped; one that meanwhile runs or is gone is passed over."""
         filters = call.filters("label", "label!", "until")
         before = times.cutoff(filters.get("until", ()))
-        deleted: list[str] = []
-        reclaimed = 0
-        for container in tuple(self._containers.list()):
-            if container.state.status not in PRUNED or not labels.match(container.config.labels, filters):
-                continue
-            if before and container.created_ns >= before:
-                continue
-            try:
-                size, _ = await self._containers.size(container.id)
-                await self._containers.remove(container.id)
-            except YurtError:
-                continue
-            deleted.append(container.id)
-            reclaimed += size
+        pruned = await self._containers.prune(
+            where=lambda container: (
+                labels.match(container.config.labels, filters)
+                and not (before and container.created_ns >= before)
+            )
+        )
         return answers.as_json(
-            wire.ContainersPruned(containers_deleted=deleted or None, space_reclaimed=reclaimed)
+            wire.ContainersPruned(
+                containers_deleted=list(pruned.containers) or None, space_reclaimed=pruned.reclaimed
+            )
         )
 
     def network_id(self) -> Callable[[str], str]:

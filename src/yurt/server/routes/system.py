@@ -114,6 +114,10 @@ class SystemRoutes:
         since, until = (
             times.parse(text) if (text := call.text(name)) else None for name in ("since", "until")
         )
+        if since and until and since > until:
+            raise InvalidArgument(
+                f"`since` time ({since // times.SECOND}) cannot be after `until` time ({until // times.SECOND})"
+            )
         return await answers.body(call, self._selected(filters, since, until), content_type=answers.JSON)
 
     async def _selected(

@@ -33,7 +33,7 @@ def request(body: wire.CreateContainer, *, name: str | None, platform: str = "")
     networks = (body.networking_config.endpoints_config or {}) if body.networking_config else {}
     return CreateRequest(
         name=(name or "").removeprefix("/") or None,
-        config=_config(body),
+        config=config(body),
         host=_host(host, mode, networks),
         endpoints=_endpoints(body, mode),
         platform=platform,
@@ -50,7 +50,8 @@ def _entrypoint(value: list[str] | str | None) -> tuple[str, ...]:
     return argv(value) if value is None else argv(value) or ("",)
 
 
-def _config(body: wire.CreateContainer) -> ContainerConfig:
+def config(body: wire.ContainerConfig) -> ContainerConfig:
+    """Return what a container is to run; also what ``POST /commit`` wants an image to say of it."""
     return ContainerConfig(
         image=body.image or "",
         hostname=body.hostname or "",
