@@ -163,10 +163,13 @@ class EngineHost:
     def _cgroups(self) -> list[str]:
         """Return control groups of containers that this root ever had."""
         ids = {path.name for path in self._container_folders()}
+        # os.walk passes over what other engines take away meanwhile; pathlib's glob fails at it.
         return [
-            f"cgroup {path}"
-            for path in Path("/sys/fs/cgroup").glob("**/yurt/*")
-            if path.is_dir() and path.name in ids
+            f"cgroup {folder}/{name}"
+            for folder, names, _ in os.walk("/sys/fs/cgroup")
+            if os.path.basename(folder) == "yurt"
+            for name in names
+            if name in ids
         ]
 
     def _container_folders(self) -> list[Path]:

@@ -84,10 +84,14 @@ class MeasuredVolume:
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
-    """*layers* counts each layer once, however many images share it; *users*: containers by image id."""
+    """*layers* counts each layer once, however many images share it.
+
+    By image id, *shared*: bytes that other images have, too; *users*: how many containers.
+    """
 
     layers: int = 0
     images: tuple[Image, ...] = ()
+    shared: Mapping[str, int] = field(default_factory=dict)
     users: Mapping[str, int] = field(default_factory=dict)
     containers: tuple[MeasuredContainer, ...] = ()
     volumes: tuple[MeasuredVolume, ...] = ()
@@ -106,6 +110,7 @@ class Images(Protocol):
 
     def list(self) -> tuple[Image, ...]: ...
     def layer_size(self, layer: Layer) -> int: ...
+    def shared_sizes(self) -> Mapping[str, int]: ...
     def loose_layers(self) -> tuple[Layer, ...]: ...
 
 
@@ -191,6 +196,7 @@ class System:
         return DiskUsage(
             layers=self._layers_size() if "image" in kinds else 0,
             images=self._images.list() if "image" in kinds else (),
+            shared=self._images.shared_sizes() if "image" in kinds else {},
             users=self._users(),
             containers=await self._measured_containers() if "container" in kinds else (),
             volumes=await self._measured_volumes() if "volume" in kinds else (),

@@ -6,6 +6,14 @@ from yurt.api.types.base import OMITTED, Empty, Wire
 from yurt.api.types.containers import GraphDriver, HealthConfig
 
 
+class Platform(Wire, rename="lower", kw_only=True):
+    """What an image is for, as the specification of OCI has it: in a query, not in a body."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+
 class ImageSummary(Wire, kw_only=True):
     """One entry of ``GET /images/json``; *shared_size* and *containers* are -1 when not computed."""
 

@@ -9,6 +9,7 @@ import msgspec
 
 from yurt.engine.images.model import Image, Layer, Pruned
 from yurt.engine.images.service import ImageService
+from yurt.engine.images.store import timestamp_ns
 from yurt.errors import NotFound
 from yurt.oci.digest import Digest
 from yurt.storage.metadata import Documents
@@ -68,6 +69,11 @@ class BuildCache:
     def put_image(self, key: str, image: Image) -> None:
         """Afterwards the whole build with *key* is known to have made *image*."""
         self._documents.put(IMAGES, key, image.id.encode())
+
+    def is_older_than(self, moment_ns: int) -> bool:
+        """Tell whether all of it was made before that moment (nanoseconds since 1970)."""
+        records = (msgspec.json.decode(body, type=Record) for _, body in self._documents.all(STEPS))
+        return all(timestamp_ns(record.created) < moment_ns for record in records)
 
     async def prune(self) -> Pruned:
         """Forget everything; layers that no image has are removed."""

@@ -148,8 +148,14 @@ class BuildService:
                 task.cancel()
                 await asyncio.wait([task])
 
-    async def prune(self) -> Pruned:
-        """Forget the build cache, ``RUN --mount=type=cache`` included."""
+    async def prune(self, *, until_ns: int = 0) -> Pruned:
+        """Forget the build cache, ``RUN --mount=type=cache`` included.
+
+        With *until_ns* (nanoseconds since 1970) only if all of it is from before: steps stand on one another, so
+        the cache goes whole or not at all.
+        """
+        if until_ns and not self._cache.is_older_than(until_ns):
+            return Pruned()
         await in_thread(shutil.rmtree, self._caches, ignore_errors=True)
         await self._kept.clear()
         await self._remotes.clear()

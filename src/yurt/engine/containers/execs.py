@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Execs:
         self._forget_old()
         created = Exec(new_id(), entry.container.id, request)
         self._execs[created.id] = _Running(created, entry)
-        self._publish(entry, f"exec_create: {' '.join(request.cmd)}", execID=created.id)
+        self._publish(entry, f"exec_create: {_told(request.cmd)}", execID=created.id)
         return created
 
     def get(self, exec_id: str) -> Exec:
@@ -111,7 +111,7 @@ class Execs:
         _must_run(running.entry.container)
         running.started = True
         request = running.exec.request
-        self._publish(running.entry, f"exec_start: {' '.join(request.cmd)}", execID=running.exec.id)
+        self._publish(running.entry, f"exec_start: {_told(request.cmd)}", execID=running.exec.id)
         if detach:
             await self._launch(running, None, request)
             return None
@@ -273,6 +273,11 @@ def unframed(data: bytes) -> str:
         pieces.append(data[8 : 8 + length])
         data = data[8 + length :]
     return b"".join(pieces)[:MAX_OUTPUT].decode(errors="replace")
+
+
+def _told(cmd: Sequence[str]) -> str:
+    """Return a command as events have it: a blank behind the first word, whatever follows, as from Docker."""
+    return f"{cmd[0]} {' '.join(cmd[1:])}"
 
 
 def _must_run(container: Container) -> None:

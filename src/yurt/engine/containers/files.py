@@ -217,10 +217,18 @@ class _Source(io.RawIOBase):
         return data
 
 
-def extract(root: int, path: str, chunks: Iterable[bytes], *, keep_kinds: bool = False) -> None:
+def extract(
+    root: int,
+    path: str,
+    chunks: Iterable[bytes],
+    *,
+    keep_kinds: bool = False,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """Unpack an archive (plain, gzip, bzip2 or xz) into the folder *path*; what is there already is replaced.
 
-    With *keep_kinds* a folder is not replaced by a file, nor a file by a folder.
+    With *keep_kinds* a folder is not replaced by a file, nor a file by a folder. All of it belongs to *owner*
+    (uid and gid) if given, else to whom the archive says.
     """
     with _opened(root, path, os.O_PATH) as target:
         if not stat.S_ISDIR(os.fstat(target).st_mode):
@@ -229,6 +237,8 @@ def extract(root: int, path: str, chunks: Iterable[bytes], *, keep_kinds: bool =
         with tarfile.open(fileobj=cast("IO[bytes]", _Source(chunks)), mode="r|*") as archive:
             for entry in archive:
                 parts = path_parts(entry.name, what="archive entry")
+                if owner is not None:
+                    entry.uid, entry.gid = owner
                 if parts:
                     _extract_entry(root, path, archive, entry, parts, keep_kinds=keep_kinds)
     except tarfile.TarError as broken:

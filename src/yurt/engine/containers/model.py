@@ -198,6 +198,7 @@ class HostConfig:
     readonly_paths: tuple[str, ...] | None = None
     container_id_file: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)  # for the runtime's hooks
+    console_size: tuple[int, int] = (0, 0)  # of the terminal at first, height first; 0: not said
 
 
 @dataclass(frozen=True, slots=True)

@@ -731,12 +731,24 @@ class ContainerService:
         self.tell(ref, "export")
 
     async def extract(
-        self, ref: str, path: str, chunks: AsyncIterator[bytes], *, keep_kinds: bool = False
+        self,
+        ref: str,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        keep_kinds: bool = False,
+        as_user: bool = False,
     ) -> None:
-        """Unpack an archive into the folder *path* of it."""
+        """Unpack an archive into the folder *path* of it. With *as_user* all of it is the container's user's."""
         async with self._root(ref) as root:
             self.tell(ref, "extract-to-dir")
-            await feeding(lambda feed: files.extract(root, path, feed, keep_kinds=keep_kinds), chunks)
+            owner = None
+            if as_user:
+                user = rootfs.resolve_user(Path(f"/proc/self/fd/{root}"), self.get(ref).config.user)
+                owner = user.uid, user.gid
+            await feeding(
+                lambda feed: files.extract(root, path, feed, keep_kinds=keep_kinds, owner=owner), chunks
+            )
 
     async def changes(self, ref: str) -> tuple[Change, ...]:
         """Return what it changed against its image."""

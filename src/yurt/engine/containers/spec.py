@@ -111,6 +111,7 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
             apparmor_profile=apparmor_profile(host_config),
             rlimits=rlimits(host_config.resources),
             oom_score_adj=host_config.oom_score_adj or None,
+            console_size=host_config.console_size if all(host_config.console_size) else None,
         ),
         rootfs=str(around.rootfs),
         cgroups_path=f"{cgroup.parent_of(host_config.cgroup_parent)}/{container.id}",

@@ -6,7 +6,7 @@ goes at the next start.
 """
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -104,6 +104,14 @@ class ImageService:
     def layer_size(self, layer: Layer) -> int:
         """Return the bytes of a layer's files."""
         return self._snapshots.usage(layer.chain_id)
+
+    def shared_sizes(self) -> dict[str, int]:
+        """Return, by image id, the bytes of its layers that other images have, too."""
+        users = Counter(layer.chain_id for image in self.list() for layer in image.layers)
+        return {
+            image.id: sum(self.layer_size(layer) for layer in image.layers if users[layer.chain_id] > 1)
+            for image in self.list()
+        }
 
     def history(self, image: Image) -> tuple[HistoryEntry, ...]:
         """Return the steps that made an image, the last first."""

@@ -41,6 +41,7 @@ class Bridges:
         internal: bool = False,
         labels: Mapping[str, str],
         options: Mapping[str, str],
+        ipam_options: Mapping[str, str] | None = None,
     ) -> Network:
         """Decide on a new network's subnet, gateway and bridge. A subnet of one of *others* is refused."""
         others = tuple(others)
@@ -74,6 +75,7 @@ class Bridges:
             internal=internal,
             labels=dict(labels),
             options=dict(options),
+            ipam_options=ipam_options,
         )
         _check_options(network)
         if any(network.bridge == other.bridge for other in others):

@@ -26,6 +26,7 @@ class Network:
     internal: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    ipam_options: Mapping[str, str] | None = None  # shown only: address management has none
     predefined: bool = False  # bridge, host, none: cannot be removed
 
 

@@ -32,6 +32,7 @@ from yurt.errors import Conflict, Forbidden, NotFound, Unavailable, translated
 from yurt.ids import new_id, short
 from yurt.settings import EngineSettings
 
+IPAM_DRIVER = "default"  # the only one
 _IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -106,6 +107,8 @@ class NetworkService:
         internal: bool = False,
         labels: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
+        ipam_driver: str = IPAM_DRIVER,
+        ipam_options: Mapping[str, str] | None = None,
     ) -> Network:
         """Make a network of its own bridge. The name must be free; so must *subnet*, if one is chosen."""
         host = self._host
@@ -115,6 +118,10 @@ class NetworkService:
                 raise Forbidden(f'only one instance of "{driver}" network is allowed')
             if driver != "bridge":
                 raise NotFound(f'plugin "{driver}" not found', hint="networks have the driver bridge here")
+            if ipam_driver != IPAM_DRIVER:
+                raise NotFound(
+                    f'plugin "{ipam_driver}" not found', hint=f"addresses have the driver {IPAM_DRIVER} here"
+                )
             network = host.bridges.plan(
                 name,
                 self._store.bridges(),
@@ -129,6 +136,7 @@ class NetworkService:
                 internal=internal,
                 labels=labels or {},
                 options=options or {},
+                ipam_options=ipam_options,
             )
             self._sandboxes.serve(network)
             undo.callback(self._sandboxes.forget, network)

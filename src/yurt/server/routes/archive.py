@@ -39,7 +39,13 @@ class FileBackend(Protocol):
     def archive(self, ref: str, path: str) -> AsyncGenerator[bytes, None]: ...
     def export(self, ref: str) -> AsyncGenerator[bytes, None]: ...
     async def extract(
-        self, ref: str, path: str, chunks: AsyncIterator[bytes], *, keep_kinds: bool = False
+        self,
+        ref: str,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        keep_kinds: bool = False,
+        as_user: bool = False,
     ) -> None: ...
     async def changes(self, ref: str) -> Iterable[Change]: ...
 
@@ -73,7 +79,11 @@ class ArchiveRoutes:
 
     async def put(self, call: Call) -> StreamResponse:
         await self._containers.extract(
-            call.places["id"], _path(call), call.chunks(), keep_kinds=call.flag("noOverwriteDirNonDir")
+            call.places["id"],
+            _path(call),
+            call.chunks(),
+            keep_kinds=call.flag("noOverwriteDirNonDir"),
+            as_user=call.flag("copyUIDGID"),
         )
         return answers.nothing(200)
 

@@ -8,10 +8,12 @@ from aiohttp.web_response import StreamResponse
 from yurt.api.types.system import BuildPruned
 from yurt.engine.build.model import BuildEvent, BuildRequest
 from yurt.engine.images.model import Pruned
+from yurt.errors import Unimplemented
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
 from yurt.server.wire import build as translate
+from yurt.server.wire import times
 
 if TYPE_CHECKING:  # most engines never build
     from yurt.engine.build.origin import Origin
@@ -21,7 +23,7 @@ class BuildBackend(Protocol):
     """What these routes need of the engine's builder."""
 
     def build(self, request: BuildRequest, origin: "Origin") -> AsyncIterator[BuildEvent]: ...
-    async def prune(self) -> Pruned: ...
+    async def prune(self, *, until_ns: int = 0) -> Pruned: ...
 
 
 class Workshop(Protocol):
@@ -46,6 +48,9 @@ class BuildRoutes:
         request, origin = translate.request(call), translate.origin(call)
 
         async def work(emit: answers.Emit) -> None:
+            if not request.quiet:
+                for line in translate.warnings(call):
+                    emit(line)
             builds = await self._workshop.builds()
             async for event in builds.build(request, origin):
                 for line in translate.lines(event, quiet=request.quiet):
@@ -53,9 +58,16 @@ class BuildRoutes:
 
         return await answers.lines(call, work)
 
-    async def prune(self, _call: Call) -> StreamResponse:
+    async def prune(self, call: Call) -> StreamResponse:
+        """Remove the cache as a whole: what would remove a part of it is refused, lest it remove more."""
+        for limit in ("keep-storage", "reserved-space", "max-used-space", "min-free-space"):
+            if call.integer(limit):
+                raise Unimplemented(
+                    f"cannot prune the build cache to {limit}: it goes as a whole", hint=f"leave {limit} out"
+                )
+        filters = call.filters("until")
         builds = await self._workshop.builds()
-        pruned = await builds.prune()
+        pruned = await builds.prune(until_ns=times.cutoff(filters.get("until", ())))
         deleted = [one.deleted for one in pruned.removed if one.deleted]
         return answers.as_json(BuildPruned(caches_deleted=deleted or None, space_reclaimed=pruned.freed))
 

@@ -9,7 +9,7 @@ from yurt.api.types import containers as wire
 from yurt.engine.containers.model import Container, CreateRequest, Pruned, Resources, RestartPolicy
 from yurt.engine.images.model import Image
 from yurt.engine.networks.model import Network
-from yurt.errors import InvalidArgument, NotFound, YurtError
+from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
@@ -119,6 +119,10 @@ class ContainerRoutes:
         return answers.as_json(answer)
 
     async def start(self, call: Call) -> StreamResponse:
+        if call.text("checkpoint"):
+            raise Unimplemented(
+                "cannot start from a checkpoint: checkpoints are not supported", hint="start without one"
+            )
         await self._containers.start(call.places["id"])
         return answers.nothing()
 

@@ -32,6 +32,7 @@ class ImageBackend(Protocol):
 
     def get(self, ref: str) -> Image: ...
     def list(self) -> Iterable[Image]: ...
+    def shared_sizes(self) -> Mapping[str, int]: ...
     def history(self, image: Image) -> Iterable[HistoryEntry]: ...
     def tag(self, image: Image, reference: str) -> Image: ...
     async def remove(self, ref: str, *, force: bool = False) -> Sequence[Removed]: ...
@@ -106,18 +107,24 @@ class ImageRoutes:
         users: dict[str, int] = {}
         for container in self._containers.list():
             users[container.image_id] = users.get(container.image_id, 0) + 1
+        shared = self._images.shared_sizes() if call.flag("shared-size") else {}
         return answers.as_json(
             [
-                translate.summary(image, containers=users.get(str(image.id), 0), version=call.version)
+                translate.summary(
+                    image,
+                    containers=users.get(image.id, 0),
+                    shared=shared.get(image.id, -1),
+                    version=call.version,
+                )
                 for image in found
             ]
         )
 
     async def inspect(self, call: Call) -> StreamResponse:
-        return answers.as_json(translate.inspect(self._images.get(call.places["name"]), version=call.version))
+        return answers.as_json(translate.inspect(self._of_platform(call), version=call.version))
 
     async def history(self, call: Call) -> StreamResponse:
-        image = self._images.get(call.places["name"])
+        image = self._of_platform(call)
         return answers.as_json(
             [
                 wire.HistoryEntry(
@@ -141,6 +148,8 @@ class ImageRoutes:
         return answers.nothing(201)
 
     async def remove(self, call: Call) -> StreamResponse:
+        for text in call.texts("platforms"):
+            _check_platform(self._images.get(call.places["name"]), call.places["name"], text)
         removed = await self._images.remove(call.places["name"], force=call.flag("force"))
         return answers.as_json([_removed(one) for one in removed])
 
@@ -196,6 +205,11 @@ class ImageRoutes:
 
     async def load(self, call: Call) -> StreamResponse:
         is_quiet = call.flag("quiet")
+        if text := call.text("platform"):
+            raise Unimplemented(
+                f"cannot load only what is for {translate.platform(text)}: images have one platform here",
+                hint="leave --platform out",
+            )
 
         async def work(emit: answers.Emit) -> None:
             sink = (lambda _progress: None) if is_quiet else _sink(emit)
@@ -206,7 +220,7 @@ class ImageRoutes:
 
     async def push(self, call: Call) -> StreamResponse:
         reference = Reference.parse(_joined(call.places["name"], call.text("tag"))).tagged()
-        self._images.get(str(reference))
+        _check_platform(self._images.get(str(reference)), str(reference), call.text("platform"))
         auth = registry.auth(call.request.headers.get("X-Registry-Auth"))
 
         async def work(emit: answers.Emit) -> None:
@@ -224,8 +238,8 @@ class ImageRoutes:
         return await self._save(call, names)
 
     async def _save(self, call: Call, names: Sequence[str]) -> StreamResponse:
-        for name in names:
-            self._images.get(name)  # a missing one is a status, not half a tar
+        for name in names:  # a missing one is a status, not half a tar
+            _check_platform(self._images.get(name), name, call.text("platform"))
         return await answers.body(call, self._images.save(names), content_type=TAR)
 
     async def prune(self, call: Call) -> StreamResponse:
@@ -256,11 +270,30 @@ class ImageRoutes:
             hint="pull the image and inspect it",
         )
 
+    def _of_platform(self, call: Call) -> Image:
+        """Return the image that the path names; NotFound when the client asks for another platform of it."""
+        image = self._images.get(call.places["name"])
+        _check_platform(image, call.places["name"], call.text("platform"))
+        return image
+
     def _id(self, reference: str) -> str:
         try:
             return str(self._images.get(reference).id)
         except NotFound:
             return ""
+
+
+def _check_platform(image: Image, name: str, text: str) -> None:
+    """Raise NotFound unless the image is for the platform in *text* (empty: any)."""
+    if not text:
+        return
+    wanted = translate.platform(text)
+    offered = Platform(image.config.os, image.config.architecture, image.config.variant)
+    if wanted.rank(offered) is None:
+        raise NotFound(
+            f"image with reference {name} was found but does not provide the specified platform ({wanted})",
+            hint=f"it is for {offered}",
+        )
 
 
 def _imported_config(platform: str, changes: Sequence[str]) -> ImageConfig | None:

@@ -37,6 +37,8 @@ class NetworkBackend(Protocol):
         internal: bool = False,
         labels: Mapping[str, str] = ...,
         options: Mapping[str, str] = ...,
+        ipam_driver: str = ...,
+        ipam_options: Mapping[str, str] | None = None,
     ) -> Network: ...
     def get(self, ref: str) -> Network: ...
     def list(self) -> Iterable[Network]: ...
@@ -109,6 +111,8 @@ class NetworkRoutes:
             internal=bool(body.internal),
             labels=body.labels or {},
             options=body.options or {},
+            ipam_driver=(body.ipam and body.ipam.driver) or "default",
+            ipam_options=body.ipam.options if body.ipam else None,
         )
         return answers.as_json(wire.NetworkCreated(id=network.id), status=201)
 

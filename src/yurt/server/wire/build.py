@@ -12,6 +12,18 @@ if TYPE_CHECKING:  # most engines never build
     from yurt.engine.build.origin import Archive
 
 CLASSIC = "1"
+WITHOUT_EFFECT = (
+    "cpushares",
+    "cpusetcpus",
+    "cpusetmems",
+    "cpuperiod",
+    "cpuquota",
+    "memswap",
+    "cgroupparent",
+    "ulimits",
+    "cachefrom",
+)
+NOT_ASKED = frozenset({"", "0", "null", "[]"})  # what clients send for what nobody asked for
 DEFAULT_SHM = 64 * 1024 * 1024
 
 
@@ -40,6 +52,12 @@ def request(call: Call) -> BuildRequest:
         memory=max(call.integer("memory") or 0, 0),
         remote="" if remote == "client-session" else remote,
     )
+
+
+def warnings(call: Call) -> tuple[StreamLine, ...]:
+    """Return a line for each wish that builds here do not fulfil, but that does not change what is built."""
+    asked = [name for name in WITHOUT_EFFECT if call.text(name) not in NOT_ASKED]
+    return tuple(StreamLine(stream=f"[Warning] {name} has no effect on builds here\n") for name in asked)
 
 
 def origin(call: Call) -> "Archive":

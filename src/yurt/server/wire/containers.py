@@ -170,7 +170,7 @@ def host_config(host: HostConfig, *, name: str = "") -> wire.HostConfig:
         restart_policy=wire.RestartPolicy(name=host.restart.name, maximum_retry_count=host.restart.maximum),
         auto_remove=host.auto_remove,
         volumes_from=list(host.volumes_from) or None,
-        console_size=[0, 0],
+        console_size=list(host.console_size),
         cap_add=list(host.cap_add) or None,
         cap_drop=list(host.cap_drop) or None,
         cgroupns_mode=host.cgroupns_mode or "private",

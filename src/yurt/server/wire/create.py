@@ -15,7 +15,7 @@ from yurt.engine.containers.model import (
     RestartPolicy,
 )
 from yurt.engine.networks.model import EndpointRequest
-from yurt.errors import InvalidArgument
+from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.wire import health, mounts, ports
 
 UNATTACHED_MODES = frozenset({"bridge", "host", "none"})  # need no endpoint of their own
@@ -194,7 +194,13 @@ def _host(host: wire.HostConfig, mode: str, networks: dict[str, EndpointSettings
         readonly_paths=None if host.readonly_paths is None else tuple(host.readonly_paths),
         container_id_file=host.container_id_file or "",
         annotations=host.annotations or {},
+        console_size=_console_size(host),
     )
+
+
+def _console_size(host: wire.HostConfig) -> tuple[int, int]:
+    height, width = host.console_size or (0, 0)
+    return height, width
 
 
 def _network_mode(body: wire.CreateContainer, host: wire.HostConfig) -> str:
@@ -208,6 +214,15 @@ def endpoint(network: str, settings: EndpointSettings | None) -> EndpointRequest
     if settings is None:
         return EndpointRequest(network)
     ipam = settings.ipam_config
+    for field, asked in (
+        ("GwPriority", settings.gw_priority),
+        ("DriverOpts", settings.driver_opts),
+        ("IPAMConfig.LinkLocalIPs", ipam and ipam.link_local_ips),
+    ):
+        if asked:
+            raise Unimplemented(
+                f"cannot connect to network {network}: {field} is not supported", hint=f"leave {field} out"
+            )
     return EndpointRequest(
         network=network,
         aliases=tuple(settings.aliases or ()),

@@ -13,7 +13,7 @@ def to_wire(event: Event) -> wire.EventMessage:
     is_old = event.kind in WITH_OLD_FIELDS
     return wire.EventMessage(
         status=event.action if is_old else None,
-        id=event.actor if is_old else None,
+        id=(event.actor or None) if is_old else None,
         from_=event.attributes.get("image") if event.kind == "container" else None,
         type=event.kind,
         action=event.action,

@@ -6,6 +6,8 @@ from yurt.api.types.containers import GraphDriver, HealthConfig
 from yurt.api.version import LATEST, ApiVersion
 from yurt.engine.images.model import Image
 from yurt.oci.config import ImageConfig
+from yurt.oci.platform import Platform
+from yurt.server.call import decode
 from yurt.server.wire import ports, times
 
 WITHOUT_VIRTUAL_SIZE = ApiVersion(1, 44)  # the first version that has no such field
@@ -14,8 +16,10 @@ WITH_CONTAINERS = ApiVersion(1, 51)  # the first version that counts who uses an
 WITH_OWN_CONFIG = ApiVersion(1, 50)  # an image's configuration has no fields of a container's any more
 
 
-def summary(image: Image, *, containers: int = -1, version: ApiVersion = LATEST) -> wire.ImageSummary:
-    """Return one entry of ``GET /images/json``."""
+def summary(
+    image: Image, *, containers: int = -1, shared: int = -1, version: ApiVersion = LATEST
+) -> wire.ImageSummary:
+    """Return one entry of ``GET /images/json``; counts and sizes of -1 were not asked for."""
     return wire.ImageSummary(
         containers=containers if version >= WITH_CONTAINERS else -1,
         created=image.created_ns // times.SECOND,
@@ -24,6 +28,7 @@ def summary(image: Image, *, containers: int = -1, version: ApiVersion = LATEST)
         parent_id=image.parent,
         repo_digests=list(image.repo_digests),
         repo_tags=list(image.tags),
+        shared_size=shared,
         size=image.size,
         virtual_size=image.size if version < WITHOUT_VIRTUAL_SIZE else OMITTED,
     )
@@ -52,6 +57,14 @@ def inspect(image: Image, *, version: ApiVersion = LATEST) -> wire.ImageInspect:
         config=config_to_wire(config, config_kind(version)),
         container_config=wire.OldImageConfig() if version < WITHOUT_CONTAINER_CONFIG else OMITTED,
     )
+
+
+def platform(text: str) -> Platform:
+    """Read a platform as clients send it: ``linux/arm64/v8``, and from API 1.48 on an object in JSON."""
+    if not text.startswith("{"):
+        return Platform.parse(text)
+    asked = decode(text.encode(), wire.Platform)
+    return Platform.parse("/".join(part for part in (asked.os, asked.architecture, asked.variant) if part))
 
 
 def config_kind(version: ApiVersion) -> type[wire.ImageConfig]:

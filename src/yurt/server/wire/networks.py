@@ -30,7 +30,10 @@ def inspect(
         id=network.id,
         created=times.rfc3339(network.created_ns),
         driver=WIRE_DRIVERS.get(network.driver, network.driver),
-        ipam=wire.Ipam(config=config),
+        ipam=wire.Ipam(
+            config=config,
+            options=None if network.ipam_options is None else dict(network.ipam_options),
+        ),
         enable_ipv6=network.subnet6 is not None,
         internal=network.internal,
         attachable=network.attachable,

@@ -141,7 +141,12 @@ def disk_usage(
     return wire.DiskUsageAnswer(
         layers_size=usage.layers,
         images=[
-            images.summary(image, containers=usage.users.get(str(image.id), 0), version=version)
+            images.summary(
+                image,
+                containers=usage.users.get(image.id, 0),
+                shared=usage.shared[image.id],
+                version=version,
+            )
             for image in usage.images
         ]
         if "image" in kinds
