@@ -32,6 +32,12 @@ class Needs:
             self._missing(path)
         return Path(path)
 
+    def reference(self) -> str:
+        """Return the address of the reference engine: DOCKER_HOST, else Docker's default; its socket is there."""
+        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        self.file(host.removeprefix("unix://"))
+        return host
+
 
 @pytest.fixture(scope="session")
 def needs() -> Needs:

@@ -1,6 +1,5 @@
 """The command line on an engine, twice: on the reference engine and on a yurtd of its own."""
 
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ def yurt(request: pytest.FixtureRequest, needs: Needs) -> Iterator[CommandLine]:
     """The command line on the reference engine (named by DOCKER_HOST), and on a yurtd of its own."""
     needs.file("/bin/busybox")
     if request.param == "docker":
-        command = CommandLine(f"unix://{needs.file(_reference())}")
+        command = CommandLine(needs.reference())
         command.import_busybox()
         yield command
         command("rmi", "-f", IMAGE)
@@ -38,10 +37,6 @@ def yurt(request: pytest.FixtureRequest, needs: Needs) -> Iterator[CommandLine]:
         finally:
             host.dismantle()
             host.destroy()
-
-
-def _reference() -> str:
-    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The same command, asked of Docker's own command line and of ours, on the same engine: the same text."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -17,9 +15,8 @@ ONLY = ("--filter", f"name={NAME}")
 def both(needs: Needs) -> Iterator[tuple[CommandLine, str]]:
     """A container with everything that shows; the command line, and Docker's own."""
     needs.file("/bin/busybox")
-    needs.program("docker")
-    path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-    yurt = CommandLine(f"unix://{needs.file(path)}")
+    docker = needs.program("docker")
+    yurt = CommandLine(needs.reference())
     yurt.import_busybox()
     yurt("rm", "-f", "-v", NAME)
     script = "for i in 1 2 3; do echo line $i; done; exec sleep 300"
@@ -28,7 +25,7 @@ def both(needs: Needs) -> Iterator[tuple[CommandLine, str]]:
         "-v", f"{NAME}:/data", IMAGE, "sh", "-c", script,
     )  # fmt: skip
     assert started.code == 0, started.err
-    yield yurt, shutil.which("docker") or "docker"
+    yield yurt, docker
     yurt("rm", "-f", "-v", NAME)
     yurt("volume", "rm", "-f", NAME)
 

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,37 +13,6 @@ from urllib.request import urlopen
 import pytest
 from tests.conftest import Needs
 from tests.e2e.cli_host import IMAGE, YURT, CommandLine, Result
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param("docker", marks=pytest.mark.docker), pytest.param("yurtd", marks=pytest.mark.root)],
-)
-def command(request: pytest.FixtureRequest, needs: Needs) -> Iterator[CommandLine]:
-    """The command line on the reference engine (named by DOCKER_HOST), and on a yurtd of its own."""
-    needs.file("/bin/busybox")
-    if request.param == "docker":
-        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-        needs.file(host.removeprefix("unix://"))
-        command = CommandLine(host)
-        command.import_busybox()
-        yield command
-        command("rmi", "-f", IMAGE)
-        return
-    needs.root()
-    needs.program("runc")
-    from tests.integration.engine_host import EngineHost
-
-    with tempfile.TemporaryDirectory(prefix="yurt-compose-") as folder:
-        host_of_yurt = EngineHost(Path(folder))
-        try:
-            host_of_yurt.start()
-            command = CommandLine(host_of_yurt.host)
-            command.import_busybox()
-            yield command
-        finally:
-            host_of_yurt.dismantle()
-            host_of_yurt.destroy()
 
 
 class Compose:
@@ -90,9 +58,9 @@ class Compose:
 
 
 @pytest.fixture
-def compose(command: CommandLine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Compose]:
+def compose(yurt: CommandLine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Compose]:
     name = "yc" + re.sub(r"[^a-z0-9]", "", request.node.originalname.removeprefix("test_"))[:24]
-    project = Compose(command, tmp_path, name)
+    project = Compose(yurt, tmp_path, name)
     yield project
     project("down", "-v", "-t", "0", "--remove-orphans", "--rmi", "local")
 

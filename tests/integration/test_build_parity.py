@@ -1,7 +1,6 @@
 """The same Dockerfile on the reference engine's BuildKit and on ours: the same files, the same configuration."""
 
 import io
-import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -86,9 +85,7 @@ def configuration(client: docker.DockerClient) -> dict[str, object]:
 def test_files_and_configuration_are_the_same(folder: Path, engine: EngineHost, needs: Needs) -> None:
     """Owners, modes, names, links and sizes of every file, and each field of the configuration."""
     needs.program("docker")
-    if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
-        needs.file("/var/run/docker.sock of a Docker that answers")
-    reference = docker.DockerClient(base_url=os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    reference = docker.DockerClient(base_url=needs.reference())
     ours = engine.client()
     try:
         for client in (reference, ours):

@@ -2,10 +2,10 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 
 import pytest
+from tests.conftest import Needs
 from tests.e2e.cli_host import CommandLine
 from tests.integration.engine_host import IMAGE, EngineHost
 
@@ -30,11 +30,11 @@ def test_containers_outlive_it_and_the_next_engine_has_them(new_engine: Callable
 
 
 @pytest.mark.docker
-def test_another_engine_is_left_alone(needs) -> None:
+def test_another_engine_is_left_alone(needs: Needs) -> None:
     """Docker is not ours to end."""
-    needs.program("docker")
-    yurt = CommandLine(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    docker = needs.program("docker")
+    yurt = CommandLine(needs.reference())
     refused = yurt("system", "stop")
     assert refused.code == 1
     assert "not Yurt's engine" in refused.err
-    assert subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
+    assert yurt("version", program=docker).code == 0
