@@ -63,6 +63,12 @@ STATS = {
     "BlockIO": "BLOCK I/O",
     "PIDs": "PIDS",
 }
+SEARCH = {
+    "Name": "NAME",
+    "Description": "DESCRIPTION",
+    "StarCount": "STARS",
+    "IsOfficial": "OFFICIAL",
+}
 HISTORY = {
     "ID": "IMAGE",
     "CreatedSince": "CREATED",
@@ -225,6 +231,20 @@ def history_row(entry: Mapping[str, Any], *, full: bool) -> Row:
             "CreatedBy": created_by if full else output.shortened(created_by, 45),
             "Size": output.size(entry.get("Size") or 0, digits=3),
             "Comment": entry.get("Comment") or "",
+        },
+    )
+
+
+def search_row(entry: Mapping[str, Any], *, full: bool) -> Row:
+    """Return the fields of one image that a search found."""
+    description = (entry.get("description") or "").replace("\n", " ").replace("\r", " ")
+    return Row(
+        None,
+        {
+            "Name": entry["name"],
+            "Description": description if full else output.shortened(description, 45),
+            "StarCount": str(entry.get("star_count") or 0),
+            "IsOfficial": "[OK]" if entry.get("is_official") else "",
         },
     )
 

@@ -233,7 +233,10 @@ def _known(flags: dict[str, Flag], name: str, shown: str, path: str) -> Flag:
     if (flag := flags.get(name)) is not None:
         return flag
     from yurt.cli.help import nearest
+    from yurt.cli.refused import flag_refused
 
+    if (refused := flag_refused(path, name, shown)) is not None:
+        raise refused
     long_names = [each for each in flags if len(each) > 1]
     close = nearest(name, long_names) if len(name) > 1 else None
     raise UsageError(

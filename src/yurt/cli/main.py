@@ -33,7 +33,7 @@ COMMANDS = {
     **dict.fromkeys(("cp", "diff", "commit", "export"), "files"),
     "logs": "logs",
     **dict.fromkeys(("images", "rmi", "tag", "history"), "images"),
-    **dict.fromkeys(("pull", "push", "login", "logout"), "registry"),
+    **dict.fromkeys(("pull", "push", "login", "logout", "search"), "registry"),
     **dict.fromkeys(("save", "load"), "archives"),
     "import": "archives:import_",
     "build": "build",
@@ -175,8 +175,9 @@ def _run_group(session: Session, group: str, words: Sequence[str]) -> int:
     verb = words[0] if words[0] in verbs else ALIASES.get(words[0], words[0])
     if verb not in verbs:
         from yurt.cli.help import unknown
+        from yurt.cli.refused import command_refused
 
-        raise unknown(f"yurt {group}", words[0], verbs)
+        raise command_refused(f"yurt {group} {verb}") or unknown(f"yurt {group}", words[0], verbs)
     return load(verbs[verb], verb).invoke(session, f"yurt {group} {verb}", words[1:])
 
 

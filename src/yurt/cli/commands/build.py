@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     --build-arg NAME=VALUE…     Value of an ARG; NAME alone takes yours
     --target STAGE              Build up to this stage
     --no-cache                  Do not use what was built before
+    --cache-from IMAGE…         Another image to take steps from
+    --compress                  Accepted and without meaning: the engine is near
     --pull                      Look for newer base images
     -q, --quiet                 Only the image's id; the output if it fails
     -l, --label NAME=VALUE…     Set a label
@@ -163,6 +165,7 @@ def _query(options: Options, environ: Mapping[str, str], context: _Context) -> d
         "remote": context.remote or None,
         "target": options.text("target") or None,
         "nocache": options.flag("no-cache") or None,
+        "cachefrom": json.dumps(options.all("cache-from")) if options.has("cache-from") else None,
         "pull": options.flag("pull") or None,
         "rm": options.flag("rm", default=True),
         "forcerm": options.flag("force-rm") or None,

@@ -212,7 +212,13 @@ def wait(session: Session, options: Options) -> int:
     --memory-reservation SIZE     Soft limit of memory
     --cpus NUMBER                 Number of processors
     -c, --cpu-shares NUMBER       Relative weight of processor time
+    --cpu-period MICROSECONDS     Length of a scheduling period
+    --cpu-quota MICROSECONDS      Processor time per period
+    --cpu-rt-period MICROSECONDS  Length of a real-time period
+    --cpu-rt-runtime MICROSECONDS  Real-time processor time per period
     --cpuset-cpus LIST            Which processors
+    --cpuset-mems LIST            Which memory nodes
+    --blkio-weight NUMBER         Relative weight of block I/O
     --pids-limit NUMBER           Limit of processes
     """,
     example="yurt update --memory 1g --restart unless-stopped web",
@@ -228,12 +234,20 @@ def update(session: Session, options: Options) -> int:
             body[field] = values.size(options.text(flag))
     if options.has("cpus"):
         body["NanoCpus"] = round(float(options.text("cpus")) * 1_000_000_000)
-    if options.has("cpu-shares"):
-        body["CpuShares"] = options.number("cpu-shares")
-    if options.has("pids-limit"):
-        body["PidsLimit"] = options.number("pids-limit")
-    if options.has("cpuset-cpus"):
-        body["CpusetCpus"] = options.text("cpuset-cpus")
+    for flag, field in (
+        ("cpu-shares", "CpuShares"),
+        ("cpu-period", "CpuPeriod"),
+        ("cpu-quota", "CpuQuota"),
+        ("cpu-rt-period", "CpuRealtimePeriod"),
+        ("cpu-rt-runtime", "CpuRealtimeRuntime"),
+        ("blkio-weight", "BlkioWeight"),
+        ("pids-limit", "PidsLimit"),
+    ):
+        if options.has(flag):
+            body[field] = options.number(flag)
+    for flag, field in (("cpuset-cpus", "CpusetCpus"), ("cpuset-mems", "CpusetMems")):
+        if options.has(flag):
+            body[field] = options.text(flag)
     if options.has("restart"):
         body["RestartPolicy"] = values.restart_policy(options.text("restart"))
 

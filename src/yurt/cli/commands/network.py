@@ -44,6 +44,9 @@ def ls(session: Session, options: Options) -> None:
     --aux-address NAME=ADDRESS…  Addresses that others use
     --internal             No way out
     --attachable           Accepted and without meaning here
+    --ipam-driver NAME     Who gives out addresses (default: default)
+    --ipam-opt NAME=VALUE…  Option of that driver
+    --ipv4                 With IPv4 (default: true)
     --ipv6                 With IPv6
     --label NAME=VALUE…    Set a label
     -o, --opt NAME=VALUE…  Option of the driver
@@ -56,6 +59,7 @@ def create(session: Session, options: Options) -> None:
         "Driver": options.text("driver", "bridge"),
         "Internal": options.flag("internal"),
         "Attachable": options.flag("attachable"),
+        "EnableIPv4": options.flag("ipv4", default=True),
         "EnableIPv6": options.flag("ipv6"),
         "Labels": pairs(options.all("label")),
         "Options": pairs(options.all("opt")),
@@ -63,6 +67,11 @@ def create(session: Session, options: Options) -> None:
     subnets, gateways, ranges = options.all("subnet"), options.all("gateway"), options.all("ip-range")
     if len(gateways) > len(subnets) or len(ranges) > len(subnets):
         raise options.invalid("gateway", " ".join([*gateways, *ranges]), "each needs a --subnet")
+    ipam: dict[str, Any] = {}
+    if options.has("ipam-driver"):
+        ipam["Driver"] = options.text("ipam-driver")
+    if options.has("ipam-opt"):
+        ipam["Options"] = pairs(options.all("ipam-opt"))
     if subnets:
         pools = [
             {"Subnet": subnet}
@@ -72,7 +81,9 @@ def create(session: Session, options: Options) -> None:
         ]
         if options.has("aux-address"):
             pools[0]["AuxiliaryAddresses"] = pairs(options.all("aux-address"))  # type: ignore[assignment]
-        body["IPAM"] = {"Config": pools}
+        ipam["Config"] = pools
+    if ipam:
+        body["IPAM"] = ipam
     created = session.client.json("POST", "/networks/create", json=body)
     if created.get("Warning"):
         session.warn(created["Warning"])
@@ -82,7 +93,10 @@ def create(session: Session, options: Options) -> None:
 @command(
     "inspect [OPTIONS] NETWORK [NETWORK...]",
     "Show all that is known of networks",
-    flags="    -f, --format TEMPLATE   A template: '{{.Driver}}', or json",
+    flags="""
+    -f, --format TEMPLATE   A template: '{{.Driver}}', or json
+    -v, --verbose           With what the driver knows besides
+    """,
     example="yurt network inspect shop",
 )
 def inspect(session: Session, options: Options) -> int:
@@ -132,6 +146,9 @@ def prune(session: Session, options: Options) -> int:
     --alias NAME…    Another name on that network
     --ip ADDRESS     IPv4 address
     --ip6 ADDRESS    IPv6 address
+    --link-local-ip ADDRESS…  A further address of the link
+    --link NAME[:ALIAS]…      A name for another container
+    --gw-priority NUMBER      The network with the highest leads out
     --driver-opt NAME=VALUE…  Option of the driver
     """,
     example="yurt network connect --alias cache shop redis",
@@ -144,6 +161,12 @@ def connect(session: Session, options: Options) -> None:
     for flag, field in (("ip", "IPv4Address"), ("ip6", "IPv6Address")):
         if options.has(flag):
             endpoint.setdefault("IPAMConfig", {})[field] = options.text(flag)
+    if options.has("link-local-ip"):
+        endpoint.setdefault("IPAMConfig", {})["LinkLocalIPs"] = options.all("link-local-ip")
+    if options.has("link"):
+        endpoint["Links"] = options.all("link")
+    if options.has("gw-priority"):
+        endpoint["GwPriority"] = options.number("gw-priority")
     if options.has("driver-opt"):
         endpoint["DriverOpts"] = pairs(options.all("driver-opt"))
     body = {"Container": container, "EndpointConfig": endpoint}

@@ -43,6 +43,7 @@ def pull(session: Session, options: Options) -> None:
     "push [OPTIONS] IMAGE",
     "Send an image to its registry",
     flags="""
+    -a, --all-tags       Every tag of it that is here
     -q, --quiet          No progress
     --platform PLATFORM  os/architecture
     """,
@@ -52,12 +53,57 @@ def push(session: Session, options: Options) -> None:
     from yurt.cli.credentials import header
 
     image = options.arguments[0]
-    name, tag = split_reference(image)
     auth = header(session.environ, image) or {"X-Registry-Auth": "e30="}  # {}: nobody
-    lines = session.client.lines("POST", f"/images/{name}/push", query={"tag": tag}, headers=auth)
-    Progress(session.out, quiet=options.flag("quiet")).follow(lines)
+    for one in _every_tag(session, image) if options.flag("all-tags") else [image]:
+        name, tag = split_reference(one)
+        lines = session.client.lines("POST", f"/images/{name}/push", query={"tag": tag}, headers=auth)
+        Progress(session.out, quiet=options.flag("quiet")).follow(lines)
     if options.flag("quiet"):
         session.print(image)
+
+
+def _every_tag(session: Session, repository: str) -> list[str]:
+    """Return the references of *repository* that are here; raises Failure if there are none, or it has a tag."""
+    from yurt.api.filters import encode
+
+    if repository.rpartition("/")[2].count(":"):
+        raise Failure(
+            f"--all-tags does not go with a tag: {repository}",
+            hint=f"name the repository only: {repository.rpartition(':')[0]}",
+        )
+    entries = session.client.json(
+        "GET", "/images/json", query={"filters": encode({"reference": [repository]})}
+    )
+    found = sorted(name for entry in entries for name in entry.get("RepoTags") or ())
+    if not found:
+        raise Failure(f"no image of {repository} is here", hint="`yurt images` lists what is")
+    return found
+
+
+@command(
+    "search [OPTIONS] TERM",
+    "Search for images on Docker Hub, if the engine can",
+    flags="""
+    -f, --filter NAME=VALUE…  stars=, is-official=
+    --format TEMPLATE         table, json, or a template: '{{.Name}}'
+    --limit NUMBER            How many at most
+    --no-trunc                Show everything in full
+    """,
+    example="yurt search --filter is-official=true redis",
+)
+def search(session: Session, options: Options) -> None:
+    from yurt.cli import columns, output
+    from yurt.cli.commands.containers import filters
+
+    query = {
+        "term": options.arguments[0],
+        "limit": options.number("limit") or None,
+        "filters": filters(options),
+    }
+    entries = session.client.json("GET", "/images/search", query=query)
+    rows = [columns.search_row(entry, full=options.flag("no-trunc")) for entry in entries]
+    for line in output.listing(rows, columns.SEARCH, list(columns.SEARCH), options, key="Name"):
+        session.print(line)
 
 
 @command(
