@@ -1,4 +1,4 @@
-"""Time two commands in turns and compare them pair by pair, so that a drifting machine does not decide."""
+"""Time the same work on several engines in turns and compare it pair by pair, so that a drifting machine does not decide."""
 
 import statistics
 import subprocess
@@ -8,27 +8,44 @@ from dataclasses import dataclass
 
 Work = Callable[[], None]
 
+PODMAN_RUNS = 3  # Podman's column is for orientation; no target is about it
+
 
 class CommandFailed(Exception):
     """A measured command did not do its work, so its time means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
+class Contestant:
+    """What one engine does. *undo* makes the work possible again, outside the clock."""
+
+    work: Work
+    undo: Work | None = None
+
+    def timed(self) -> float:
+        """Do the work, and undo it; return the seconds that the work took."""
+        begin = time.perf_counter()
+        self.work()
+        took = time.perf_counter() - begin
+        if self.undo is not None:
+            self.undo()
+        return took
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Seconds of each counted run, ours and theirs, in the order taken."""
+    """What was measured, ours and theirs, in the order taken: seconds, or MiB for the case about memory.
+
+    *against* says what stands in the column of theirs when it is not Docker.
+    """
 
     name: str
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     target: float
-
-    @property
-    def our_median(self) -> float:
-        return statistics.median(self.ours)
-
-    @property
-    def their_median(self) -> float:
-        return statistics.median(self.theirs)
+    podman: tuple[float, ...] = ()
+    against: str = "Docker"
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
@@ -91,27 +108,33 @@ def together(argv: Sequence[str], env: Mapping[str, str], *, times: int) -> Work
 
 def compare(
     name: str,
-    ours: Work,
-    theirs: Work,
+    ours: Contestant,
+    theirs: Contestant,
+    podman: Contestant | None = None,
     *,
     target: float,
     runs: int,
-    between: Work | None = None,
-    between_theirs: Work | None = None,
     report: Callable[[str], None],
 ) -> Comparison:
-    """Run each once uncounted, then *runs* pairs in turns. *between* undoes the work, outside the clock."""
-    mine: list[float] = []
-    other: list[float] = []
+    """Let each work once uncounted, then take *runs* pairs in turns; Podman joins the first of them."""
+    taken: dict[Contestant, list[float]] = {ours: [], theirs: []}
+    if podman is not None:
+        taken[podman] = []
     for index in range(-1, runs):
-        for work, undo, times in ((ours, between, mine), (theirs, between_theirs, other)):
-            begin = time.perf_counter()
-            work()
-            took = time.perf_counter() - begin
+        for contestant, times in taken.items():
+            if contestant is podman and index >= PODMAN_RUNS:
+                continue
+            took = contestant.timed()
             if index >= 0:
                 times.append(took)
-            if undo is not None:
-                undo()
-        if mine:
-            report(f"{name}: pair {len(mine)} of {runs}: {mine[-1]:.3f} s, Docker {other[-1]:.3f} s")
-    return Comparison(name, tuple(mine), tuple(other), target)
+        if index >= 0:
+            report(
+                f"{name}: pair {index + 1} of {runs}: {taken[ours][-1]:.3f} s, Docker {taken[theirs][-1]:.3f} s"
+            )
+    return Comparison(
+        name,
+        tuple(taken[ours]),
+        tuple(taken[theirs]),
+        target,
+        tuple(taken[podman]) if podman is not None else (),
+    )

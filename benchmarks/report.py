@@ -2,22 +2,32 @@
 
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from benchmarks.measure import Comparison
 
-HEADER = ("case", "Yurt", "Docker", "ratio", "target", "")
+HEADER = ("case", "Yurt", "Docker", "Podman", "ratio", "target", "")
+
+
+def _shown(values: Sequence[float], unit: str) -> str:
+    if not values:
+        return "–"
+    median = statistics.median(values)
+    return f"{median * 1000:.0f} ms" if unit == "s" else f"{median:.0f} {unit}"
 
 
 def rows(results: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """Return the table's cells: medians in milliseconds, the median of the pairs' ratios, and whether it is within target."""
+    """Return the table's cells: medians, the median of the pairs' ratios, and whether it is within target."""
     return [
         (
             result.name,
-            f"{result.our_median * 1000:.0f} ms",
-            f"{result.their_median * 1000:.0f} ms",
+            _shown(result.ours, result.unit),
+            _shown(result.theirs, result.unit)
+            + ("" if result.against == "Docker" else f" ({result.against})"),
+            _shown(result.podman, result.unit),
             f"{result.ratio:.2f}",
             f"≤ {result.target:.2f}",
             "ok" if result.within_target else "MISSED",
@@ -41,21 +51,27 @@ def write(path: Path, results: Sequence[Comparison], versions: Sequence[str]) ->
     lines = [
         "# Benchmarks",
         "",
-        "Written by `scripts/bench`; not edited by hand. Yurt and the reference Docker do the same work in turns in",
-        "one run (Y D Y D …), after one uncounted pair. Times are medians; a ratio is the median of the pairs' ratios,",
-        "Yurt divided by Docker, so smaller is better. The machine is shared and noisy: read ratios, not milliseconds.",
+        "Written by `scripts/bench`; not edited by hand. Yurt, the reference Docker and Podman do the same work in",
+        "turns in one run (Y D P Y D P …), after one uncounted round. Numbers are medians; a ratio is the median of",
+        "the pairs' ratios, Yurt divided by Docker, so smaller is better. Memory is the proportional set size (PSS)",
+        "of the engine, its helpers and the processes beside each container, without the containers themselves; no",
+        "port is published. The machine is shared and noisy: read ratios, not milliseconds.",
         "",
         f"Taken {date.today().isoformat()} on {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
         + ", ".join(versions)
         + ".",
         "",
-        "| case | Yurt | Docker | ratio | target | |",
-        "|---|---:|---:|---:|---:|---|",
+        "| case | Yurt | Docker | Podman | ratio | target | |",
+        "|---|---:|---:|---:|---:|---:|---|",
         *("| " + " | ".join(row) + " |" for row in rows(results)),
         "",
     ]
     for result in results:
-        spread = ", ".join(f"{value * 1000:.0f}" for value in result.ours)
-        theirs = ", ".join(f"{value * 1000:.0f}" for value in result.theirs)
-        lines.append(f"- {result.name}: Yurt {spread}; Docker {theirs} (ms, in the order taken).")
+        taken = {"Yurt": result.ours, result.against: result.theirs, "Podman": result.podman}
+        told = "; ".join(
+            f"{who} {', '.join(f'{value * 1000:.0f}' if result.unit == 's' else f'{value:.0f}' for value in values)}"
+            for who, values in taken.items()
+            if values
+        )
+        lines.append(f"- {result.name}: {told} ({'ms' if result.unit == 's' else result.unit}).")
     path.write_text("\n".join(lines) + "\n")

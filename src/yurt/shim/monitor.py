@@ -21,6 +21,7 @@ import ctypes
 import errno
 import fcntl
 import json
+import mmap
 import os
 import select
 import signal
@@ -40,6 +41,7 @@ UNKNOWN_EXIT = 255
 EXIT_ROOM = 256  # bytes that an exit needs at most
 FORWARDER_PAUSE = 1.0  # seconds before the successor of a forwarder that died begins
 _PR_SET_CHILD_SUBREAPER = 36
+_prctl = ctypes.CDLL(None).prctl  # looked up once, in the zygote, for all its shims
 _FRAME = struct.Struct(">BxxxI")  # Docker's header: stream, three zero bytes, length
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 _RESTORED = (*_IGNORED, signal.SIGCHLD, signal.SIGXFSZ)
@@ -179,7 +181,7 @@ class Client:
 def run(request: Request, descriptors: list[int]) -> None:
     """Be the shim of *request* until its process ended and everyone was told. The first descriptor listens."""
     os.chdir(request.directory)
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     Shim(request, descriptors).run()
 
 
@@ -198,7 +200,8 @@ class Shim:
         self.poll = select.epoll()
         self.clients: dict[int, Client] = {}
         self.outputs: dict[int, int] = {}  # descriptor → stream
-        self.buffer = memoryview(bytearray(CHUNK))  # of which only what was ever filled costs memory
+        # Of a mapping only what was ever filled costs memory; a bytearray is filled with zeros at once.
+        self.buffer = memoryview(mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self.output_paused = False
         self.stdin = -1  # where stdin goes: the pipe, or the terminal
         self.stdin_backlog = b""
