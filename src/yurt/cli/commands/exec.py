@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yurt.cli.container_request import from_files
+from yurt.cli.env_files import from_files
 from yurt.cli.flags import Options, command
 
 TYPE_CHECKING = False
