@@ -62,9 +62,7 @@ class BindMount:
         if self.read_only:
             # The kernel ignores MS_RDONLY while binding: it needs a second call (mount(2), "Creating a bind mount").
             try:
-                syscall.mount(
-                    "none", self.target, flags=syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY
-                )
+                make_read_only(self.target)
             except OSError:
                 unmount(self.target, lazy=True)
                 raise
@@ -88,6 +86,11 @@ class TmpfsMount:
     def execute(self) -> None:
         log.debug("%s", self.describe())
         syscall.mount("tmpfs", self.target, "tmpfs", self.flags, self._data())
+
+
+def make_read_only(target: Path) -> None:
+    """Let nothing be written through the bind mount at *target*."""
+    syscall.mount("none", target, flags=syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY)
 
 
 def set_propagation(target: Path, propagation: str) -> None:

@@ -126,6 +126,21 @@ def pack(root: int, path: str) -> Iterator[bytes]:
     yield pieces.take()
 
 
+def pack_all(root: int) -> Iterator[bytes]:
+    """Yield an archive of all below *root*, without an entry for itself."""
+    pieces = _Pieces()
+    with (
+        _opened(root, "/", os.O_RDONLY | os.O_DIRECTORY) as top,
+        tarfile.open(fileobj=cast("IO[bytes]", pieces), mode="w|", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        links: dict[tuple[int, int], str] = {}
+        for name in sorted(os.listdir(top)):
+            for _ in _pack_entry(archive, top, name, name, links):
+                if pieces.size >= CHUNK:
+                    yield pieces.take()
+    yield pieces.take()
+
+
 def _pack_entry(
     archive: tarfile.TarFile, parent: int, name: str, shown: str, links: dict[tuple[int, int], str]
 ) -> Iterator[None]:

@@ -8,13 +8,14 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from yurt.engine.containers import users
+from yurt.engine.containers.model import MountPoint
 from yurt.errors import Internal, InvalidArgument, Unavailable, translated
 from yurt.linux import syscall
-from yurt.linux.mount import TmpfsMount, mounted_below, unmount
+from yurt.linux.mount import BindMount, TmpfsMount, make_read_only, mounted_below, unmount
 from yurt.linux.overlay import OverlayMount
 
 _NARROW_LOADERS = ("/lib/ld-linux.so.2", "/lib/ld-musl-i386.so.1", "/lib/ld-linux-armhf.so.3", "/lib32")
@@ -33,6 +34,47 @@ def mount(overlay: OverlayMount, target: Path) -> None:
         shutil.rmtree(overlay.work / "work" / "incompat", ignore_errors=True)
     with translated({OSError: Unavailable}, f"cannot mount the container's file system at {target}"):
         overlay.mount(target)
+
+
+def mount_points(root: Path, points: Iterable[MountPoint]) -> None:
+    """Mount in the file system at *root* what a container has mounted there, each at its place inside.
+
+    Places that are missing are made, as a start would make them. What lives in memory only is left out, and what is
+    mounted below a source on the host: unmounting a copy of that could unmount it there.
+    """
+    with _opened_root(root) as root_fd:
+        for point in sorted(points, key=lambda point: point.target.count("/")):
+            if point.kind == "tmpfs":
+                continue
+            place = _real_path(root_fd, point.target)
+            target = _made(root_fd, place, folder=os.path.isdir(point.source))
+            try:
+                BindMount(Path(point.source), Path(f"/proc/self/fd/{target}"), recursive=False).execute()
+            finally:
+                os.close(target)
+            if point.read_only:
+                mounted = syscall.open_in_root(root_fd, place, os.O_PATH)
+                try:
+                    make_read_only(Path(f"/proc/self/fd/{mounted}"))
+                finally:
+                    os.close(mounted)
+
+
+def _made(root: int, path: str, *, folder: bool) -> int:
+    """Return a descriptor of *path* in the container, which is made if missing."""
+    above, _slash, name = path.rstrip("/").rpartition("/")
+    try:
+        return syscall.open_in_root(root, path, os.O_PATH)
+    except FileNotFoundError:
+        parent = _made(root, above or "/", folder=True)
+    try:
+        if folder:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        else:
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=parent))
+    finally:
+        os.close(parent)
+    return syscall.open_in_root(root, path, os.O_PATH | os.O_NOFOLLOW)
 
 
 def mount_shared_memory(target: Path, size: int) -> None:

@@ -5,8 +5,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -685,28 +685,53 @@ class ContainerService:
 
     @asynccontextmanager
     async def _root(self, ref: str) -> AsyncIterator[int]:
-        """Open the container's root: as its processes see it while it runs, volumes too, else its own file system."""
+        """Open the container's root as its processes see it, volumes too, also while it does not run."""
         entry = self._registry.find(ref)
         if pid := entry.container.state.pid:
-            try:
-                root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            except FileNotFoundError as gone:
-                raise Conflict(f"container {entry.container.id} has just ended") from gone
-            try:
+            with self._opened(f"/proc/{pid}/root", entry) as root:
                 yield root
-            finally:
-                os.close(root)
             return
-        async with entry.lock:  # it must not start meanwhile
+        async with self._mounted(entry) as place, AsyncExitStack() as undo:
+            points = undo.enter_context(
+                mounts.held(entry.container.mounts, self._places.bundle(entry.container.id) / "volumes")
+            )
+            await in_thread(rootfs.mount_points, place, points)
+            yield undo.enter_context(self._opened(place, entry))
+
+    @asynccontextmanager
+    async def _own_root(self, ref: str) -> AsyncIterator[int]:
+        """Open the root of the container's own files: the image and its changes, nothing that is mounted in it."""
+        entry = self._registry.find(ref)
+        if entry.container.state.pid:
+            with self._opened(self._places.rootfs(entry.container.id), entry) as root:
+                yield root
+            return
+        async with self._mounted(entry) as place:
+            with self._opened(place, entry) as root:
+                yield root
+
+    @contextmanager
+    def _opened(self, place: Path | str, entry: Entry) -> Iterator[int]:
+        try:
+            root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as gone:
+            raise Conflict(f"container {entry.container.id} has just ended", hint="try again") from gone
+        try:
+            yield root
+        finally:
+            os.close(root)
+
+    @asynccontextmanager
+    async def _mounted(self, entry: Entry) -> AsyncIterator[Path]:
+        """Mount the file system of a container that does not run, and keep it from starting meanwhile."""
+        async with entry.lock:
             if entry.is_alive or entry.container.id not in self._registry:
                 raise Conflict(f"container {entry.container.id} changes just now", hint="try again")
             place = self._places.rootfs(entry.container.id)
             await in_thread(rootfs.mount, self._snapshots.mount_spec(entry.container.id), place)
-            root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                yield root
+                yield place
             finally:
-                os.close(root)
                 await in_thread(rootfs.unmount_all, place)
 
     async def path_stat(self, ref: str, path: str) -> PathStat:
@@ -723,9 +748,9 @@ class ContainerService:
                 yield piece
 
     async def export(self, ref: str) -> AsyncGenerator[bytes, None]:
-        """Yield an archive of all of it."""
-        async with self._root(ref) as root:
-            pieces = files.pack(root, "/")
+        """Yield an archive of the container's own files."""
+        async with self._own_root(ref) as root:
+            pieces = files.pack_all(root)
             while piece := await in_thread(next, pieces, b""):
                 yield piece
         self.tell(ref, "export")

@@ -39,6 +39,9 @@ class EndpointRequest:
     ipv4: str | None = None
     mac: str | None = None
     ipv6: str | None = None
+    link_local: tuple[str, ...] = ()  # further addresses, of either family
+    gateway_priority: int = 0  # the highest of a container's networks gives the default route
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,14 @@ class Endpoint:
     ipv6: str | None = None  # "fd00:5::2"
     prefix_length6: int = 0
     gateway6: str | None = None
+    gateway_priority: int = 0
+    link_local: tuple[str, ...] = ()  # "169.254.8.8/16"
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PortBinding:
-    """One published port. Host port 0 means: any free one.
+    """One published port. Host port 0 means: any free one; with *last_host_port*, a free one up to that.
 
     Textual form, as in ``docker run -p``: ``[host_ip:][host_port]:container_port[/protocol]``.
     """
@@ -72,15 +78,22 @@ class PortBinding:
     protocol: str = "tcp"  # tcp | udp
     host_ip: str = "0.0.0.0"  # noqa: S104 - Docker's default: published ports answer on every address
     host_port: int = 0
+    last_host_port: int = 0
 
     def __str__(self) -> str:
-        return f"{self.host_ip}:{self.host_port}:{self.container_port}/{self.protocol}"
+        return f"{self.host_ip}:{self.host_ports()}:{self.container_port}/{self.protocol}"
+
+    def host_ports(self) -> str:
+        """Return the host port, or both ends of the range to choose from."""
+        return f"{self.host_port}-{self.last_host_port}" if self.last_host_port else str(self.host_port)
 
     def validated(self) -> "PortBinding":
         """Return self; raise InvalidArgument when a number or the protocol is out of range."""
         if self.protocol not in {"tcp", "udp"}:
             raise InvalidArgument(f"cannot publish {self}: protocol {self.protocol!r} is not tcp or udp")
-        if not (0 < self.container_port < 65536 and 0 <= self.host_port < 65536):
+        if not (
+            0 < self.container_port < 65536 and 0 <= self.host_port < 65536 and self.last_host_port < 65536
+        ):
             raise InvalidArgument(f"cannot publish {self}: ports go from 1 to 65535")
         return self
 

@@ -1,5 +1,6 @@
 """Which names stand for which containers on which network. Pure, in memory; rebuilt by adoption."""
 
+import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -18,7 +19,6 @@ class NameTable:
 
     def __init__(self) -> None:
         self._zones: defaultdict[str, _Zone] = defaultdict(_Zone)
-        self._turn = 0
 
     def add(self, endpoint: Endpoint) -> None:
         """Afterwards each of the endpoint's names resolves to its address, with the network's name appended too."""
@@ -53,14 +53,12 @@ class NameTable:
             del self._zones[endpoint.network_id]
 
     def addresses(self, networks: tuple[str, ...], name: str) -> tuple[str, ...]:
-        """Return the addresses of *name* as seen from *networks*, the first of them changing from call to call."""
+        """Return the addresses of *name* as seen from *networks*, in an order of chance: each gets its share."""
         wanted = name.rstrip(".").lower()
         for network in networks:
             zone = self._zones.get(network)
             if zone is not None and (found := zone.addresses.get(wanted)):
-                self._turn += 1
-                cut = self._turn % len(found)
-                return (*found[cut:], *found[:cut])
+                return tuple(random.sample(found, len(found)))
         return ()
 
     def addresses6(self, networks: tuple[str, ...], name: str) -> tuple[str, ...]:
@@ -69,8 +67,7 @@ class NameTable:
         for network in networks:
             zone = self._zones.get(network)
             if zone is not None and (found := zone.addresses6.get(wanted)):
-                cut = self._turn % len(found)
-                return (*found[cut:], *found[:cut])
+                return tuple(random.sample(found, len(found)))
         return ()
 
     def name_of(self, networks: tuple[str, ...], address: str) -> str | None:

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from pathlib import Path
 
 from yurt.engine.networks.files import EMBEDDED_DNS
+from yurt.errors import InvalidArgument, translated
 from yurt.linux import netlink
 from yurt.linux.namespace import run_in_network, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
@@ -81,6 +82,12 @@ class Wire:
     mtu: int | None = None
     hairpin: bool = False  # may reach itself through a port that it publishes
     replaces: str | None = None  # a veth that had this address and may not be quite gone
+    link_local: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()  # paths below /proc/sys/net and their values
+
+    def has_six(self) -> bool:
+        """Tell whether the interface needs IPv6."""
+        return self.address6 is not None or any(address.version == 6 for address in self.link_local)
 
 
 def open_dns_sockets(port: int = DNS_PORT) -> DnsSockets:
@@ -184,6 +191,12 @@ def _enable_six(interfaces: Sequence[str]) -> None:
         write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "0")
 
 
+def _set(settings: Sequence[tuple[str, str]]) -> None:
+    for path, value in settings:
+        with translated({OSError: InvalidArgument}, f"cannot set net/{path} of the interface to {value!r}"):
+            write_sysctl(path, value)
+
+
 class HostLinks:
     """The host's own interfaces, through one socket that threads take turns at."""
 
@@ -257,12 +270,15 @@ class HostLinks:
                 # the rewritten packet is bridged, not routed, and may have to leave by the port it came in.
                 outer.append(netlink.set_hairpin(wire.host_interface))
         self.apply(outer)
-        if six := [wire.interface for wire in wires if wire.address6 is not None]:
+        if six := [wire.interface for wire in wires if wire.has_six()]:
             run_in_network(inside.descriptor, lambda: _enable_six(six))
+        if settings := [setting for wire in wires for setting in wire.settings]:
+            run_in_network(inside.descriptor, lambda: _set(settings))
         inner: list[netlink.Message] = []
         for wire in wires:
             index = inside.routes.index(wire.interface)
             inner += [netlink.set_up(index), netlink.add_address(index, wire.address)]
+            inner += [netlink.add_address(index, address) for address in wire.link_local]
             if gateway is not None and gateway in wire.address.network:
                 inner.append(netlink.set_default_route(gateway, index))
             if wire.address6 is not None:

@@ -30,9 +30,13 @@ class HeldPorts:
         resolved: list[PortBinding] = []
         try:
             for binding in bindings:
-                held = _bound(binding.validated())
+                held = _bound_in_range(binding.validated())
                 sockets.append(held)
-                resolved.append(replace(binding, host_port=held.getsockname()[1], host_ip=_host_ip(binding)))
+                resolved.append(
+                    replace(
+                        binding, host_port=held.getsockname()[1], last_host_port=0, host_ip=_host_ip(binding)
+                    )
+                )
         except BaseException:
             for held in sockets:
                 held.close()
@@ -48,6 +52,16 @@ class HeldPorts:
 
 def _host_ip(binding: PortBinding) -> str:
     return binding.host_ip or "0.0.0.0"  # noqa: S104 - published on every address, Docker's default
+
+
+def _bound_in_range(binding: PortBinding) -> socket.socket:
+    """Take the first port of a range that is free; the error is that of its last one."""
+    for port in range(binding.host_port, binding.last_host_port):
+        try:
+            return _bound(replace(binding, host_port=port))
+        except Conflict:
+            continue
+    return _bound(replace(binding, host_port=binding.last_host_port or binding.host_port))
 
 
 def _bound(binding: PortBinding) -> socket.socket:

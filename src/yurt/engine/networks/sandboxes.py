@@ -4,12 +4,20 @@ from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_interface,
+)
 from pathlib import Path
 
 import structlog
 
-from yurt.engine.networks import files, ipam
+from yurt.engine.networks import endpoint_options, files, ipam
 from yurt.engine.networks.bridges import mtu_of
 from yurt.engine.networks.dns import DnsServer
 from yurt.engine.networks.firewall import ANY, Target
@@ -54,12 +62,15 @@ class Attached:
         return tuple(endpoint.network_id for endpoint in self.endpoints)
 
     def first_gateway(self) -> str | None:
-        """Return the gateway of the first network that leads outside."""
-        return next((endpoint.gateway for endpoint in self.endpoints if endpoint.gateway), None)
+        """Return the gateway of the network that leads outside first: of the highest priority, then of the mode."""
+        return next((endpoint.gateway for endpoint in self.by_priority() if endpoint.gateway), None)
 
     def first_gateway6(self) -> str | None:
         """The same for IPv6."""
-        return next((endpoint.gateway6 for endpoint in self.endpoints if endpoint.gateway6), None)
+        return next((endpoint.gateway6 for endpoint in self.by_priority() if endpoint.gateway6), None)
+
+    def by_priority(self) -> Sequence[Endpoint]:
+        return sorted(self.endpoints, key=lambda endpoint: -endpoint.gateway_priority)
 
     def stop_dns(self) -> None:
         if self.dns is not None:
@@ -299,6 +310,9 @@ class Sandboxes:
             )
         identifier = new_id()
         used = {endpoint.interface for endpoint in attached.endpoints}
+        options = endpoint_options.parse(request.options)
+        if options.interface in used:
+            raise InvalidArgument(f"the container has an interface {options.interface} already")
         return Endpoint(
             id=identifier,
             network_id=network.id,
@@ -308,12 +322,16 @@ class Sandboxes:
             prefix_length=addresses.subnet.prefixlen,
             gateway=None if network.internal else str(addresses.gateway),
             mac=request.mac or ipam.mac_of(address),
-            interface=next(f"eth{n}" for n in range(len(used) + 1) if f"eth{n}" not in used),
+            interface=options.interface
+            or next(f"eth{n}" for n in range(len(used) + 1) if f"eth{n}" not in used),
             host_interface=self._host.bridges.veth_prefix + identifier[:8],
             dns_names=() if network.predefined else _names(attached.request, request),
             ipv6=str(address6) if address6 else None,
             prefix_length6=addresses6.subnet.prefixlen if addresses6 else 0,
             gateway6=str(addresses6.gateway) if addresses6 and not network.internal else None,
+            gateway_priority=request.gateway_priority,
+            link_local=tuple(str(_link_local(text)) for text in request.link_local),
+            options=request.options,
         )
 
     def _make(
@@ -341,6 +359,7 @@ class Sandboxes:
 
     def _wire(self, endpoint: Endpoint, attached: Attached) -> Wire:
         network = self._store.get(endpoint.network_id)
+        options = endpoint_options.parse(endpoint.options)
         key = (endpoint.network_id, str(endpoint.ipv4))
         replaces = self._veths.get(key)
         self._veths[key] = str(endpoint.host_interface)
@@ -354,18 +373,21 @@ class Sandboxes:
             mtu=mtu_of(network),
             hairpin=bool(attached.held.bindings),
             replaces=replaces,
+            link_local=tuple(map(_link_local, endpoint.link_local)),
+            settings=options.settings(str(endpoint.interface)),
         )
 
     def _plug(self, attached: Attached, endpoint: Endpoint) -> None:
         assert attached.netns is not None
         inside = enter_namespace(attached.netns)
         try:
-            gateway = None if attached.gateway else attached.first_gateway()
+            best = attached.first_gateway()
+            gateway = best if best == endpoint.gateway else None
             wire = self._wire(endpoint, attached)
             is_first6 = attached.first_gateway6() == endpoint.gateway6
             gateway6 = _address6(endpoint.gateway6 if is_first6 else None)
             self._host.links.connect(inside, [wire], IPv4Address(gateway) if gateway else None, gateway6)
-            attached.gateway = attached.gateway or gateway
+            attached.gateway = best
         finally:
             inside.close()
 
@@ -375,9 +397,9 @@ class Sandboxes:
         again: list[tuple[Endpoint, IPv4Address | IPv6Address]] = []
         if endpoint.gateway == attached.gateway:
             attached.gateway = attached.first_gateway()
-            again += [(e, IPv4Address(e.gateway)) for e in attached.endpoints if e.gateway][:1]
+            again += [(e, IPv4Address(e.gateway)) for e in attached.by_priority() if e.gateway][:1]
         if endpoint.gateway6:
-            again += [(e, IPv6Address(e.gateway6)) for e in attached.endpoints if e.gateway6][:1]
+            again += [(e, IPv6Address(e.gateway6)) for e in attached.by_priority() if e.gateway6][:1]
         if not again:
             return
         inside = enter_namespace(attached.netns)
@@ -501,6 +523,17 @@ def _check_bindings(attached: Attached) -> None:
                 f"cannot publish {binding}: the container has no IPv6 address",
                 hint="put it on a network made with --ipv6",
             )
+
+
+def _link_local(text: str) -> IPv4Interface | IPv6Interface:
+    """Read an address that is to be given in addition, with its link's usual prefix unless it has one."""
+    try:
+        address = ip_interface(text)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid link-local IP address: {text}") from error
+    if "/" in text:
+        return address
+    return ip_interface(f"{text}/{16 if address.version == 4 else 64}")
 
 
 def _address6(text: str | None) -> IPv6Address | None:

@@ -88,8 +88,7 @@ class ArchiveRoutes:
         return answers.nothing(200)
 
     async def export(self, call: Call) -> StreamResponse:
-        await self._containers.path_stat(call.places["id"], "/")
-        source = self._containers.export(call.places["id"])
+        source = await answers.begun(self._containers.export(call.places["id"]))
         return await answers.body(call, source, content_type="application/octet-stream")
 
     async def changes(self, call: Call) -> StreamResponse:

@@ -229,6 +229,9 @@ def endpoint(network: str, settings: EndpointSettings | None) -> EndpointRequest
         ipv4=(ipam.ipv4_address or None) if ipam else None,
         mac=settings.mac_address or None,
         ipv6=(ipam.ipv6_address or None) if ipam else None,
+        link_local=tuple((ipam.link_local_ips if ipam else None) or ()),
+        gateway_priority=settings.gw_priority or 0,
+        options=settings.driver_opts or {},
     )
 
 

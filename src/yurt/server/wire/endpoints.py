@@ -31,9 +31,11 @@ def to_wire(container: Container, network_id: NetworkId) -> dict[str, EndpointSe
 
 
 def _ipam(request: EndpointRequest | None) -> EndpointIpam | None:
-    if request is None or not (request.ipv4 or request.ipv6):
+    if request is None or not (request.ipv4 or request.ipv6 or request.link_local):
         return None
-    return EndpointIpam(ipv4_address=request.ipv4, ipv6_address=request.ipv6)
+    return EndpointIpam(
+        ipv4_address=request.ipv4, ipv6_address=request.ipv6, link_local_ips=list(request.link_local) or None
+    )
 
 
 def _live(endpoint: Endpoint, request: EndpointRequest | None) -> EndpointSettings:
@@ -50,6 +52,8 @@ def _live(endpoint: Endpoint, request: EndpointRequest | None) -> EndpointSettin
         global_ipv6_address=endpoint.ipv6 or "",
         global_ipv6_prefix_len=endpoint.prefix_length6,
         dns_names=list(endpoint.dns_names) or None,
+        gw_priority=endpoint.gateway_priority,
+        driver_opts=(dict(request.options) if request else {}) or None,
     )
 
 
@@ -59,6 +63,8 @@ def _wanted(request: EndpointRequest, network_id: str) -> EndpointSettings:
         aliases=list(request.aliases) or None,
         mac_address=request.mac or "",
         network_id=network_id,
+        gw_priority=request.gateway_priority,
+        driver_opts=dict(request.options) or None,
     )
 
 

@@ -29,14 +29,22 @@ def from_wire(bindings: dict[str, list[wire.PortBinding] | None] | None) -> tupl
     for key, targets in (bindings or {}).items():
         number, protocol = split(key)
         for target in targets or [wire.PortBinding()]:
-            port = target.host_port or "0"
-            if not port.isdecimal():
-                raise InvalidArgument(
-                    f"invalid host port {port!r} for {key}",
-                    hint="ranges are not supported here; name one port, or none for any free one",
-                )
-            found.append(PortBinding(number, protocol, target.host_ip or ANY_ADDRESS, int(port)).validated())
+            first, last = _host_ports(target.host_port or "0", key)
+            found.append(
+                PortBinding(number, protocol, target.host_ip or ANY_ADDRESS, first, last).validated()
+            )
     return tuple(found)
+
+
+def _host_ports(text: str, key: str) -> tuple[int, int]:
+    """Read ``8000``, or ``8000-8010``: one that is free among them. The end is 0 when there is no range."""
+    first, dash, last = text.partition("-")
+    if not (first.isdecimal() and (last.isdecimal() if dash else True)) or (dash and int(last) < int(first)):
+        raise InvalidArgument(
+            f"invalid host port {text!r} for {key}",
+            hint="for example 8000, or 8000-8010 for a free one of these",
+        )
+    return int(first), int(last) if dash and last != first else 0
 
 
 def to_wire(
@@ -47,7 +55,7 @@ def to_wire(
     for binding in bindings:
         key = f"{binding.container_port}/{binding.protocol}"
         target = wire.PortBinding(
-            host_ip=binding.host_ip, host_port=str(binding.host_port) if binding.host_port else ""
+            host_ip=binding.host_ip, host_port=binding.host_ports() if binding.host_port else ""
         )
         answer[key] = [*(answer.get(key) or ()), target]
     return answer

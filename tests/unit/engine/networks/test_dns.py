@@ -87,9 +87,9 @@ def test_names_end_at_their_network() -> None:
 
 
 def test_replicas_take_turns() -> None:
-    """Each of a shared name's addresses comes first in its turn, and all are given."""
+    """All of a shared name's addresses are given, and each of them comes first now and then."""
     table = a_table(*(an_endpoint(f"w{n}", f"172.20.0.{n}", aliases=("web",)) for n in (2, 3, 4)))
-    answers = [records(answer(table, "web")) for _ in range(3)]
+    answers = [records(answer(table, "web")) for _ in range(100)]
     assert {tuple(sorted(each)) for each in answers} == {("172.20.0.2", "172.20.0.3", "172.20.0.4")}
     assert {each[0] for each in answers} == {"172.20.0.2", "172.20.0.3", "172.20.0.4"}
 
