@@ -39,20 +39,6 @@ def dockerfile(text: str) -> bytes:
         ("POST", "/containers/web/start?checkpoint=one", None, 501, "checkpoints are not supported"),
         (
             "POST",
-            "/networks/side/connect",
-            {"Container": "web", "EndpointConfig": {"GwPriority": 3}},
-            501,
-            "GwPriority is not supported",
-        ),
-        (
-            "POST",
-            "/networks/side/connect",
-            {"Container": "web", "EndpointConfig": {"DriverOpts": {"a": "b"}}},
-            501,
-            "DriverOpts is not supported",
-        ),
-        (
-            "POST",
             "/networks/create",
             {"Name": "x", "IPAM": {"Driver": "weird"}},
             404,

@@ -15,7 +15,7 @@ from yurt.engine.containers.model import (
     RestartPolicy,
 )
 from yurt.engine.networks.model import EndpointRequest
-from yurt.errors import InvalidArgument, Unimplemented
+from yurt.errors import InvalidArgument
 from yurt.server.wire import health, mounts, ports
 
 UNATTACHED_MODES = frozenset({"bridge", "host", "none"})  # need no endpoint of their own
@@ -214,15 +214,6 @@ def endpoint(network: str, settings: EndpointSettings | None) -> EndpointRequest
     if settings is None:
         return EndpointRequest(network)
     ipam = settings.ipam_config
-    for field, asked in (
-        ("GwPriority", settings.gw_priority),
-        ("DriverOpts", settings.driver_opts),
-        ("IPAMConfig.LinkLocalIPs", ipam and ipam.link_local_ips),
-    ):
-        if asked:
-            raise Unimplemented(
-                f"cannot connect to network {network}: {field} is not supported", hint=f"leave {field} out"
-            )
     return EndpointRequest(
         network=network,
         aliases=tuple(settings.aliases or ()),
