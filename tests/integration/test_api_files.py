@@ -7,6 +7,8 @@ from pathlib import Path
 import docker
 import pytest
 from docker.errors import APIError, NotFound
+from tests.integration.engine_host import EngineHost
+from tests.integration.footprint import soon
 
 pytestmark = [
     pytest.mark.root,
@@ -70,6 +72,16 @@ def test_links_do_not_lead_out(client: docker.DockerClient, tmp_path: Path) -> N
         with pytest.raises(APIError, match="refusing archive entry"):
             container.put_archive("/tmp", an_archive((name, b"taken")))
     assert victim.read_text() == "host"
+
+
+def test_a_copy_from_one_that_does_not_run_leaves_nothing(
+    client: docker.DockerClient, engine: EngineHost
+) -> None:
+    """Its file system is mounted for that moment only, and the folder for it goes too."""
+    container = client.containers.create(IMAGE, "true")
+    list(container.get_archive("/etc/passwd")[0])
+    bundle = engine.run / "containers" / container.id
+    assert soon(lambda: not bundle.exists())
 
 
 def test_volumes_are_seen(client: docker.DockerClient) -> None:

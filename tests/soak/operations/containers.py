@@ -1,5 +1,6 @@
 """The life of a container: create, start, stop, kill, restart, pause, rename, update, rm."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -142,7 +143,9 @@ def end(worker: Worker) -> None:
                 one.status.may_also_be("exited")
                 state = worker.ask("GET", f"/containers/{one.ref}/json")["State"]
                 must(soon(lambda: _has_trap(state["Pid"])), f"{one.name} does not come to run its program")
-                worker.ask("POST", f"/containers/{one.ref}/kill", query={"signal": "TERM"})
+                os.kill(
+                    state["Pid"], signal.SIGTERM
+                )  # by `kill` the engine would know that it is to stay stopped
                 if one.comes_back:
                     must(soon(lambda: _runs_anew(worker, one, state)), f"{one.name} was not started again")
                 else:

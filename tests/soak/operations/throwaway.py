@@ -29,7 +29,7 @@ def brief(worker: Worker, what: str) -> Iterator[Container]:
 
 
 def with_docker_py(worker: Worker) -> None:
-    """`containers.run(remove=True)`, with a terminal, a limit, an anonymous volume."""
+    """`containers.run(remove=True)`, with a terminal or a limit now and then."""
     with brief(worker, "run-docker-py") as one:
         token = worker.a_token()
         client = worker.stage.docker_py()
@@ -41,7 +41,6 @@ def with_docker_py(worker: Worker) -> None:
                 remove=True,
                 tty=worker.dice.random() < 0.3,
                 mem_limit="64m" if worker.dice.random() < 0.3 else None,
-                volumes=["/data"],
             )
         finally:
             client.close()
@@ -59,12 +58,12 @@ def with_docker(worker: Worker) -> None:
 
 
 def _run_by_command(worker: Worker, program: str, one: Container) -> None:
-    """`run --rm`: what it prints and how it ends is the program's own."""
+    """`run --rm`: what it prints and how it ends is the program's own; its anonymous volume goes with it."""
     token = worker.a_token()
     run = worker.stage.yurt if program == "yurt" else worker.stage.docker
     script = f"echo {token}; exit {CODE}"
     try:
-        run("run", "--rm", "--name", one.name, IMAGE, "sh", "-c", script)
+        run("run", "--rm", "-v", "/data", "--name", one.name, IMAGE, "sh", "-c", script)
     except CommandFailed as ended:
         if ended.code != CODE:
             raise

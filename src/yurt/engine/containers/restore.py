@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -153,8 +152,7 @@ class Restorer:
             await self._runtime.delete(container.id, parent=container.host.cgroup_parent)
             bundle = self._places.bundle(container.id)
             if bundle.exists():
-                await asyncio.to_thread(rootfs.unmount_all, bundle)
-                shutil.rmtree(bundle, ignore_errors=True)
+                await asyncio.to_thread(rootfs.remove_bundle, bundle)
         if container.state.status is Status.RESTARTING:
             self._runner.restart_later(entry, state.FIRST_DELAY)
         if container.state.status is Status.REMOVING or (
@@ -175,8 +173,7 @@ class Restorer:
             for name in os.listdir(parent):
                 if name not in self._registry:
                     await self._runtime.delete(name)
-                    await asyncio.to_thread(rootfs.unmount_all, parent / name)
-                    shutil.rmtree(parent / name, ignore_errors=True)
+                    await asyncio.to_thread(rootfs.remove_bundle, parent / name)
         for key in self._snapshots.keys():  # noqa: SIM118 - a method of the snapshotter, not a mapping
             if key not in self._registry:
                 self._snapshots.remove(key)

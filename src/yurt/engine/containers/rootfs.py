@@ -90,6 +90,12 @@ def unmount_all(target: Path) -> None:
         unmount(point, lazy=True)
 
 
+def remove_bundle(bundle: Path) -> None:
+    """Afterwards the folder is gone, with all that is mounted in it."""
+    unmount_all(bundle)
+    shutil.rmtree(bundle, ignore_errors=True)
+
+
 def read_file(root: Path, path: str) -> str:
     """Return a text file of the container; "" when it has none."""
     try:

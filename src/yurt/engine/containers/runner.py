@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import select
-import shutil
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -123,7 +122,7 @@ class Runner:
             await apparmor.load_default()
         bundle = self._places.bundle(key)
         bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
-        undo.callback(self._remove_bundle, bundle)
+        undo.callback(rootfs.remove_bundle, bundle)
         points = opened.enter_context(mounts.held(container.mounts, bundle / "volumes"))
         self._tell_mounted(container)
         undo.callback(self._tell_unmounted, container)
@@ -389,17 +388,12 @@ class Runner:
         bundle = self._places.bundle(container.id)
         try:
             if container.host.auto_remove or container.hidden:
-                self._remove_bundle(bundle)
+                rootfs.remove_bundle(bundle)
             else:
                 # Unmounting writes the upper layer to the disk: not on the event loop.
-                await asyncio.to_thread(self._remove_bundle, bundle)
+                await asyncio.to_thread(rootfs.remove_bundle, bundle)
         except OSError as error:
             log.error("container.bundle_left", container=short(container.id), error=str(error))  # noqa: TRY400
-
-    @staticmethod
-    def _remove_bundle(bundle: Path) -> None:
-        rootfs.unmount_all(bundle)
-        shutil.rmtree(bundle, ignore_errors=True)
 
     def record_exit(self, entry: Entry, exited: Exited, *, error: str = "") -> None:
         """Store the exit, tell who waits, and do what the policy says."""

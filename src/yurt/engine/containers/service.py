@@ -728,11 +728,11 @@ class ContainerService:
             if entry.is_alive or entry.container.id not in self._registry:
                 raise Conflict(f"container {entry.container.id} changes just now", hint="try again")
             place = self._places.rootfs(entry.container.id)
-            await in_thread(rootfs.mount, self._snapshots.mount_spec(entry.container.id), place)
             try:
+                await in_thread(rootfs.mount, self._snapshots.mount_spec(entry.container.id), place)
                 yield place
             finally:
-                await in_thread(rootfs.unmount_all, place)
+                await in_thread(rootfs.remove_bundle, self._places.bundle(entry.container.id))
 
     async def path_stat(self, ref: str, path: str) -> PathStat:
         """Return the facts of a file of it; NotFound when there is none."""
