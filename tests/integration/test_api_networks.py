@@ -1,8 +1,11 @@
 """Networks and volumes through docker-py."""
 
+from collections.abc import Callable
+
 import docker
 import pytest
 from docker.errors import APIError, NotFound
+from tests.integration.engine_host import EngineHost
 
 pytestmark = [
     pytest.mark.root,
@@ -39,6 +42,25 @@ def test_containers_find_each_other_by_name(client: docker.DockerClient) -> None
     network.reload()
     assert {member.name for member in network.containers} == {"server", "other"}
     assert client.networks.list(filters={"label": "a=b"}) == [network]
+
+
+def test_a_renamed_container_is_found_by_its_new_name(new_engine: Callable[[], EngineHost]) -> None:
+    """At once, no more by the old one, and the next engine knows it too."""
+    host = new_engine()
+    client = host.client()
+    client.networks.create("front")
+    server = client.containers.run(IMAGE, ["sleep", "100"], name="before", network="front", detach=True)
+    asker = client.containers.run(IMAGE, ["sleep", "100"], network="front", detach=True)
+
+    def found() -> list[str]:
+        return [name for name in ("before", "after") if asker.exec_run(["nslookup", name]).exit_code == 0]
+
+    assert found() == ["before"]
+    server.rename("after")
+    assert found() == ["after"]
+    host.kill()
+    host.start()
+    assert found() == ["after"]
 
 
 def test_a_container_joins_and_leaves(client: docker.DockerClient) -> None:

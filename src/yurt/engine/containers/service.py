@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -280,15 +280,23 @@ class ContainerService:
         return tuple(sorted(found, key=lambda container: container.created_ns, reverse=True))
 
     async def rename(self, ref: str, name: str) -> None:
-        """Give it another name; Conflict when another container has that."""
+        """Give it another name, by which its neighbours find it at once; Conflict when another container has that."""
         entry = self._registry.find(ref)
         name = names.checked(name)
-        old = entry.container.name
-        if name == old:
-            raise InvalidArgument("Renaming a container with the same name as its current name")
-        self._registry.reserve(name, entry.container.id)
-        self._registry.let_go(old)
-        self._registry.update(entry, lambda current: replace(current, name=name))
+        async with entry.lock:
+            old = entry.container.name
+            if name == old:
+                raise InvalidArgument("Renaming a container with the same name as its current name")
+            with ExitStack() as undo:
+                self._registry.reserve(name, entry.container.id)
+                undo.callback(self._registry.let_go, name)
+                networks = entry.container.networks
+                if entry.is_alive and networks:
+                    networks = self._networks.rename(entry.container.id, name)
+                    undo.callback(self._networks.rename, entry.container.id, old)
+                self._registry.update(entry, lambda current: replace(current, name=name, networks=networks))
+                undo.pop_all()
+            self._registry.let_go(old)
         self._runner.publish(entry, "rename", oldName=f"/{old}")
 
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:

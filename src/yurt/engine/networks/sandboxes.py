@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import (
     IPv4Address,
@@ -236,6 +236,21 @@ class Sandboxes:
         await self._host.in_thread(self._unplug, attached, endpoint)
         self._give_back(endpoint)
         return endpoint
+
+    def rename(self, container_id: str, name: str) -> tuple[Endpoint, ...]:
+        """Have a running container found by its new name instead of its old one; return its endpoints now."""
+        attached = self.get(container_id)
+        old = attached.request.name
+        attached.request = replace(attached.request, name=name)
+        for number, endpoint in enumerate(attached.endpoints):
+            if not endpoint.dns_names:  # of the default network, which has no names
+                continue
+            kept = (one for one in endpoint.dns_names if one != old or one in endpoint.aliases)
+            renamed = replace(endpoint, dns_names=tuple(dict.fromkeys((name, *kept))))
+            self._names.remove(endpoint)
+            self._names.add(renamed)
+            attached.endpoints[number] = renamed
+        return tuple(attached.endpoints)
 
     def let_go(self) -> None:
         """End what lives in this process: DNS and held ports. The containers keep everything else."""

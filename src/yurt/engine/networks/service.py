@@ -218,6 +218,10 @@ class NetworkService:
         """Afterwards only adopted containers have namespaces, interfaces and published ports."""
         await self._sandboxes.sweep()
 
+    def rename(self, container_id: str, name: str) -> tuple[Endpoint, ...]:
+        """Have a running container found by its new name instead of its old one; return its endpoints now."""
+        return self._sandboxes.rename(container_id, name)
+
     async def connect(self, container_id: str, request: EndpointRequest) -> Endpoint:
         """Put a running container on one more network, at once."""
         endpoint = await self._sandboxes.connect(container_id, self.get(request.network), request)
