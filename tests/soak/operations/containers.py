@@ -177,6 +177,7 @@ def remove(worker: Worker) -> None:
     with worker.taken(known) as one:
         if one:
             with worker.doing("remove", one, (one.status, GONE)):
+                one.status.may_also_be("removing")
                 if one.status.is_surely("created", "exited") and worker.dice.random() < 0.3:
                     worker.stage.docker("rm", "-f", "-v", one.ref)
                 else:

@@ -91,6 +91,7 @@ def run(worker: Worker) -> None:
     with worker.taken(_there(worker)) as image:
         if image:
             with brief(worker, "run-image") as one:
+                image.users.add(one)
                 said = worker.stage.yurt("run", "--rm", "--name", one.name, image.name, "cat", image.path)
                 must(
                     said.strip() == image.token,

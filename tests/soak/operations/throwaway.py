@@ -23,7 +23,7 @@ def brief(worker: Worker, what: str) -> Iterator[Container]:
     with one.lock:
         worker.world.containers.append(one)
         with worker.doing(what, one, (one.status, GONE)):
-            one.status.may_also_be("created", "running", "exited")
+            one.status.may_also_be("created", "running", "exited", "removing")
             yield one
         forget(worker, one)
 
