@@ -177,7 +177,8 @@ def remove(worker: Worker) -> None:
     with worker.taken(known) as one:
         if one:
             with worker.doing("remove", one, (one.status, GONE)):
-                one.status.may_also_be("removing")
+                one.status.may_also_be("exited", "removing")  # it was killed, and then the engine was
+                one.code.may_also_be(KILLED)
                 if one.status.is_surely("created", "exited") and worker.dice.random() < 0.3:
                     worker.stage.docker("rm", "-f", "-v", one.ref)
                 else:
