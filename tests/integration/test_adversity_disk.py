@@ -172,6 +172,19 @@ def test_create_and_start_fail_with_one_error(small: SmallDisk, client: Client) 
     assert client.json("GET", "/containers/made/json")["State"]["Running"]
 
 
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_copy_into_a_container_fails_with_one_error(small: SmallDisk, client: Client, runs: bool) -> None:
+    """Running or not."""
+    create(client, "made")
+    if runs:
+        client.json("POST", "/containers/made/start")
+    small.fill()
+    body = an_archive({"big": os.urandom(MIB)})
+    message = failure(client, "PUT", "/containers/made/archive", query={"path": "/"}, body=body)
+    assert FULL in message.lower(), message
+    assert "internal error" not in message
+
+
 def test_what_runs_goes_on_and_can_be_stopped_and_removed(small: SmallDisk, client: Client) -> None:
     """With no byte left a container whose log cannot grow goes on, its exit code is told, and it can be removed."""
     writing = ["sh", "-c", "while [ ! -e /tmp/end ]; do head -c 5000 /dev/zero; sleep 0.01; done; exit 6"]

@@ -59,7 +59,17 @@ from yurt.engine.events import Events
 from yurt.engine.images.model import Image
 from yurt.engine.images.threads import feeding, in_thread
 from yurt.engine.networks.model import EndpointRequest
-from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, NotModified, Unimplemented, YurtError
+from yurt.errors import (
+    Conflict,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    NotModified,
+    Unavailable,
+    Unimplemented,
+    YurtError,
+    translated,
+)
 from yurt.ids import new_id, short
 from yurt.linux import cgroup
 from yurt.linux.runc import Runtime
@@ -779,9 +789,10 @@ class ContainerService:
             if as_user:
                 user = rootfs.resolve_user(Path(f"/proc/self/fd/{root}"), self.get(ref).config.user)
                 owner = user.uid, user.gid
-            await feeding(
-                lambda feed: files.extract(root, path, feed, keep_kinds=keep_kinds, owner=owner), chunks
-            )
+            with translated({OSError: Unavailable}, f"cannot unpack into {path} of container {ref}"):
+                await feeding(
+                    lambda feed: files.extract(root, path, feed, keep_kinds=keep_kinds, owner=owner), chunks
+                )
 
     async def changes(self, ref: str) -> tuple[Change, ...]:
         """Return what it changed against its image."""

@@ -159,9 +159,10 @@ class VolumeService:
         with translated({OSError: Internal}, f"cannot remove volume {name}"):
             _unmount_all(volume.mountpoint)
             grave = self._folder / f"{REMOVED}{name}"
-            self._make_way(grave)
-            # From here on a restart finishes the removal.
-            os.rename(self._folder / name, grave)
+            if (self._folder / name).exists():  # else the disk had no room to forget it the last time
+                self._make_way(grave)
+                # From here on a restart finishes the removal.
+                os.rename(self._folder / name, grave)
         self._forget(volume)
         self._delete_in_background(grave)
         self._tell("destroy", volume)

@@ -133,6 +133,18 @@ async def test_a_removal_cut_short_is_finished(settings: EngineSettings) -> None
     assert list((settings.root / "volumes").iterdir()) == []
 
 
+async def test_a_removal_that_could_not_be_noted_is_done_again(
+    volumes: VolumeService, settings: EngineSettings
+) -> None:
+    """Its folder was moved away, and then the disk had no room for that: it is listed until it is removed again."""
+    await volumes.create("data")
+    (settings.root / "volumes/data").rename(settings.root / "volumes/.removed-data")
+    await volumes.remove("data")
+    assert volumes.list() == ()
+    await volumes.close()  # when what is deleted in the background is gone
+    assert list((settings.root / "volumes").iterdir()) == []
+
+
 async def test_a_creation_cut_short_is_whole_or_nothing(settings: EngineSettings) -> None:
     """Killed between document and folder, the volume has its folder after the restart."""
     async with a_service(settings) as before:
