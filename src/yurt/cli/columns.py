@@ -33,13 +33,23 @@ IMAGE = {
     "CreatedSince": "CREATED",
     "CreatedAt": "CREATED AT",
     "Size": "SIZE",
+    "Containers": "CONTAINERS",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+    "VirtualSize": "VIRTUAL SIZE",
 }
+UNKNOWN = "N/A"
 VOLUME = {
     "Driver": "DRIVER",
     "Name": "VOLUME NAME",
     "Mountpoint": "MOUNTPOINT",
     "Scope": "SCOPE",
     "Labels": "LABELS",
+    "Availability": "AVAILABILITY",
+    "Group": "GROUP",
+    "Links": "LINKS",
+    "Size": "SIZE",
+    "Status": "STATUS",
 }
 NETWORK = {
     "ID": "NETWORK ID",
@@ -83,7 +93,7 @@ class Row(dict[str, object]):
     """A row whose labels can also be asked one by one: ``{{.Label "name"}}``."""
 
     def __init__(self, labels: Mapping[str, str] | None, fields: Mapping[str, object]) -> None:
-        super().__init__(fields)
+        super().__init__(sorted(fields.items()))
         self._labels = labels or {}
 
     def get(self, name: str, default: object = None) -> object:
@@ -153,6 +163,7 @@ def container_row(entry: Mapping[str, Any], *, full: bool) -> Row:
             "Labels": labels_text(entry.get("Labels")),
             "Mounts": ",".join(mount if full else output.shortened(mount, 15) for mount in mounts),
             "LocalVolumes": str(sum(mount.get("Driver") == "local" for mount in entry.get("Mounts") or ())),
+            "Platform": (entry.get("ImageManifestDescriptor") or {}).get("platform"),
             "Networks": ",".join((entry.get("NetworkSettings") or {}).get("Networks") or {}),
         },
     )
@@ -181,6 +192,10 @@ def image_rows(entry: Mapping[str, Any], *, full: bool) -> list[Row]:
                 "CreatedSince": output.age(entry["Created"]),
                 "CreatedAt": output.local_time(entry["Created"]),
                 "Size": output.size(entry["Size"], digits=3),
+                "Containers": UNKNOWN if entry.get("Containers", -1) < 0 else str(entry["Containers"]),
+                "SharedSize": UNKNOWN,
+                "UniqueSize": UNKNOWN,
+                "VirtualSize": output.size(entry["Size"]),
             },
         )
         for name, tag in pairs
@@ -197,6 +212,7 @@ def volume_row(entry: Mapping[str, Any]) -> Row:
             "Mountpoint": entry.get("Mountpoint") or "",
             "Scope": entry.get("Scope") or "local",
             "Labels": labels_text(entry.get("Labels")),
+            **dict.fromkeys(("Availability", "Group", "Links", "Size", "Status"), UNKNOWN),
         },
     )
 
@@ -214,22 +230,23 @@ def network_row(entry: Mapping[str, Any], *, full: bool) -> Row:
             "IPv6": str(entry.get("EnableIPv6", False)).lower(),
             "Internal": str(entry.get("Internal", False)).lower(),
             "Labels": labels_text(entry.get("Labels")),
-            "CreatedAt": entry.get("Created") or "",
+            "CreatedAt": (entry.get("Created") or "").replace("T", " ").replace("Z", " +0000 UTC"),
         },
     )
 
 
-def history_row(entry: Mapping[str, Any], *, full: bool) -> Row:
-    """Return the fields of one entry of an image's history."""
+def history_row(entry: Mapping[str, Any], *, full: bool, in_words: bool = True) -> Row:
+    """Return the fields of one entry of an image's history; sizes and ages *in_words*, or as numbers and moments."""
     identifier, created_by = entry.get("Id") or "<missing>", (entry.get("CreatedBy") or "").replace("\t", " ")
+    moment, size = output.iso_time(entry["Created"]), entry.get("Size") or 0
     return Row(
         None,
         {
             "ID": identifier if full else output.short_id(identifier),
-            "CreatedSince": output.age(entry["Created"]),
-            "CreatedAt": output.local_time(entry["Created"]),
+            "CreatedSince": output.age(entry["Created"]) if in_words else moment,
+            "CreatedAt": moment,
             "CreatedBy": created_by if full else output.shortened(created_by, 45),
-            "Size": output.size(entry.get("Size") or 0, digits=3),
+            "Size": output.size(size, digits=3) if in_words else str(size),
             "Comment": entry.get("Comment") or "",
         },
     )
@@ -249,8 +266,8 @@ def search_row(entry: Mapping[str, Any], *, full: bool) -> Row:
     )
 
 
-def stats_row(entry: Mapping[str, Any]) -> Row:
-    """Return the fields of one answer of ``/containers/ID/stats``; dashes for one that does not run."""
+def stats_row(entry: Mapping[str, Any], *, asked: str = "") -> Row:
+    """Return the fields of one answer of ``/containers/ID/stats``; *asked* is how its container was named."""
     cpu, before = entry.get("cpu_stats") or {}, entry.get("precpu_stats") or {}
     memory = entry.get("memory_stats") or {}
     used = _total(cpu) - _total(before)
@@ -274,7 +291,7 @@ def stats_row(entry: Mapping[str, Any]) -> Row:
         {
             "ID": output.short_id(identifier),
             "Name": (entry.get("name") or "").lstrip("/"),
-            "Container": output.short_id(identifier),
+            "Container": asked or output.short_id(identifier),
             "CPUPerc": f"{share:.2f}%",
             "MemUsage": f"{output.binary_size(usage)} / {output.binary_size(limit)}",
             "MemPerc": f"{usage / limit * 100 if limit else 0:.2f}%",

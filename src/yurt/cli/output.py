@@ -44,9 +44,7 @@ def listing(
         cells = [[str(row[column]) for column in shown] for row in rows]
         return table([[columns[column] for column in shown], *cells])
     if template == "json":
-        import json
-
-        return [json.dumps(dict(sorted(row.items())), separators=(",", ":")) for row in rows]
+        return [json_text(row) for row in rows]
     from yurt.cli.template import Template
 
     if not template.startswith("table "):
@@ -58,6 +56,14 @@ def listing(
     split = [line.split("\t") for line in lines]
     width = max(len(cells) for cells in split)
     return table([cells + [""] * (width - len(cells)) for cells in split])
+
+
+def json_text(value: object) -> str:
+    """Return *value* as JSON in one line, spelled as Go does: letters as they are, HTML's marks escaped."""
+    import json
+
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 
 
 def size(count: float, *, digits: int = 4) -> str:
@@ -88,6 +94,12 @@ def age(timestamp: float, now: float | None = None) -> str:
 def local_time(timestamp: float) -> str:
     """Return a moment as tables show it: ``2026-11-24 06:58:43 +0000 UTC``."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(timestamp))
+
+
+def iso_time(timestamp: float) -> str:
+    """Return a moment as `history` shows it: ``2026-11-24T06:58:43Z``, or with the offset of the local time."""
+    text = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(timestamp))
+    return text.removesuffix("+0000") + "Z" if text.endswith("+0000") else f"{text[:-2]}:{text[-2:]}"
 
 
 def shortened(text: str, width: int) -> str:

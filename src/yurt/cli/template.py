@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from yurt.cli.output import json_text
 from yurt.errors import InvalidArgument
 
 ACTION = re.compile(r"\{\{(-\s)?(.*?)(\s-)?\}\}", re.DOTALL)
@@ -321,7 +322,7 @@ def _shown(value: Any) -> str:
 def _json(value: Any) -> str:
     if isinstance(value, Mapping):
         value = {key: each for key, each in value.items() if not callable(each)}
-    return json.dumps(value, separators=(",", ":"))
+    return json_text(value)
 
 
 def _index(value: Any, *keys: Any) -> Any:

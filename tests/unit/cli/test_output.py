@@ -104,3 +104,8 @@ def test_sizes_by_1024():
 def test_ages_in_words():
     """How long ago something was, in Docker's words."""
     assert output.age(1000.0, now=1000.0 + 120) == "2 minutes ago"
+
+
+def test_json_is_spelled_as_go_spells_it() -> None:
+    """Letters stay as they are; what HTML would take for a mark does not."""
+    assert output.json_text({"a": "<none> & …"}) == r'{"a":"\u003cnone\u003e \u0026 …"}'

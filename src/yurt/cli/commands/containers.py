@@ -50,7 +50,8 @@ def filters(options: Options) -> str | None:
 def ps(session: Session, options: Options) -> None:
     last = 1 if options.flag("latest") else options.number("last", -1)
     template = options.text("format")
-    with_size = options.flag("size") or (not options.flag("quiet") and ".Size" in template)
+    shows_size = any(word in template for word in (".Size", "json .}}", "json . }}"))
+    with_size = options.flag("size") or (not options.flag("quiet") and shows_size)
     query = {
         "all": options.flag("all") or None,
         "limit": last if last > 0 else None,
@@ -116,7 +117,7 @@ def show_inspected(session: Session, options: Options, kinds: list[str]) -> int:
         if compiled:
             session.print(compiled.render(thing))
         elif template == "json":
-            session.print(json.dumps(thing, separators=(",", ":")))
+            session.print(output.json_text(thing))
         else:
             found.append(thing)
 
@@ -210,7 +211,10 @@ def stats(session: Session, options: Options) -> None:
             for entry in client.json("GET", "/containers/json", query={"all": options.flag("all") or None})
         ]
         rows = [
-            columns.stats_row(client.json("GET", f"/containers/{name}/stats", query={"stream": False}))
+            columns.stats_row(
+                client.json("GET", f"/containers/{name}/stats", query={"stream": False}),
+                asked=name if options.arguments else "",
+            )
             for name in names
         ]
         shown = ["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"]

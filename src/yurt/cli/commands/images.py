@@ -85,8 +85,9 @@ def tag(session: Session, options: Options) -> None:
 )
 def history(session: Session, options: Options) -> None:
     entries = session.client.json("GET", f"/images/{options.arguments[0]}/history")
-    rows = [columns.history_row(entry, full=options.flag("no-trunc")) for entry in entries]
-    shown = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"]
+    in_words = options.flag("human", default=True)
+    rows = [columns.history_row(entry, full=options.flag("no-trunc"), in_words=in_words) for entry in entries]
+    shown = ["ID", "CreatedSince" if in_words else "CreatedAt", "CreatedBy", "Size", "Comment"]
     for line in output.listing(rows, columns.HISTORY, shown, options):
         session.print(line)
 

@@ -21,7 +21,7 @@ FORMAT = "    -f, --format TEMPLATE   json, or a template: '{{.Server.Version}}'
 
 def _formatted(session: Session, template: str, thing: Any) -> None:
     if template == "json":
-        session.print(json.dumps(thing, separators=(",", ":")))
+        session.print(output.json_text(thing))
         return
     from yurt.cli.template import Template
 
@@ -50,7 +50,10 @@ def version(session: Session, options: Options) -> None:
             session.print(f" {name + ':':<18}{value}")
     server = session.client.json("GET", "/version")
     if options.text("format"):
-        _formatted(session, options.text("format"), {"Client": client, "Server": server})
+        both: dict[str, dict[str, Any]] = {"Client": client, "Server": server}
+        if options.text("format") != "json":  # a template knows the field by the name that it has in Go
+            both = {side: facts | {"APIVersion": facts["ApiVersion"]} for side, facts in both.items()}
+        _formatted(session, options.text("format"), both)
         return
     session.print(f"\nServer: {(server.get('Platform') or {}).get('Name') or session.host}")
     session.print(f" {'Version:':<18}{server['Version']}")
