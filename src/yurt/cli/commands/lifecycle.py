@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from yurt.cli import values
+from yurt.cli.failure import UsageError
 from yurt.cli.flags import Options, command
 from yurt.errors import NotModified, YurtError
 
@@ -41,8 +42,6 @@ def _each(session: Session, options: Options, verb: str, query: Mapping[str, Any
 def start(session: Session, options: Options) -> int:
     if not (options.flag("attach") or options.flag("interactive")):
         return _each(session, options, "start")
-    from yurt.cli.failure import UsageError
-
     if len(options.arguments) > 1:
         raise UsageError("one container at a time can be attached to", hint="leave out -a and -i")
     name = options.arguments[0]
@@ -250,6 +249,8 @@ def update(session: Session, options: Options) -> int:
             body[field] = options.text(flag)
     if options.has("restart"):
         body["RestartPolicy"] = values.restart_policy(options.text("restart"))
+    if not body:
+        raise UsageError("nothing to change was named", hint=f"see `{options.path} --help`")
 
     def act(name: str) -> None:
         answer = session.client.json("POST", f"/containers/{name}/update", json=body)
