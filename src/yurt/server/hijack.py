@@ -206,6 +206,10 @@ class Pipe:
 
 def take_over(call: Call, *, protocol: str) -> Pipe:
     """Answer that the connection speaks *protocol* from here on, and hand it over; end the call with `Hijacked`."""
+    if not (asked := call.request.headers.get("Upgrade")):
+        raise InvalidArgument("no upgrade proto in request", hint=f"send Upgrade: {protocol}")
+    if asked != protocol:
+        raise InvalidArgument(f"protocol {asked} not supported", hint=f"send Upgrade: {protocol}")
     connection = connection_of(call)
     inflow, transport = connection.inflow, connection.transport
     if inflow is None or not isinstance(transport, asyncio.Transport):

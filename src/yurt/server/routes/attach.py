@@ -75,6 +75,9 @@ class AttachRoutes:
 
     async def attach_websocket(self, call: Call) -> StreamResponse:
         """The same over a websocket: output as binary messages without frames, input as it comes."""
+        if call.request.headers.get("Upgrade", "").lower() != "websocket":
+            self._containers.get(call.places["id"])  # the first mistake is told
+            raise InvalidArgument("not websocket protocol", hint="send Upgrade: websocket, or POST to attach")
         stream = await self._open(call, default=True)
         socket = WebSocketResponse()
         call.is_started = True
