@@ -107,6 +107,12 @@ class EngineHost:
         """kill -9."""
         self.end(signal.SIGKILL)
 
+    def reap(self) -> None:
+        """Wait for a yurtd that was killed."""
+        assert self._process is not None
+        assert self._process.wait(timeout=READY) == -signal.SIGKILL, self.tail()
+        self._process = None
+
     def stop(self) -> None:
         """Let it end in order."""
         assert self.end(signal.SIGTERM) == 0, self.tail()

@@ -150,7 +150,6 @@ async def _volume(
         options=request.options,
         provisional=True,
     )
-    volumes.hold(volume.name, holder)
 
     async def let_go() -> None:
         volumes.release(volume.name, holder)
@@ -159,6 +158,7 @@ async def _volume(
                 await volumes.remove(volume.name)
 
     undo.push_async_callback(let_go)
+    volumes.hold(volume.name, holder)
     if request.subpath:
         os.close(_opened_below(volume.mountpoint, request.subpath))  # it is there, and inside
     return MountPoint(

@@ -177,38 +177,40 @@ class ContainerService:
         checks.check(config, request.host)
         container_id = new_id()
         name = self._chosen_name(request.name)
-        async with AsyncExitStack() as undo:
-            self._registry.reserve(name, container_id)
-            undo.callback(self._registry.let_go, name)
-            requests = mounts.planned(
-                request.host.mounts,
-                inherited=mounts.inherited(request.host.volumes_from, self._named),
-                image_volumes=config.volumes,
-            )
-            points = await mounts.acquire(requests, self._volumes, container_id, undo)
-            self._images.hold(image.id, container_id)
-            undo.callback(self._images.release, image.id, container_id)
-            self._snapshots.prepare(container_id, image.chain_id)
-            undo.callback(self._snapshots.remove, container_id)
-            folder = self._places.state(container_id)
-            folder.mkdir(mode=0o711, parents=True)
-            undo.callback(shutil.rmtree, folder, ignore_errors=True)
-            await self._fill_volumes(container_id, points, requests)
-            container = Container(
-                id=container_id,
-                name=name,
-                created_ns=time.time_ns(),
-                image_id=str(image.id),
-                config=config,
-                host=self._resolved(request),
-                endpoints=_endpoints(request),
-                path=path,
-                args=args,
-                mounts=points,
-                hidden=request.hidden,
-            )
-            entry = self._registry.add(container, along=lambda: self._settle_volumes(points))
-            undo.pop_all()
+        with translated({OSError: Unavailable}, f"cannot create container {name}"):
+            async with AsyncExitStack() as undo:
+                self._registry.reserve(name, container_id)
+                undo.callback(self._registry.let_go, name)
+                requests = mounts.planned(
+                    request.host.mounts,
+                    inherited=mounts.inherited(request.host.volumes_from, self._named),
+                    image_volumes=config.volumes,
+                )
+                points = await mounts.acquire(requests, self._volumes, container_id, undo)
+                self._images.hold(image.id, container_id)
+                undo.callback(self._images.release, image.id, container_id)
+                self._snapshots.prepare(container_id, image.chain_id)
+                undo.callback(self._snapshots.remove, container_id)
+                folder = self._places.state(container_id)
+                folder.mkdir(mode=0o711, parents=True)
+                undo.callback(shutil.rmtree, folder, ignore_errors=True)
+                await self._fill_volumes(container_id, points, requests)
+                container = Container(
+                    id=container_id,
+                    name=name,
+                    created_ns=time.time_ns(),
+                    image_id=str(image.id),
+                    config=config,
+                    host=self._resolved(request),
+                    endpoints=_endpoints(request),
+                    path=path,
+                    args=args,
+                    mounts=points,
+                    hidden=request.hidden,
+                )
+                undo.callback(self._recall_volumes, points)
+                entry = self._registry.add(container, along=lambda: self._settle_volumes(points))
+                undo.pop_all()
         self._runner.publish(entry, "create")
         return container, checks.warnings(request.host)
 
@@ -216,6 +218,11 @@ class ContainerService:
         for point in points:
             if point.kind == "volume":
                 self._volumes.settle(point.name)
+
+    def _recall_volumes(self, points: tuple[MountPoint, ...]) -> None:
+        for point in points:
+            if point.kind == "volume":
+                self._volumes.recall(point.name)
 
     def _chosen_name(self, asked: str | None) -> str:
         return names.checked(asked) if asked else names.invented(self._registry.has_name)
@@ -270,8 +277,8 @@ class ContainerService:
         root = self._places.rootfs(container_id)
 
         def fill() -> None:
-            rootfs.mount(read_only, root)
             try:
+                rootfs.mount(read_only, root)
                 for point in empty:
                     rootfs.copy_up(root, point.target, Path(point.source))
             finally:

@@ -120,6 +120,7 @@ class VolumeService:
                 self._make_folder(identifier)
         except BaseException:
             self._forget(volume)
+            shutil.rmtree(self._folder / identifier, ignore_errors=True)
             raise
         self._tell("create", volume)
         return volume
@@ -129,6 +130,12 @@ class VolumeService:
         volume = self.get(name)
         if volume.provisional:
             self._store(replace(volume, provisional=False))
+
+    def recall(self, name: str) -> None:
+        """Afterwards the volume is as it is stored: `settle` was called in a transaction that failed. Idempotent."""
+        body = self._documents.get(KIND, name)
+        if body is not None:
+            self._volumes[name] = self._here(msgspec.json.decode(body, type=Volume, dec_hook=_path))
 
     def get(self, name: str) -> Volume:
         """Return the volume *name*."""
