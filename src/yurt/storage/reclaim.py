@@ -30,6 +30,10 @@ class Reclaimer:
             path.rename(hidden)
         except FileNotFoundError:
             return
+        except OSError:
+            # The trash needs room for a name, and a full disk may not have it: delete here, while the caller waits.
+            self._erase(path)
+            return
         self._delete(hidden)
 
     def sweep(self) -> None:
@@ -54,13 +58,16 @@ class Reclaimer:
 
     def _work(self) -> None:
         while (path := self._queue.get()) is not None:
-            try:
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-            except FileNotFoundError:
-                pass  # someone else emptied the trash
-            except OSError as error:
-                # It stays in the trash, and the next start tries again.
-                log.warning("reclaim.failed", extra={"path": str(path), "error": str(error)})
+            self._erase(path)
+
+    def _erase(self, path: Path) -> None:
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass  # someone else emptied the trash
+        except OSError as error:
+            # It stays where it is, and the next start tries again.
+            log.warning("reclaim.failed", extra={"path": str(path), "error": str(error)})
