@@ -1,7 +1,6 @@
 """kill -9 of yurtd, and of a shim, in the middle of whatever it is doing: the next engine finds everything whole."""
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -18,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.archives import a_layer, an_image
 from tests.integration.engine_host import IMAGE, EngineHost
 from tests.integration.footprint import assert_settles, footprint_at_rest, soon
+from tests.integration.witness import COUNTING, start_witness, witness_is_whole
 
 from yurt.client.sync import Client
 from yurt.errors import Conflict, Internal, NotFound, Unavailable, YurtError
@@ -31,7 +32,6 @@ pytestmark = [
 ]
 ROUNDS = int(os.environ.get("YURT_KILLS", "15"))
 READY = 5.0  # seconds in which the next engine answers, on a busy machine
-COUNTING = ["sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done"]
 
 
 @dataclass
@@ -233,37 +233,6 @@ def clear(host: EngineHost, *keep: str) -> None:
                 client.json("DELETE", f"/volumes/{one['Name']}")
 
 
-def counted(host: EngineHost, name: str) -> list[int]:
-    with (
-        Client(host.host, timeout=20) as client,
-        client.request("GET", f"/containers/{name}/logs", query={"stdout": True}) as answer,
-    ):
-        data = answer.read()
-    lines = []
-    while data:
-        length = int.from_bytes(data[4:8])
-        lines.append(data[8 : 8 + length])
-        data = data[8 + length :]
-    return [int(line) for line in b"".join(lines).split()]
-
-
-def start_witness(host: EngineHost) -> int:
-    """Start a container that counts and goes on through everything; return its process."""
-    with Client(host.host, timeout=20) as client:
-        body = {"Image": IMAGE, "Cmd": COUNTING, "HostConfig": {"NetworkMode": "bridge"}}
-        client.json("POST", "/containers/create", query={"name": "witness"}, json=body)
-        client.json("POST", "/containers/witness/start")
-        return int(client.json("GET", "/containers/witness/json")["State"]["Pid"])
-
-
-def witness_is_whole(host: EngineHost, pid: int) -> None:
-    with Client(host.host, timeout=20) as client:
-        state = client.json("GET", "/containers/witness/json")["State"]
-    assert (state["Running"], state["Pid"]) == (True, pid), state
-    numbers = counted(host, "witness")
-    assert numbers == list(range(len(numbers)))
-
-
 def outlive(host: EngineHost, jobs: list[Callable[[Storm, str], None]], at: list[float]) -> None:
     """Kill the engine *at* so many seconds into the jobs, and look at what the next one makes of it."""
     pid = start_witness(host)
@@ -294,48 +263,6 @@ def test_containers_networks_and_volumes_survive_any_kill(new_engine: Callable[[
     nothing half-made is left, and a container that ran goes on counting."""
     host = new_engine()
     outlive(host, [_life, _life, _stop, _brief, _brief, _network, _volume], moments(ROUNDS, upto=1.2))
-
-
-def an_image(name: str, *, size: int = 300_000, layers: int = 2) -> bytes:
-    """Return a docker-archive of *layers* layers of incompressible files, one of them with a busybox."""
-    dice = random.Random(name)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        diffs = []
-        for number in range(layers):
-            layer = a_layer({f"data-{part}": dice.randbytes(size // 10) for part in range(10)})
-            diffs.append("sha256:" + hashlib.sha256(layer).hexdigest())
-            _add(archive, f"{number}.tar", layer)
-        config = {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {"Cmd": ["true"]},
-            "rootfs": {"type": "layers", "diff_ids": diffs},
-        }
-        _add(archive, "config.json", json.dumps(config).encode())
-        manifest = [
-            {
-                "Config": "config.json",
-                "RepoTags": [f"loaded:{name}"],
-                "Layers": [f"{number}.tar" for number in range(layers)],
-            }
-        ]
-        _add(archive, "manifest.json", json.dumps(manifest).encode())
-    return buffer.getvalue()
-
-
-def a_layer(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in files.items():
-            _add(archive, name, data)
-    return buffer.getvalue()
-
-
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(data)
-    archive.addfile(entry, io.BytesIO(data))
 
 
 def _load(storm: Storm, name: str) -> None:

@@ -1,0 +1,133 @@
+"""One trial: an operation, interrupted at one call; then everything that must hold."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults import operations
+from tests.faults.instants import Action, Instants, Role
+from tests.faults.operations import Operation
+from tests.integration.engine_host import EngineHost
+from tests.integration.footprint import Footprint, assert_settles, footprint_at_rest
+from tests.integration.witness import start_witness, witness_is_whole
+
+from yurt.client.sync import Client
+from yurt.errors import YurtError
+
+FULL = "no space left on device"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to whom."""
+
+    action: Action
+    roles: Role
+
+
+FAULTS = {
+    "kill-engine": Fault(Action.KILL, Role.ENGINE),
+    "kill-shim": Fault(Action.KILL, Role.SHIM),
+    "disk-full": Fault(Action.FAIL, Role.ENGINE | Role.SHIM),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial showed. *call*: the one at which it happened, "" when the operation has no so many."""
+
+    call: str
+    acknowledged: bool
+    done: bool
+    seconds: float  # that the next engine took to answer; 0 when the engine went on
+
+
+class Bench:
+    """A watched engine with a container that counts; trials leave it as they found it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.instants = Instants(folder)
+        self.host = EngineHost(folder)
+        self.instants.watch(self.host)
+        self.host.start()
+        self.host.load_busybox()
+        self._witness = start_witness(self.host)
+        self.instants.spared = _parent(self._witness)
+        with self._client() as client:
+            operations.build(client)  # its folders are there from now on
+            operations.clear(client, keep="witness")
+        self._before: Footprint = footprint_at_rest(self.host)
+
+    def close(self) -> None:
+        self.host.dismantle()
+        left = self.host.leftovers()
+        self.host.destroy()
+        self.instants.close()
+        assert left == [], left
+
+    def count(self, operation: Operation, fault: Fault) -> int:
+        """Return at how many calls of *operation* the fault can happen; it is done once, undisturbed."""
+        with self._client() as client:
+            operation.prepare(client)
+            counting = Action.COUNT if fault.action is Action.KILL else Action.COUNT_FAILING
+            with self.instants.during(counting, fault.roles):
+                operation.act(client)
+                self._wait_quiet()
+            assert operation.done(client)
+            operations.clear(client, keep="witness")
+        assert_settles(self.host, self._before)
+        return self.instants.count
+
+    def trial(self, operation: Operation, fault: Fault, at: int) -> Outcome:
+        """Interrupt *operation* at its call *at*, and assert all that must hold afterwards."""
+        with self._client() as client:
+            operation.prepare(client)
+            with self.instants.during(fault.action, fault.roles, at):
+                refusal = _refusal(operation, client)
+                self._wait_quiet()
+        call = self.instants.label(at) if self.instants.fired else ""
+        seconds = 0.0
+        if fault.action is Action.KILL and fault.roles is Role.ENGINE and self.instants.fired:
+            self.host.reap()
+            seconds = self.host.start()
+        elif refusal is not None:
+            _is_clear(refusal, full=fault.action is not Action.KILL)
+        with self._client() as client:
+            done = operation.done(client)
+            assert done or refusal is not None, "it was acknowledged, and is not so"
+            witness_is_whole(self.host, self._witness)
+            if not done:
+                operation.act(client)
+                assert operation.done(client), "it cannot be repeated"
+            operations.clear(client, keep="witness")
+        assert_settles(self.host, self._before)
+        return Outcome(call, refusal is None, done, seconds)
+
+    def _wait_quiet(self) -> None:
+        """What goes on behind the answer is interrupted too."""
+        quiet = -1
+        while quiet != self.instants.count:
+            quiet = self.instants.count
+            time.sleep(0.05)
+
+    def _client(self) -> Client:
+        return Client(self.host.host, timeout=30)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def _refusal(operation: Operation, client: Client) -> YurtError | None:
+    try:
+        operation.act(client)
+    except YurtError as error:
+        return error
+    return None
+
+
+def _is_clear(refusal: YurtError, *, full: bool) -> None:
+    """An error that a person understands."""
+    assert "Traceback" not in refusal.message, refusal.message
+    assert "internal error" not in refusal.message, refusal.message
+    assert not full or FULL in refusal.message.lower(), refusal.message
