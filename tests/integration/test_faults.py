@@ -46,7 +46,7 @@ CASES = [
             "network create",
         ),
         "kill-shim": ("start", "stop"),
-        "disk-full": ("create", "load", "commit", "volume create"),
+        "disk-full": ("create", "load", "commit", "volume create", "network connect"),
     }.items()
     for name in names
 ]

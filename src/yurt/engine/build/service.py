@@ -52,6 +52,7 @@ from yurt.errors import (
     Unavailable,
     Unimplemented,
     YurtError,
+    translated,
 )
 from yurt.ids import new_id, short
 from yurt.linux.mount import mounted_below, unmount
@@ -171,8 +172,9 @@ class BuildService:
             origin = RemoteContext(request.remote, request.subdir, self._remotes, origin)
         name = new_id()
         job = _Job(request, name, self._work / short(name), origin, emit)
-        job.context.mkdir(parents=True)
         try:
+            with translated({OSError: Unavailable}, "cannot make a folder for the build"):
+                job.context.mkdir(parents=True)
             planner = await self._planner(job)
             plan = planner.plan()
             while planner.missing:

@@ -847,12 +847,17 @@ class ContainerService:
                 )
             request = replace(request, network=found.name)
             endpoints = entry.container.networks
-            if entry.is_alive:
-                endpoints = (*endpoints, await self._networks.connect(entry.container.id, request))
-            self._registry.update(
-                entry,
-                lambda current: replace(current, endpoints=(*current.endpoints, request), networks=endpoints),
-            )
+            async with AsyncExitStack() as undo:
+                if entry.is_alive:
+                    endpoints = (*endpoints, await self._networks.connect(entry.container.id, request))
+                    undo.push_async_callback(self._networks.disconnect, entry.container.id, found.id)
+                self._registry.update(
+                    entry,
+                    lambda current: replace(
+                        current, endpoints=(*current.endpoints, request), networks=endpoints
+                    ),
+                )
+                undo.pop_all()
 
     async def disconnect(self, network: str, ref: str, *, force: bool = False) -> None:
         """Take it off a network; NotFound when it is not on it, unless *force*."""
