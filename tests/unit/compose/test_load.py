@@ -76,6 +76,8 @@ def test_alias_bomb() -> None:
 def test_depth() -> None:
     """Nesting is bounded, also through aliases, so that nothing recursive can fail later."""
     with pytest.raises(InvalidArgument, match=f"nested deeper than {MAX_DEPTH} levels"):
+        load("a: " + "[" * 500, "f")
+    with pytest.raises(InvalidArgument, match="nest"):  # PyYAML has a bound of its own from 6.0.4 on
         load("a: " + "[" * 5000, "f")
     lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 100)]
     with pytest.raises(InvalidArgument, match=f"nested deeper than {MAX_DEPTH} levels"):
