@@ -125,7 +125,9 @@ def test_copy_goes_where_the_working_directory_is() -> None:
         ("ENV A=${B", InvalidArgument, "Dockerfile:2: missing } after ${B"),
         ("RUN --mount=type=cash,target=/x y", InvalidArgument, "Dockerfile:2: --mount=type=cash,target=/x"),
         ("RUN --mount=type=ssh y", Unimplemented, "Dockerfile:2: RUN --mount=type=ssh is not supported"),
-        ("ADD https://x/y /z", Unimplemented, "Dockerfile:2: ADD https://x/y: remote sources"),
+        ("ADD --checksum=md5:1 https://x/y /z", InvalidArgument, "Dockerfile:2: --checksum=md5:1: expected"),
+        ("ADD --checksum=sha256:1 app_py /z", InvalidArgument, "Dockerfile:2: --checksum is for sources"),
+        ("ADD https://x/y https://x/z /z", InvalidArgument, "Dockerfile:2: several sources"),
         ("USER $NOBODY", InvalidArgument, "Dockerfile:2: USER $NOBODY names no user"),
     ],
 )
@@ -134,6 +136,21 @@ def test_mistakes_are_told_before_anything_runs(text: str, kind: type[YurtError]
     with pytest.raises(kind) as caught:
         a_plan(f"FROM base\n{text}")
     assert caught.value.message.startswith(message)
+
+
+def test_what_lies_elsewhere_is_missing_until_it_is_fetched() -> None:
+    """ADD of an address is planned whole once the planner has its files, and copies them as they are."""
+    layout = lay_out(parse(b"FROM base\nADD https://x/y /z"), target="", given={}, platform="linux/amd64")
+    planner = Planner(layout, dict.fromkeys(layout.images(), BASE), CONTEXT, {})
+    planner.plan()
+    (source,) = planner.missing
+    assert (source.url, str(planner.missing[source])) == ("https://x/y", "Dockerfile:2")
+    planner.remotes[source] = ContextTree("/fetched", {"y": FileEntry("y", FILE, digest="1")})
+    (work,) = (step.work for step in planner.plan().target.steps if step.work)
+    assert not planner.missing
+    assert isinstance(work, CopyWork)
+    assert [(one.base, one.entries[0].path) for one in work.fetched] == [("/fetched", "y")]
+    assert work.selections == ()
 
 
 def test_an_empty_base_is_explained() -> None:
