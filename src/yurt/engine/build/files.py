@@ -126,21 +126,16 @@ class ContextTree:
         if base is None or base.kind != FOLDER:
             raise NotFound(f"{start!r} is no folder in the build context")
         prefix = f"{base.path}/" if base.path else ""
-        if has_wildcards(wanted):
-            expression = _compile(wanted, deep=True)
-            paths = [path[len(prefix) :] for path in self._below(prefix)]
-            paths = [path for path in paths if expression.fullmatch(path)]
-        else:
-            paths = [wanted] if not wanted or prefix + wanted in self._entries else []
 
         def below(path: str) -> Iterable[FileEntry]:
             folder = f"{prefix}{path}/" if path else prefix
             return (_moved(self._entries[each], each[len(prefix) :]) for each in self._below(folder))
 
-        def entry(path: str) -> FileEntry:
-            return _moved(self._entries[prefix + path], path)
+        def entry(path: str) -> FileEntry | None:
+            found = self._entries.get(prefix + path)
+            return _moved(found, path) if found is not None else None
 
-        found = _gathered(paths, entry, below, ignores=_behind(prefix, ignores))
+        found = _with_parents(wanted, entry, below, ignores=_behind(prefix, ignores))
         if not found:
             raise NotFound(f"{pattern!r} matches no file in the build context")
         return [Selection("", f"{self._root}/{base.path}".rstrip("/"), FileEntry("", FOLDER, 0o755), found)]
@@ -226,15 +221,11 @@ class RootTree:
                 return scanned
             return ()
 
-        def entry(path: str) -> FileEntry:
-            return _entry(f"{base}/{path}", path)
+        def entry(path: str) -> FileEntry | None:
+            place = f"{base}/{path}"
+            return _entry(place, path) if os.path.lexists(place) else None
 
-        if has_wildcards(wanted):
-            expression = _compile(wanted, deep=True)
-            paths = [each.path for each in below("") if expression.fullmatch(each.path)]
-        else:
-            paths = [wanted] if os.path.lexists(f"{base}/{wanted}") else []
-        found = _gathered(paths, entry, below, ignores=_behind(prefix, ignores))
+        found = _with_parents(wanted, entry, below, ignores=_behind(prefix, ignores))
         if not found:
             raise NotFound(f"{pattern!r} matches no file there")
         return [Selection("", base, FileEntry("", FOLDER, 0o755), found)]
@@ -341,27 +332,35 @@ def _behind(prefix: str, ignores: Callable[[str], bool] | None) -> Callable[[str
     return (lambda path: ignores(prefix + path)) if ignores is not None else (lambda _path: False)
 
 
-def _gathered(
-    paths: Iterable[str],
-    entry: Callable[[str], FileEntry],
+def _with_parents(
+    wanted: str,
+    entry: Callable[[str], FileEntry | None],
     below: Callable[[str], Iterable[FileEntry]],
     *,
     ignores: Callable[[str], bool],
 ) -> tuple[FileEntry, ...]:
-    """Return the files at *paths*, all below them and the folders above them; parents before children."""
+    """Return the files that *wanted* matches, all below them and the folders above them; parents before children.
+
+    *entry* gives the file at a path, *below* what is below a path; the empty path is the folder where they begin.
+    """
+    if has_wildcards(wanted):
+        expression = _compile(wanted, deep=True)
+        matches = {each.path: each for each in below("") if expression.fullmatch(each.path)}
+    else:
+        one = entry(wanted) if wanted else FileEntry("", FOLDER, 0o755)
+        matches = {wanted: one} if one is not None else {}
     found: dict[str, FileEntry] = {}
-    for path in paths:
+    for path, match in matches.items():
         if path and ignores(path):
             continue
         parts = path.split("/")
-        for depth in range(1, len(parts)):
-            folder = "/".join(parts[:depth])
-            if folder not in found:
-                found[folder] = entry(folder)
-                if found[folder].kind != FOLDER:  # what it leads to may lie anywhere
-                    raise InvalidArgument(f"{path!r} goes through {folder!r}, which is no folder")
+        for folder in ("/".join(parts[:depth]) for depth in range(1, len(parts))):
+            above = found.get(folder) or entry(folder)
+            if above is None or above.kind != FOLDER:  # what it leads to may lie anywhere
+                raise InvalidArgument(f"{path!r} goes through {folder!r}, which is no folder")
+            found[folder] = above
         if path:
-            found[path] = entry(path)
+            found[path] = match
         found |= {each.path: each for each in below(path) if not ignores(each.path)}
     return tuple(found[path] for path in sorted(found, key=lambda path: path.split("/")))
 
