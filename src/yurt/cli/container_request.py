@@ -287,8 +287,11 @@ def _device_limit(options: Options, flag: str, text: str) -> dict[str, Any]:
 
 def _devices(options: Options, host: dict[str, Any]) -> None:
     """Fill Devices, and DeviceRequests for what is asked for by name instead of by its file."""
-    texts = options.all("device")
-    described = [text for text in texts if values.is_described_device(text)]
+    texts, described = options.all("device"), []
+    if texts:
+        from yurt.oci.cdi import is_qualified
+
+        described = [text for text in texts if is_qualified(text)]
     requests: list[dict[str, Any]] = []
     if options.has("gpus"):
         requests.append(values.gpus(options.text("gpus")))
@@ -310,6 +313,38 @@ def _security_option(text: str) -> str:
             return f"seccomp={file.read()}"
     except OSError as failed:
         raise InvalidArgument(f"opening seccomp profile ({path}) failed: {failed.strerror}") from failed
+
+
+def limits(options: Options) -> dict[str, Any]:
+    """Return the limits that are given at the start, and can be changed later: those of `update`."""
+    found: dict[str, Any] = {}
+    for flag, field in (
+        ("memory", "Memory"),
+        ("memory-swap", "MemorySwap"),
+        ("memory-reservation", "MemoryReservation"),
+    ):
+        if options.has(flag):
+            found[field] = values.size(options.text(flag))
+    for flag, field in (
+        ("cpu-shares", "CpuShares"),
+        ("cpu-period", "CpuPeriod"),
+        ("cpu-quota", "CpuQuota"),
+        ("cpu-rt-period", "CpuRealtimePeriod"),
+        ("cpu-rt-runtime", "CpuRealtimeRuntime"),
+        ("blkio-weight", "BlkioWeight"),
+        ("pids-limit", "PidsLimit"),
+    ):
+        if options.has(flag):
+            found[field] = options.number(flag)
+    for flag, field in (("cpuset-cpus", "CpusetCpus"), ("cpuset-mems", "CpusetMems")):
+        if options.has(flag):
+            found[field] = options.text(flag)
+    if options.has("cpus"):
+        try:
+            found["NanoCpus"] = round(float(options.text("cpus")) * 1_000_000_000)
+        except ValueError:
+            raise options.invalid("cpus", options.text("cpus"), "expected a number") from None
+    return found
 
 
 def _host_config(options: Options) -> dict[str, Any]:
@@ -338,30 +373,13 @@ def _host_config(options: Options) -> dict[str, Any]:
     ):
         if options.has(flag):
             host[field] = options.all(flag)
-    for flag, field in (
-        ("memory", "Memory"),
-        ("memory-swap", "MemorySwap"),
-        ("memory-reservation", "MemoryReservation"),
-        ("shm-size", "ShmSize"),
-    ):
-        if options.has(flag):
-            host[field] = values.size(options.text(flag))
-    for flag, field in (
-        ("cpu-shares", "CpuShares"),
-        ("cpu-period", "CpuPeriod"),
-        ("cpu-quota", "CpuQuota"),
-        ("pids-limit", "PidsLimit"),
-        ("oom-score-adj", "OomScoreAdj"),
-        ("blkio-weight", "BlkioWeight"),
-        ("memory-swappiness", "MemorySwappiness"),
-        ("cpu-rt-period", "CpuRealtimePeriod"),
-        ("cpu-rt-runtime", "CpuRealtimeRuntime"),
-    ):
+    host |= limits(options)
+    if options.has("shm-size"):
+        host["ShmSize"] = values.size(options.text("shm-size"))
+    for flag, field in (("oom-score-adj", "OomScoreAdj"), ("memory-swappiness", "MemorySwappiness")):
         if options.has(flag):
             host[field] = options.number(flag)
     for flag, field in (
-        ("cpuset-cpus", "CpusetCpus"),
-        ("cpuset-mems", "CpusetMems"),
         ("ipc", "IpcMode"),
         ("pid", "PidMode"),
         ("uts", "UTSMode"),
@@ -374,11 +392,6 @@ def _host_config(options: Options) -> dict[str, Any]:
     ):
         if options.has(flag):
             host[field] = options.text(flag)
-    if options.has("cpus"):
-        try:
-            host["NanoCpus"] = round(float(options.text("cpus")) * 1_000_000_000)
-        except ValueError:
-            raise options.invalid("cpus", options.text("cpus"), "expected a number") from None
     if options.has("ulimit"):
         host["Ulimits"] = [values.ulimit(text) for text in options.all("ulimit")]
     for flag, field in (

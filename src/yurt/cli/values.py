@@ -184,12 +184,6 @@ def device(text: str) -> dict[str, str]:
     }
 
 
-def is_described_device(text: str) -> bool:
-    """Tell whether *text* names a device of CDI, ``vendor.com/class=name``, rather than a file."""
-    kind, equals, _name = text.partition("=")
-    return bool(equals) and "/" in kind and not text.startswith("/")
-
-
 def gpus(text: str) -> dict[str, Any]:
     """Read ``all``, a number, or fields such as ``driver=nvidia,"device=0,1",capabilities=compute``."""
     import csv

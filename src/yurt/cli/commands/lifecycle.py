@@ -223,30 +223,9 @@ def wait(session: Session, options: Options) -> int:
     example="yurt update --memory 1g --restart unless-stopped web",
 )
 def update(session: Session, options: Options) -> int:
-    body: dict[str, Any] = {}
-    for flag, field in (
-        ("memory", "Memory"),
-        ("memory-swap", "MemorySwap"),
-        ("memory-reservation", "MemoryReservation"),
-    ):
-        if options.has(flag):
-            body[field] = values.size(options.text(flag))
-    if options.has("cpus"):
-        body["NanoCpus"] = round(float(options.text("cpus")) * 1_000_000_000)
-    for flag, field in (
-        ("cpu-shares", "CpuShares"),
-        ("cpu-period", "CpuPeriod"),
-        ("cpu-quota", "CpuQuota"),
-        ("cpu-rt-period", "CpuRealtimePeriod"),
-        ("cpu-rt-runtime", "CpuRealtimeRuntime"),
-        ("blkio-weight", "BlkioWeight"),
-        ("pids-limit", "PidsLimit"),
-    ):
-        if options.has(flag):
-            body[field] = options.number(flag)
-    for flag, field in (("cpuset-cpus", "CpusetCpus"), ("cpuset-mems", "CpusetMems")):
-        if options.has(flag):
-            body[field] = options.text(flag)
+    from yurt.cli.container_request import limits
+
+    body = limits(options)
     if options.has("restart"):
         body["RestartPolicy"] = values.restart_policy(options.text("restart"))
     if not body:
