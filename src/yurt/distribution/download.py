@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yurt.distribution.endpoints import proxy_for
-from yurt.distribution.transport import CONNECT_SECONDS, SILENCE_SECONDS, USER_AGENT, Surroundings
+from yurt.distribution.transport import Surroundings, open_session
 from yurt.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -49,25 +49,15 @@ async def download(
     """
     import aiohttp
 
-    context = ssl.create_default_context()
-    if surroundings.ca_bundle is not None:
-        context.load_verify_locations(surroundings.ca_bundle)
-    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    headers: dict[str, str] = {}
     if known is not None and known.etag:
         headers["If-None-Match"] = known.etag
     elif known is not None and known.modified:
         headers["If-Modified-Since"] = known.modified
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context),
-                timeout=timeout,
-                headers=headers,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            ) as session,
-            session.get(url, proxy=proxy_for(url, surroundings.proxies)) as response,
+            open_session(surroundings) as session,
+            session.get(url, headers=headers, proxy=proxy_for(url, surroundings.proxies)) as response,
         ):
             if response.status == 304 and known is not None:
                 return None
