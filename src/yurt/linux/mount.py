@@ -124,8 +124,10 @@ def mounted_below(folder: Path) -> tuple[Path, ...]:
     """Return the mount points at or below *folder*, innermost first: the order in which to unmount them."""
     prefix = str(folder)
     found = []
-    for fields in _mountinfo():
-        point = _unescaped(fields[4])
+    for line in _mountinfo():
+        point = _unescaped(
+            line.split(" ", 5)[4]
+        )  # no more than is needed: every end of a container comes here
         if point == prefix or point.startswith(prefix.rstrip("/") + "/"):
             found.append(Path(point))
     return tuple(sorted(found, key=lambda path: len(path.parts), reverse=True))
@@ -134,18 +136,18 @@ def mounted_below(folder: Path) -> tuple[Path, ...]:
 def mount_around(path: Path) -> MountedAt:
     """Return the mount that *path* is on; its links are followed."""
     path = path.resolve()
-    around = {Path(_unescaped(fields[4])): fields for fields in _mountinfo()}  # a later one covers an earlier
+    lines = (line.split(" ") for line in _mountinfo())
+    around = {Path(_unescaped(fields[4])): fields for fields in lines}  # a later one covers an earlier
     point = max(filter(path.is_relative_to, around), key=lambda point: len(point.parts))
     fields = around[point]
     tags = {tag.partition(":")[0] for tag in fields[6 : fields.index("-", 6)]}
     return MountedAt(point, shared="shared" in tags, slave="master" in tags)
 
 
-def _mountinfo() -> Iterator[list[str]]:
-    """Yield the fields of each line: 4 is the mount point, from 6 up to a dash how it travels (proc_pid_mountinfo(5))."""
+def _mountinfo() -> Iterator[str]:
+    """Yield each line: field 4 is the mount point, from 6 up to a dash how it travels (proc_pid_mountinfo(5))."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        for line in lines:
-            yield line.split(" ")
+        yield from lines
 
 
 def _unescaped(field: str) -> str:

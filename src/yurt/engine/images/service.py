@@ -107,10 +107,11 @@ class ImageService:
 
     def shared_sizes(self) -> dict[str, int]:
         """Return, by image id, the bytes of its layers that other images have, too."""
-        users = Counter(layer.chain_id for image in self.list() for layer in image.layers)
+        images = self._store.images.values()
+        users = Counter(layer.chain_id for image in images for layer in image.layers)
         return {
             image.id: sum(self.layer_size(layer) for layer in image.layers if users[layer.chain_id] > 1)
-            for image in self.list()
+            for image in images
         }
 
     def history(self, image: Image) -> tuple[HistoryEntry, ...]:
