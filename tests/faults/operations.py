@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.archives import a_layer, an_image
+from tests.integration.archives import an_archive, an_image
 from tests.integration.engine_host import IMAGE
 
 from yurt.client.sync import Client
@@ -147,7 +147,7 @@ def build(client: Client) -> None:
         "POST",
         "/build",
         query={"t": "built:1", "nocache": True},
-        body=a_layer({"Dockerfile": dockerfile.encode()}),
+        body=an_archive({"Dockerfile": dockerfile.encode()}),
     )
 
 

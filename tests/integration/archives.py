@@ -14,7 +14,7 @@ def an_image(name: str, *, size: int = 300_000, layers: int = 2) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         diffs = []
         for number in range(layers):
-            layer = a_layer({f"data-{part}": dice.randbytes(size // 10) for part in range(10)})
+            layer = an_archive({f"data-{part}": dice.randbytes(size // 10) for part in range(10)})
             diffs.append("sha256:" + hashlib.sha256(layer).hexdigest())
             _add(archive, f"{number}.tar", layer)
         config = {
@@ -35,7 +35,7 @@ def an_image(name: str, *, size: int = 300_000, layers: int = 2) -> bytes:
     return buffer.getvalue()
 
 
-def a_layer(files: dict[str, bytes]) -> bytes:
+def an_archive(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():

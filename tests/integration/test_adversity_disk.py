@@ -1,9 +1,7 @@
 """A full disk: one clear error, everything as before, and work goes on when there is room again."""
 
-import io
 import json
 import os
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Needs
+from tests.integration.archives import an_archive
 from tests.integration.engine_host import BUSYBOX, IMAGE
 from tests.integration.footprint import assert_settles, footprint_at_rest
 from tests.integration.small_disk import MIB, SmallDisk
@@ -54,16 +53,6 @@ def client(small: SmallDisk) -> Iterator[Client]:
             if IMAGE not in (image["RepoTags"] or ()):
                 client.json("DELETE", f"/images/{image['Id']}", query={"force": True})
         client.json("POST", "/build/prune", query={"all": True})
-
-
-def an_archive(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 def failure(client: Client, method: str, path: str, *, output: list[bytes] | None = None, **more: Any) -> str:

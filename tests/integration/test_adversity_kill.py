@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.archives import a_layer, an_image
+from tests.integration.archives import an_archive, an_image
 from tests.integration.engine_host import IMAGE, EngineHost
 from tests.integration.footprint import assert_settles, footprint_at_rest, soon
 from tests.integration.witness import COUNTING, start_witness, witness_is_whole
@@ -273,7 +273,7 @@ def _load(storm: Storm, name: str) -> None:
 
 
 def _import(storm: Storm, name: str) -> None:
-    data = a_layer({f"{name}-{part}": os.urandom(30_000) for part in range(10)})
+    data = an_archive({f"{name}-{part}": os.urandom(30_000) for part in range(10)})
     with storm.changing("image", f"imported:{name}", there=True):
         storm.stream(
             "POST", "/images/create", query={"fromSrc": "-", "repo": "imported", "tag": name}, body=data
@@ -282,7 +282,7 @@ def _import(storm: Storm, name: str) -> None:
 
 def _build(storm: Storm, name: str) -> None:
     dockerfile = f"FROM {IMAGE}\nCOPY data /data\nRUN head -c 100000 /dev/urandom > /noise\nENV WHO={name}\n"
-    context = a_layer({"Dockerfile": dockerfile.encode(), "data": os.urandom(100_000)})
+    context = an_archive({"Dockerfile": dockerfile.encode(), "data": os.urandom(100_000)})
     with storm.changing("image", f"built:{name}", there=True):
         storm.stream("POST", "/build", query={"t": f"built:{name}"}, body=context)
 

@@ -144,4 +144,13 @@ def must(holds: object, otherwise: str) -> None:
         raise Wrong(otherwise)
 
 
+def must_refuse(ask: Callable[[], object], *reasons: type[Exception], otherwise: str) -> None:
+    """Raise Wrong unless *ask* is refused for one of *reasons*."""
+    try:
+        ask()
+    except reasons:
+        return
+    raise Wrong(otherwise)
+
+
 Operation = Callable[[Worker], None]

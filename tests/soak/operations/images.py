@@ -10,7 +10,7 @@ from tests.soak.belief import Belief
 from tests.soak.operations.containers import in_status
 from tests.soak.operations.throwaway import brief
 from tests.soak.rules import Wrong
-from tests.soak.worker import Worker, must
+from tests.soak.worker import Worker, must, must_refuse
 from tests.soak.world import GONE, THERE, Image
 
 from yurt.errors import Conflict
@@ -104,11 +104,12 @@ def remove(worker: Worker) -> None:
     with worker.taken(_there(worker)) as one:
         if one and one.is_surely_used:
             with worker.doing("image-refuse-remove", one):
-                try:
-                    worker.ask("DELETE", f"/images/{_identity(worker, one.name)}")
-                except Conflict:
-                    return
-                raise Wrong(f"{one.name} was removed and is used by {one.users}")
+                identity = _identity(worker, one.name)
+                must_refuse(
+                    lambda: worker.ask("DELETE", f"/images/{identity}"),
+                    Conflict,
+                    otherwise=f"{one.name} was removed and is used by {one.users}",
+                )
         elif one and not one.users:
             with worker.doing("image-remove", one, (one.status, GONE)):
                 worker.ask("DELETE", f"/images/{one.name}")

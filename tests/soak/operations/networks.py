@@ -2,7 +2,7 @@
 
 from tests.soak.belief import Belief
 from tests.soak.operations.containers import in_status
-from tests.soak.worker import Worker, must
+from tests.soak.worker import Worker, must_refuse
 from tests.soak.world import GONE, THERE, Container, Network
 
 from yurt.errors import Conflict, Forbidden
@@ -81,11 +81,12 @@ def remove_used(worker: Worker) -> None:
             with worker.taken(_member(worker, one, joined=True, statuses=("running",))) as member:
                 if member:
                     with worker.doing("network-refuse-remove", one, through=member):
-                        try:
-                            worker.ask("DELETE", f"/networks/{one.name}")
-                        except (Forbidden, Conflict):
-                            return
-                        must(holds=False, otherwise=f"{one.name} was removed and is used by {member.name}")
+                        must_refuse(
+                            lambda: worker.ask("DELETE", f"/networks/{one.name}"),
+                            Forbidden,
+                            Conflict,
+                            otherwise=f"{one.name} was removed and is used by {member.name}",
+                        )
 
 
 def _there(worker: Worker) -> Network | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.soak.belief import Belief
 from tests.soak.operations.containers import running
 from tests.soak.operations.inside import execute_in
-from tests.soak.worker import Worker, must
+from tests.soak.worker import Worker, must, must_refuse
 from tests.soak.world import GONE, THERE, Volume
 
 from yurt.errors import Conflict
@@ -54,11 +54,11 @@ def remove(worker: Worker) -> None:
     with worker.taken(_there(worker)) as one:
         if one and one.is_surely_used:
             with worker.doing("volume-refuse-remove", one):
-                try:
-                    worker.ask("DELETE", f"/volumes/{one.name}")
-                except Conflict:
-                    return
-                must(holds=False, otherwise=f"{one.name} was removed and is used by {one.users}")
+                must_refuse(
+                    lambda: worker.ask("DELETE", f"/volumes/{one.name}"),
+                    Conflict,
+                    otherwise=f"{one.name} was removed and is used by {one.users}",
+                )
         elif one and not one.users:
             with worker.doing("volume-remove", one, (one.status, GONE)):
                 worker.ask("DELETE", f"/volumes/{one.name}")
