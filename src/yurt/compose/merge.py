@@ -133,7 +133,7 @@ def _below(path: Path, key: str) -> Path:
 
 def _differ(base: MappingNode, over: MappingNode, key: str) -> bool:
     mine, theirs = base.entries.get(key), over.entries.get(key)
-    return theirs is not None and (mine is None or str(mine) != str(theirs))
+    return theirs is not None and mine is not None and str(mine) != str(theirs)
 
 
 def _appended(

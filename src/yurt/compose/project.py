@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from yurt.compose import dotenv, parse, short
-from yurt.compose.extends import Read, extended
 from yurt.compose.fields import Fields
 from yurt.compose.interpolate import interpolated
 from yurt.compose.load import load
-from yurt.compose.merge import merged
 from yurt.compose.model import Attachment, Network, Project, Service, Volume
 from yurt.compose.nodes import MappingNode, Node, problem
-from yurt.errors import InvalidArgument, NotFound, Unimplemented, translated
+from yurt.compose.sources import UNREADABLE, Sources, void
+from yurt.errors import InvalidArgument, NotFound, translated
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml",
@@ -27,10 +26,6 @@ DEFAULT = "default"  # the network of services that name none
 
 _PROJECT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
-_UNREADABLE: Mapping[type[BaseException], type[InvalidArgument | NotFound]] = {
-    FileNotFoundError: NotFound,
-    OSError: InvalidArgument,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +80,7 @@ def locate(
         if path == "-":
             content.append(("-", read_stdin()))
             continue
-        with translated(_UNREADABLE, f"cannot read {_shown(path, cwd)}"), open(path, "rb") as file:
+        with translated(UNREADABLE, f"cannot read {_shown(path, cwd)}"), open(path, "rb") as file:
             content.append((path, file.read()))
     profiles = options.profiles or tuple(
         name.strip() for name in variables.get("COMPOSE_PROFILES", "").split(",") if name.strip()
@@ -156,7 +151,7 @@ def _variables(
 
 
 def _text(path: str) -> str:
-    with translated(_UNREADABLE, f"cannot read {path}"), open(path, "rb") as file:
+    with translated(UNREADABLE, f"cannot read {path}"), open(path, "rb") as file:
         content = file.read()
     with translated({UnicodeDecodeError: InvalidArgument}, f"{path} is not UTF-8 text"):
         return content.decode("utf-8")
@@ -168,17 +163,16 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
     Raises InvalidArgument for the first mistake, with file, line, column and what was expected.
     """
     environ = location.variables
-    documents = [load(content, _shown(path, location.cwd)) for path, content in location.files]
-    name = location.name or _written_name(documents, environ) or folder_name(location.directory)
-    environ = {"COMPOSE_PROJECT_NAME": name, **environ}
+    name = location.name or _written_name(location) or folder_name(location.directory)
+    environ = {**environ, "COMPOSE_PROJECT_NAME": name}
     unset: dict[str, None] = {}
-    whole = merged([_interpolated(each, environ, unset.setdefault) for each in documents])
-    whole = extended(whole, _beside(location, environ, unset.setdefault))
+    sources = Sources(cwd=location.cwd, home=environ.get("HOME", "/"), missing=unset.setdefault)
+    whole = sources.whole(location.files, location.directory, environ)
     for variable in unset:
         warn(f"the variable {variable} is not set; it becomes empty")
     top = Fields(whole, "")
     top.ignored("version", "name")
-    top.unsupported("include", "models")
+    top.unsupported("models")
     around = parse.Surroundings(
         directory=location.directory,
         home=environ.get("HOME", "/"),
@@ -217,47 +211,14 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
     )
 
 
-def _beside(location: Location, environ: Mapping[str, str], missing: Callable[[str], object]) -> Read:
-    """Return what reads the other files that ``extends`` names."""
-    known: dict[str, MappingNode] = {}
-
-    def read(at: Node, path: str, file: str) -> MappingNode:
-        place = os.path.normpath(os.path.join(location.directory, file))
-        if os.path.dirname(place) != location.directory:
-            raise Unimplemented(
-                f"{at.at}: {path}.file: only files of the project's own folder can be extended"
-            )
-        if place not in known:
-            shown = _shown(place, location.cwd)
-            with (
-                translated(_UNREADABLE, f"{at.at}: {path}.file: cannot read {shown}"),
-                open(place, "rb") as other,
-            ):
-                content = other.read()
-            known[place] = _interpolated(load(content, shown), environ, missing)
-        return known[place]
-
-    return read
-
-
-def _interpolated(
-    node: MappingNode, environ: Mapping[str, str], missing: Callable[[str], object]
-) -> MappingNode:
-    result = interpolated(node, environ, missing=lambda name: void(missing(name)))
-    assert isinstance(result, MappingNode)
-    return result
-
-
-def void(_: object) -> None:
-    """Forget a value: for callbacks that answer nothing."""
-
-
-def _written_name(documents: list[MappingNode], environ: Mapping[str, str]) -> str:
-    for document in reversed(documents):
+def _written_name(location: Location) -> str:
+    for path, content in reversed(location.files):
+        if re.search(rb"^[\"']?name[\"']?[ \t]*:", content, re.MULTILINE) is None and b"{" not in content[:1]:
+            continue  # reading it twice would cost as much as all the rest
+        document = load(content, _shown(path, location.cwd))
         if (node := document.entries.get("name")) is not None:
-            text = Fields(_interpolated(MappingNode({"name": node}, {}, node.at), environ, void), "").text(
-                "name"
-            )
+            only = interpolated(MappingNode({"name": node}, {}, node.at), location.variables, missing=void)
+            text = Fields(only, "").text("name")
             if text and not _PROJECT_NAME.fullmatch(text):
                 raise problem(
                     node, "name", f"{text!r} is no project name", expected="small letters, digits, '-' or '_'"

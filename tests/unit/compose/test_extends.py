@@ -28,6 +28,24 @@ def test_other_file(tmp_path: Path) -> None:
     assert (web.image, web.user) == ("a:7", "me")
 
 
+def test_other_folder(tmp_path: Path) -> None:
+    """Paths of a file in another folder are relative to that folder, through several steps."""
+    (tmp_path / "shared" / "deep").mkdir(parents=True)
+    (tmp_path / "shared" / "base.yaml").write_text(
+        "services: {base: {extends: {file: deep/d.yaml, service: d}, volumes: ['./data:/data', 'named:/n']}}"
+    )
+    (tmp_path / "shared" / "deep" / "d.yaml").write_text(
+        "services: {d: {build: app, env_file: [a.env, {path: none.env, required: false}]}}"
+    )
+    (tmp_path / "shared" / "deep" / "a.env").write_text("A=1")
+    text = "services: {web: {extends: {file: shared/base.yaml, service: base}}}\nvolumes: {named: {}}"
+    web = a_project(text, tmp_path).service("web")
+    assert web.build is not None
+    assert web.build.context == str(tmp_path / "shared" / "deep" / "app")
+    assert [mount.source for mount in web.mounts] == [str(tmp_path / "shared" / "data"), "named"]
+    assert web.environment == {"A": "1"}
+
+
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
@@ -36,7 +54,7 @@ def test_other_file(tmp_path: Path) -> None:
         ("{file: x}", "services.web.extends: names no service, expected `service:`"),
         ("{service: a, fiel: b}", "services.web.extends.fiel: unknown key"),
         ("{service: a, file: none.yaml}", "services.web.extends.file: cannot read"),
-        ("{service: a, file: ../other.yaml}", "only files of the project's own folder can be extended"),
+        ("{service: a, file: 'https://example.com/base.yaml'}", "is on another machine"),
     ],
 )
 def test_mistakes(tmp_path: Path, wish: str, message: str) -> None:
