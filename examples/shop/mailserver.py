@@ -29,7 +29,9 @@ class Mailbox:
         self.file.touch()
 
     def add(self, envelope: Envelope) -> dict[str, object]:
-        content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+        content = (
+            envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+        )
         message = email.message_from_bytes(content, policy=email.policy.default)
         body = message.get_body(("plain",))
         mail = {
@@ -84,7 +86,9 @@ async def main() -> None:
     mailbox = Mailbox(Path(os.environ.get("MAILBOX", "/mail")))
     receive = Receive(mailbox, float(os.environ.get("MAIL_SECONDS", "0")))
     loop = asyncio.get_running_loop()
-    smtp = await loop.create_server(lambda: SMTP(receive, hostname="mail", enable_SMTPUTF8=True), "0.0.0.0", 1025)
+    smtp = await loop.create_server(
+        lambda: SMTP(receive, hostname="mail", enable_SMTPUTF8=True), "0.0.0.0", 1025
+    )
     http = await asyncio.start_server(lambda reader, writer: show(mailbox, reader, writer), "0.0.0.0", 8025)
     log.info("mail.ready", extra={"smtp": 1025, "http": 8025, "kept": len(mailbox.all())})
     stop = asyncio.Event()

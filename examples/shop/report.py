@@ -143,7 +143,14 @@ class Report:
         facts: list[str] = []
         try:
             yield facts
-        except (Failed, OSError, http.client.HTTPException, subprocess.SubprocessError, LookupError, ValueError) as error:
+        except (
+            Failed,
+            OSError,
+            http.client.HTTPException,
+            subprocess.SubprocessError,
+            LookupError,
+            ValueError,
+        ) as error:
             self.failures += 1
             reason = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
             print(f"  ✗ {title:<48} {reason}", flush=True)
@@ -226,9 +233,7 @@ def counts_rows(report: Report, site: Site) -> None:
                 break
         counts = first.json()
         claim(counts["served"] == "miss", "three times in a row the first read after an order was a hit")
-        claim(
-            counts["cities"]["Osh"] == before["cities"].get("Osh", 0) + 1, f"stale: {before} → {counts}"
-        )
+        claim(counts["cities"]["Osh"] == before["cities"].get("Osh", 0) + 1, f"stale: {before} → {counts}")
         facts += [ms(first.seconds), f"by {counts['computed_by']}"]
     with report.row("the next read is a hit, and faster") as facts:
         claim(first, "there was no first read to compare with")
@@ -264,8 +269,15 @@ def task_rows(report: Report, site: Site) -> None:
     with report.row("always fails: failed, with its traceback kept") as facts:
         doomed, _ = run_task(site, "doomed")
         claim(doomed["state"] == "FAILURE", doomed["state"])
-        claim("KeyError" in doomed["traceback"] and 'prices["saddle"]' in doomed["traceback"], doomed["traceback"])
-        facts += [doomed["error"], f"{len(doomed['traceback'].splitlines())} lines", f"{doomed['retries']} retries"]
+        claim(
+            "KeyError" in doomed["traceback"] and 'prices["saddle"]' in doomed["traceback"],
+            doomed["traceback"],
+        )
+        facts += [
+            doomed["error"],
+            f"{len(doomed['traceback'].splitlines())} lines",
+            f"{doomed['retries']} retries",
+        ]
 
 
 def log_rows(report: Report, site: Site, engine: Engine, *, levels: bool) -> None:
@@ -275,7 +287,10 @@ def log_rows(report: Report, site: Site, engine: Engine, *, levels: bool) -> Non
         services = {service for service, _ in records}
         claim({"web", "worker", "beat", "mail"} <= services, f"JSON only from {', '.join(sorted(services))}")
         raw = engine.compose("logs", "--no-color", "--tail", "5", "redis", "postgres")
-        claim(re.search(r"^redis", raw, re.M) and re.search(r"^postgres", raw, re.M), "redis or postgres is silent")
+        claim(
+            re.search(r"^redis", raw, re.M) and re.search(r"^postgres", raw, re.M),
+            "redis or postgres is silent",
+        )
         for service, record in records:
             claim({"time", "level", "logger", "message"} <= record.keys(), f"{service}: {record}")
             datetime.fromisoformat(record["time"])
@@ -342,7 +357,10 @@ def survival_rows(report: Report, site: Site, engine: Engine, marker: str) -> No
         engine.compose("up", "--wait")
         up = time.perf_counter() - started - down
         again = re.search(r"<small>([\d,]+)</small>", site.get("/").text)
-        claim(total and again and total[1] == again[1], f"{total and total[1]} orders before, {again and again[1]} now")
+        claim(
+            total and again and total[1] == again[1],
+            f"{total and total[1]} orders before, {again and again[1]} now",
+        )
         claim(marker in site.get("/").text, "the order is gone")
         facts += [f"{total and total[1]} orders", f"down {down:.1f} s", f"up {up:.1f} s"]
 
