@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from yurt import places
 from yurt.errors import InvalidArgument, translated
+from yurt.isolation import Level
 from yurt.places import chosen_host, default_host
 
 SYSTEM_ROOT = Path(places.SYSTEM_ROOT)
@@ -84,6 +85,7 @@ class EngineSettings:
     inherited_sockets: int = 0  # how many of them systemd passed on, from descriptor 3 on
     tls: TlsFiles | None = None
     debug: bool = False
+    require_isolation: Level | None = None  # the engine does not start below it
     runtime: str | None = None  # "runc" or "crun"; None: the best that works here
     registry_mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()

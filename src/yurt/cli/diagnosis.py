@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from yurt.cli import output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from yurt.cli.host import Host
@@ -237,12 +237,23 @@ def _isolation(info: Mapping[str, Any]) -> Finding:
     filtered = any(
         option.get("name") == "seccomp" and option.get("profile") != "unconfined" for option in options
     )
-    level = "rootless" if "rootless" in names else "root, in user namespaces" if "userns" in names else "root"
     more = [name for name in ("apparmor", "selinux") if name in names]
-    told = ", ".join([f"{level} namespaces" if level == "root" else level, *more])
+    told = ", ".join([_level(options, names), *more])
     if filtered:
         return Finding("isolation", State.OK, f"{told}, with seccomp")
     return Finding("isolation", State.NOTE, f"{told}, without seccomp", "see `yurt info`, Security Options")
+
+
+def _level(options: Sequence[Mapping[str, str]], names: set[str]) -> str:
+    """Return the level that Yurt's engine tells by name; Docker's is gathered from what it says beside."""
+    from yurt.isolation import Level
+
+    told = next((option.get("level") for option in options if option.get("name") == "isolation"), None)
+    if told in set(Level):
+        return Level(told).sentence
+    if "rootless" in names:
+        return "rootless"
+    return "root, in user namespaces" if "userns" in names else Level.ROOT.sentence
 
 
 def _pairs(option: str) -> Iterator[tuple[str, str]]:

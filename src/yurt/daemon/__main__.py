@@ -19,6 +19,7 @@ TYPE_CHECKING = False  # `typing` is not needed to answer --version
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from yurt.isolation import Level
     from yurt.server.listening import Listener
 
 
@@ -55,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tlscert", metavar="FILE", help="the engine's certificate")
     parser.add_argument("--tlskey", metavar="FILE", help="the key of the engine's certificate")
     parser.add_argument("--config", metavar="FILE", help="settings in TOML (default: /etc/yurt/yurt.toml)")
+    parser.add_argument(
+        "--require-isolation",
+        metavar="LEVEL",
+        help="refuse to start below root, subuids or one-uid (default: start with what there is, and tell)",
+    )
     parser.add_argument("--debug", action="store_true", help="log every request, mount and runtime command")
     parser.add_argument(
         "--dismantle",
@@ -74,6 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
         hosts=arguments.host,
         config=arguments.config,
         debug=arguments.debug,
+        require_isolation=arguments.require_isolation,
         tlsverify=arguments.tlsverify,
         tlscacert=arguments.tlscacert,
         tlscert=arguments.tlscert,
@@ -81,6 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     if os.geteuid() != 0:
         raise Unavailable("the engine needs root to start containers", hint="run it with sudo")
+    _require(settings.require_isolation)
     os.umask(0o022)
     held = lock.RootLock(settings.root)
     try:
@@ -91,6 +99,18 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         held.release()
     return 0
+
+
+def _require(wanted: "Level | None") -> None:
+    """Refuse to go on when the isolation that containers would have is below what is *wanted*."""
+    from yurt.linux import isolation
+
+    level = isolation.level()
+    if wanted is not None and not level.reaches(wanted):
+        raise Unavailable(
+            f"containers would be {level.sentence}, and at least {wanted.sentence} is required",
+            hint="yurt doctor says what this host lacks; --require-isolation sets what is required",
+        )
 
 
 async def _serve(settings: EngineSettings) -> None:

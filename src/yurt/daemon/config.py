@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from yurt.errors import InvalidArgument, NotFound
+from yurt.isolation import Level
 from yurt.settings import (
     SYSTEM_ROOT,
     EngineSettings,
@@ -38,6 +39,7 @@ class ConfigFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     tlscert: str | None = None
     tlskey: str | None = None
     debug: bool = False
+    require_isolation: str | None = None
     runtime: str | None = None
     registry_mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ def resolve(
     hosts: Sequence[str] = (),
     config: str | None = None,
     debug: bool = False,
+    require_isolation: str | None = None,
     tlsverify: bool = False,
     tlscacert: str | None = None,
     tlscert: str | None = None,
@@ -79,6 +82,7 @@ def resolve(
     root_path = (Path(named_root) if named_root else default_root(environ)).absolute()
     beside = dict(environ) | ({"YURT_ROOT": str(root_path)} if named_root else {})
     chosen_hosts = hosts or environ.get("YURT_HOST") or file.host or default_host(beside)
+    required = require_isolation or environ.get("YURT_REQUIRE_ISOLATION") or file.require_isolation
     addresses = (chosen_hosts,) if isinstance(chosen_hosts, str) else chosen_hosts
     return EngineSettings(
         root=root_path,
@@ -92,6 +96,7 @@ def resolve(
             tlskey or file.tlskey,
         ),
         debug=debug or file.debug,
+        require_isolation=Level.parse(required) if required else None,
         runtime=file.runtime,
         registry_mirrors=file.registry_mirrors,
         insecure_registries=file.insecure_registries,

@@ -16,7 +16,8 @@ from yurt.engine.images.model import Image, Layer
 from yurt.engine.volumes.model import Volume
 from yurt.errors import YurtError
 from yurt.ids import new_id
-from yurt.linux import apparmor, cgroup, process
+from yurt.isolation import Level
+from yurt.linux import apparmor, cgroup, isolation, process
 from yurt.linux.runc import Runtime
 from yurt.oci.digest import Digest
 from yurt.settings import EngineSettings
@@ -64,6 +65,7 @@ class Info:
     warnings: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()  # of CDI, by full name
     has_apparmor: bool = False
+    isolation: Level = Level.ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ class System:
             registry_mirrors=self._settings.registry_mirrors,
             devices=tuple(cdi.devices()),
             has_apparmor=apparmor.is_enabled(),
+            isolation=isolation.level(),
             warnings=() if is_forwarding else ("WARNING: IPv4 forwarding is disabled",),
         )
 

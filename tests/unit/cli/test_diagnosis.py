@@ -112,6 +112,13 @@ def test_an_engine_elsewhere_needs_nothing_here():
         (["name=seccomp,profile=builtin", "name=rootless"], "rootless, with seccomp", State.OK),
         (["name=apparmor", "name=seccomp,profile=x"], "root namespaces, apparmor, with seccomp", State.OK),
         (["name=seccomp,profile=unconfined"], "root namespaces, without seccomp", State.NOTE),
+        (["name=seccomp", "name=isolation,level=root"], "root namespaces, with seccomp", State.OK),
+        (
+            ["name=seccomp", "name=rootless", "name=isolation,level=one-uid"],
+            "rootless with one uid, with seccomp",
+            State.OK,
+        ),
+        (["name=seccomp", "name=isolation,level=new"], "root namespaces, with seccomp", State.OK),
         (["name=userns", "name=seccomp"], "root, in user namespaces, with seccomp", State.OK),
         (None, "root namespaces, without seccomp", State.NOTE),
     ],

@@ -7,6 +7,7 @@ import pytest
 
 from yurt.daemon import config
 from yurt.errors import InvalidArgument, NotFound
+from yurt.isolation import Level
 from yurt.settings import ListenAddress, TlsFiles
 
 
@@ -115,3 +116,17 @@ def test_systemds_sockets_are_for_the_process_that_they_were_passed_to() -> None
     mine = {"YURT_ROOT": "/r", "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"}
     assert config.resolve(mine).inherited_sockets == 2
     assert config.resolve(mine | {"LISTEN_PID": "1"}).inherited_sockets == 0
+
+
+def test_a_level_of_isolation_may_be_required(tmp_path: Path) -> None:
+    """By a flag, else a variable, else the file; a word that names none is refused."""
+    path = tmp_path / "yurt.toml"
+    path.write_text('require-isolation = "root"\n')
+    environ = {"YURT_CONFIG": str(path)}
+    assert config.resolve({"YURT_ROOT": "/r"}).require_isolation is None
+    assert config.resolve(environ).require_isolation is Level.ROOT
+    environ["YURT_REQUIRE_ISOLATION"] = "subuids"
+    assert config.resolve(environ).require_isolation is Level.SUBUIDS
+    assert config.resolve(environ, require_isolation="one-uid").require_isolation is Level.ONE_UID
+    with pytest.raises(InvalidArgument, match="no level of isolation 'much'"):
+        config.resolve(environ, require_isolation="much")

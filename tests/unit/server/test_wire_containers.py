@@ -51,7 +51,7 @@ def running(**state: Any) -> Container:
 
 
 def inspected(container: Container) -> Any:
-    answer = translate.inspect(container, network_id=lambda name: "id of " + name)
+    answer = translate.inspect(container, network_id=lambda name: "id of " + name, isolation="x")
     return msgspec.json.decode(msgspec.json.encode(answer))
 
 

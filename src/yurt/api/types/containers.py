@@ -310,6 +310,7 @@ class ContainerInspect(Wire, kw_only=True):
     mount_label: str = ""
     process_label: str = ""
     app_armor_profile: str = ""
+    isolation: str  # ours: what holds its processes back, in words
     exec_ids: list[str] | None = field(default=None, name="ExecIDs")
     host_config: HostConfig
     graph_driver: GraphDriver

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yurt.errors import InvalidArgument
+from yurt.isolation import Level
 from yurt.linux.apparmor import DEFAULT, UNCONFINED
 from yurt.oci import seccomp
 
@@ -55,6 +56,12 @@ def parse(options: Iterable[str], caps: frozenset[str] = frozenset()) -> Securit
             case _:
                 raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
     return SecurityOptions(no_new_privileges, profile, apparmor, writable_cgroups)
+
+
+def isolation(level: Level, options: Iterable[str], *, privileged: bool) -> str:
+    """Return what holds a container with these *options* back, in words: the engine's *level* and the system-call filter."""
+    filtered = not privileged and parse(options).seccomp != {}
+    return f"{level.sentence}, {'with' if filtered else 'without'} seccomp"
 
 
 def _truth(value: str, option: str) -> bool:

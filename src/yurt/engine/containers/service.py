@@ -23,6 +23,7 @@ from yurt.engine.containers import (
     mounts,
     names,
     rootfs,
+    security,
     signals,
     spec,
     state,
@@ -71,7 +72,7 @@ from yurt.errors import (
     translated,
 )
 from yurt.ids import new_id, short
-from yurt.linux import cgroup
+from yurt.linux import cgroup, isolation
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Shims, dial
 from yurt.oci.platform import Platform
@@ -826,6 +827,11 @@ class ContainerService:
 
     def exec_get(self, exec_id: str) -> Exec:
         return self._execs.get(exec_id)
+
+    def isolation(self, ref: str) -> str:
+        """Return what holds the container's processes back, in words."""
+        host = self.get(ref).host
+        return security.isolation(isolation.level(), host.security_opt, privileged=host.privileged)
 
     def exec_ids(self, ref: str) -> tuple[str, ...]:
         return self._execs.of(self.get(ref).id)

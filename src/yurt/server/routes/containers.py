@@ -112,7 +112,10 @@ class ContainerRoutes:
     async def inspect(self, call: Call) -> StreamResponse:
         container = self._containers.get(call.places["id"])
         answer = translate.inspect(
-            container, network_id=self.network_id(), exec_ids=self._containers.exec_ids(container.id)
+            container,
+            network_id=self.network_id(),
+            isolation=self._containers.isolation(container.id),
+            exec_ids=self._containers.exec_ids(container.id),
         )
         if call.flag("size"):
             answer.size_rw, answer.size_root_fs = await self._containers.size(container.id)

@@ -40,7 +40,11 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 
 def inspect(
-    container: Container, *, network_id: endpoints.NetworkId, exec_ids: tuple[str, ...] = ()
+    container: Container,
+    *,
+    network_id: endpoints.NetworkId,
+    isolation: str,
+    exec_ids: tuple[str, ...] = (),
 ) -> wire.ContainerInspect:
     """Return the answer of ``GET /containers/{id}/json``."""
     return wire.ContainerInspect(
@@ -53,6 +57,7 @@ def inspect(
         name="/" + container.name,
         restart_count=container.state.restart_count,
         app_armor_profile=container.apparmor_profile,
+        isolation=isolation,
         exec_ids=list(exec_ids) or None,
         host_config=host_config(container.host, name=container.name),
         graph_driver=wire.GraphDriver(),

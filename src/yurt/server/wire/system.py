@@ -1,11 +1,14 @@
 """The engine's own facts to the wire: version, info, disk usage."""
 
+from collections.abc import Iterator
+
 from yurt.api.types import system as wire
 from yurt.api.types.base import OMITTED
 from yurt.api.types.volumes import VolumeUsage
 from yurt.api.version import LATEST, OLDEST, ApiVersion
 from yurt.engine.containers.log_drivers import DRIVERS as LOG_DRIVERS
 from yurt.engine.system import DiskUsage, Info, Version
+from yurt.isolation import Level
 from yurt.server.wire import containers, images, times, volumes
 from yurt.server.wire.containers import ImageName
 from yurt.server.wire.endpoints import NetworkId
@@ -113,7 +116,7 @@ def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
         containerd_commit={"ID": ""},
         runc_commit={"ID": value.version.runtime_version},
         init_commit={"ID": ""},
-        security_options=[*(["name=apparmor"] if value.has_apparmor else []), "name=seccomp,profile=builtin"],
+        security_options=list(_security_options(value)),
         warnings=list(value.warnings) or None,
         discovered_devices=[wire.DiscoveredDevice(source="cdi", id=name) for name in value.devices]
         if value.devices and version >= WITH_DEVICES
@@ -122,6 +125,16 @@ def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
         bridge_nf_iptables=False if version < WITHOUT_BRIDGE_NETFILTER else OMITTED,
         bridge_nf_ip6tables=False if version < WITHOUT_BRIDGE_NETFILTER else OMITTED,
     )  # fmt: skip
+
+
+def _security_options(value: Info) -> Iterator[str]:
+    """Yield Docker's, and the level of isolation, which is ours."""
+    if value.has_apparmor:
+        yield "name=apparmor"
+    yield "name=seccomp,profile=builtin"
+    if value.isolation is not Level.ROOT:
+        yield "name=rootless"
+    yield f"name=isolation,level={value.isolation}"
 
 
 def disk_usage(

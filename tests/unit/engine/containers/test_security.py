@@ -5,6 +5,7 @@ import pytest
 from yurt.engine.containers import security
 from yurt.engine.containers.security import SecurityOptions
 from yurt.errors import InvalidArgument
+from yurt.isolation import Level
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,19 @@ def test_what_is_no_option(option: str, message: str) -> None:
 def test_the_profile(options: SecurityOptions, privileged: bool, name: str) -> None:
     """The default's name unless one is named; privileged containers are not confined."""
     assert options.apparmor_profile(privileged=privileged) == name
+
+
+@pytest.mark.parametrize(
+    ("level", "options", "privileged", "words"),
+    [
+        (Level.ROOT, (), False, "root namespaces, with seccomp"),
+        (Level.ROOT, (), True, "root namespaces, without seccomp"),
+        (Level.SUBUIDS, ("seccomp=unconfined",), False, "rootless with subuids, without seccomp"),
+        (Level.ONE_UID, ("no-new-privileges",), False, "rootless with one uid, with seccomp"),
+    ],
+)
+def test_what_holds_a_container_back(
+    level: Level, options: tuple[str, ...], privileged: bool, words: str
+) -> None:
+    """The engine's level, and whether this container's system calls are filtered."""
+    assert security.isolation(level, options, privileged=privileged) == words
