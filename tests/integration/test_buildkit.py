@@ -15,6 +15,7 @@ import docker
 import pytest
 from tests.conftest import Needs
 from tests.integration.engine_host import IMAGE, EngineHost
+from tests.integration.test_build_graph import meeting
 
 pytestmark = [pytest.mark.root, pytest.mark.docker]
 
@@ -399,3 +400,13 @@ def test_a_session_without_an_id_is_refused(engine: EngineHost) -> None:
             b"POST /session HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
         )
         assert b"400" in sock.recv(4096)
+
+
+def test_stages_run_at_once(run: Docker, tmp_path: Path) -> None:
+    """Two that wait for each other come to an end, and each says what it says at its own step."""
+    (tmp_path / "Dockerfile").write_text(meeting("meet-buildkit"))
+    said = run("build", "--progress=plain", ".").stderr
+    for stage in "ab":
+        step = re.search(rf"#(\d+) \[{stage} 2/2\] RUN", said)
+        assert step is not None
+        assert re.findall(rf"#{step[1]} [0-9.]+ (..)\n", said) == [f"{stage}1", f"{stage}2"]

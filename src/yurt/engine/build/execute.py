@@ -1,5 +1,10 @@
-"""Carry a plan out: take from the build cache what is there, make the rest, and say what happens."""
+"""Carry a plan out: take from the build cache what is there, make the rest, and say what happens.
 
+Every stage is a task: it begins when the stage that it starts from is made, and a step that reads another stage
+waits for that one. The first failure ends them all.
+"""
+
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -15,7 +20,8 @@ from yurt.engine.build.activities import key_of, working_steps
 from yurt.engine.build.cache import BuildCache, Hit
 from yurt.engine.build.copying import Copier, Dress, Target, add_archive, is_archive
 from yurt.engine.build.files import RootTree, Selection
-from yurt.engine.build.model import Begun, BuildEvent, Ended, Output
+from yurt.engine.build.making import Making
+from yurt.engine.build.model import Begun, BuildEvent, Ended, Output, StageEnded, StagesBegun
 from yurt.engine.build.plan import Planner
 from yurt.engine.build.rootfs import find_owner, make_folders
 from yurt.engine.build.running import Runner
@@ -28,6 +34,7 @@ from yurt.ids import new_id
 from yurt.linux.mount import unmount
 from yurt.oci.config import History
 from yurt.oci.digest import Digest
+from yurt.oci.layer import chain_id
 from yurt.storage.content import disk_error
 from yurt.storage.snapshots.base import Snapshotter
 
@@ -69,20 +76,29 @@ class Execution:
     runner: Runner
     folder: Path
     context: Path
+    making: Making
     emit: Callable[[BuildEvent], None]
     no_cache: bool = False
     cached_steps: int = 0
     _results: dict[int, _Result] = field(default_factory=dict)
+    _made: dict[int, asyncio.Event] = field(default_factory=dict)  # by stage
     _fresh: dict[str, Hit] = field(default_factory=dict)  # made by this build, also with no_cache
 
-    def say(self, text: str) -> None:
-        self.emit(Output(text))
-
     async def run(self) -> tuple[_Result, bool]:
-        """Make the target stage; return it, and whether every step came from the cache."""
+        """Make the target stage; return it, and whether every step came from the cache.
+
+        When stages fail, the error of the first is raised; by then nothing of the others runs any more.
+        """
+        self._made = {stage.index: asyncio.Event() for stage in self.plan.stages}
         required = self._required()
-        for stage in self.plan.stages:
-            await self._stage(stage, whole=stage.index in required)
+        self.emit(StagesBegun(tuple(self._made)))
+        try:
+            async with asyncio.TaskGroup() as stages:
+                for stage in self.plan.stages:
+                    work = self._finish(stage, whole=stage.index in required)
+                    stages.create_task(work, name=f"build-stage-{stage.index}")
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         return self._results[self.plan.target.index], self.cached_steps == self._works()
 
     def _works(self) -> int:
@@ -93,9 +109,19 @@ class Execution:
             return fresh
         return None if self.no_cache else self.cache.step(key)
 
+    def _hit_on(self, key: str, layers: Sequence[Layer]) -> Hit | None:
+        """Return what is known for *key* if it fits on *layers*: those may have been made anew, and differ."""
+        hit = self._hit(key)
+        if (
+            hit is None
+            or hit.layer is None
+            or chain_id(_top(layers), hit.layer.diff_id) == hit.layer.chain_id
+        ):
+            return hit
+        return None
+
     def _required(self) -> set[int]:
         """Return the stages whose files something reads that is not in the cache, and the target."""
-        by_index = {stage.index: stage for stage in self.plan.stages}
         required = {self.plan.target.index}
         for stage in reversed(self.plan.stages):
             if stage.index not in required:
@@ -108,16 +134,17 @@ class Execution:
                     continue
                 cached = cached and self._hit(step.key) is not None
                 if not cached:
-                    required |= {index for index in self._reads(step) if index in by_index}
+                    required |= self._reads(step)
         return required
 
     def _reads(self, step: Step) -> set[int]:
+        """Return the stages whose files *step* reads."""
         work = step.work
         if isinstance(work, CopyWork) and work.stage is not None:
             return {work.stage}
         if isinstance(work, RunWork):
             found = (self._origin_stage(mount) for mount in work.mounts if mount.kind == "bind")
-            return {index for index in found if index is not None}
+            return {index for index in found if index in self._made}
         return set()
 
     def _origin_stage(self, mount: RunMount) -> int | None:
@@ -126,33 +153,61 @@ class Execution:
         stage = find_stage(self.planner.layout.dockerfile.stages, mount.origin)
         return None if stage is None else stage.index
 
-    async def _stage(self, stage: StagePlan, *, whole: bool) -> None:
+    async def _finish(self, stage: StagePlan, *, whole: bool) -> None:
+        try:
+            if isinstance(stage.base, int):
+                await self._made[stage.base].wait()
+            self._results[stage.index] = await self._stage(stage, whole=whole)
+        except YurtError:
+            self.emit(StageEnded(stage.index, failed=True))
+            raise
+        self.emit(StageEnded(stage.index))
+        self._made[stage.index].set()
+
+    async def _stage(self, stage: StagePlan, *, whole: bool) -> _Result:
         """Make *stage*; unless *whole*, only say that nothing of it is needed."""
         result = self._start(stage)
         cached = True
+
+        def say(text: str) -> None:
+            self.emit(Output(text, stage=stage.index))
+
+        def say_key(key: str) -> None:
+            say(f" ---> {key.removeprefix('sha256:')[:12]}\n")
+
         for step in stage.steps:
-            self.say(f"Step {step.number}/{self.plan.count} : {step.text}\n")
+            say(f"Step {step.number}/{self.plan.count} : {step.text}\n")
             if step is stage.steps[0]:
-                self._say_key(step.key if isinstance(stage.base, int) else stage.base)
+                say_key(step.key if isinstance(stage.base, int) else stage.base)
                 if step in working_steps(stage):
                     self.emit(Ended(key_of(step), cached=True))
                 continue
             if step.work is None:
                 self._note(result, step, None, result.created)
-                self._say_key(step.key)
+                say_key(step.key)
                 continue
-            hit = self._hit(step.key) if cached else None
-            if hit is not None or not whole:
+            hit = self._hit_on(step.key, result.layers) if cached else None
+            if hit is None and whole:
+                hit, cached = await self._once(stage, step, result.layers)
+            if cached:
                 self.cached_steps += 1
-                self.say(" ---> Using cache\n")
+                say(" ---> Using cache\n")
                 self.emit(Ended(key_of(step), cached=True))
                 hit = hit or Hit(None, "")
-            else:
-                cached = False
-                hit = await self._make(step, result.layers)
+            assert hit is not None
             self._note(result, step, hit.layer, hit.created)
-            self._say_key(step.key)
-        self._results[stage.index] = result
+            say_key(step.key)
+        return result
+
+    async def _once(self, stage: StagePlan, step: Step, layers: Sequence[Layer]) -> tuple[Hit, bool]:
+        """Make *step*, unless somebody made it meanwhile; return what is made, and whether it was."""
+        for index in self._reads(step):
+            await self._made[index].wait()
+        async with self.making.alone(step.key):
+            if (hit := self._hit_on(step.key, layers)) is not None:
+                return hit, True
+            async with self.making.slot():
+                return await self._make(stage, step, layers), False
 
     def _start(self, stage: StagePlan) -> _Result:
         if stage.base == SCRATCH:
@@ -163,9 +218,6 @@ class Execution:
         image = self.images.get(stage.base)
         return _Result(list(image.layers), list(image.config.history), image.config.created)
 
-    def _say_key(self, key: str) -> None:
-        self.say(f" ---> {key.removeprefix('sha256:')[:12]}\n")
-
     @staticmethod
     def _note(result: _Result, step: Step, layer: Layer | None, created: str) -> None:
         if layer is not None:
@@ -175,7 +227,7 @@ class Execution:
             History(created=created, created_by=step.text, comment="yurt", empty_layer=layer is None)
         )
 
-    async def _make(self, step: Step, layers: Sequence[Layer]) -> Hit:
+    async def _make(self, stage: StagePlan, step: Step, layers: Sequence[Layer]) -> Hit:
         """Do the work of *step* on *layers*; afterwards the cache knows what it made."""
         work = step.work
         assert work is not None
@@ -183,7 +235,7 @@ class Execution:
         try:
             async with AsyncExitStack() as undo:
                 if isinstance(work, RunWork):
-                    layer = await self._run(step, work, layers, undo)
+                    layer = await self._run(stage, step, work, layers, undo)
                 else:
                     layer = await self._change(step, work, layers, undo)
         except YurtError as error:
@@ -196,14 +248,14 @@ class Execution:
         return hit
 
     async def _run(
-        self, step: Step, work: RunWork, layers: Sequence[Layer], undo: AsyncExitStack
+        self, stage: StagePlan, step: Step, work: RunWork, layers: Sequence[Layer], undo: AsyncExitStack
     ) -> Layer | None:
         shown: dict[RunMount, str] = {}
         for mount in work.mounts:
             if mount.kind == "bind":
                 shown[mount] = await self._shown(mount, undo)
         with _placed(step.instruction):
-            ran = await self.runner.run(step, work, layers, shown, undo)
+            ran = await self.runner.run(step, work, layers, shown, undo, stage=stage.index)
         if ran.exit_code != 0:
             told = f": {ran.error}" if ran.error else ""
             raise StepFailed(

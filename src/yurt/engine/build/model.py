@@ -42,11 +42,13 @@ class Output:
     """Text for the person who waits, lines and parts of lines as they come.
 
     *activity* is the key of the one whose own output this is, on *stream* 1 or 2; empty: the builder speaks.
+    *stage* is the index of the stage that it tells of, None: of the build as a whole.
     """
 
     text: str
     activity: str = ""
     stream: int = 1
+    stage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,25 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class StagesBegun:
+    """The stages with these indexes are made now, all at once as far as they do not need one another."""
+
+    stages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """A stage came to its end; *failed*: the build ends with it."""
+
+    stage: int
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """The last event of a build that went well: the image's id (``sha256:…``)."""
 
     image_id: str
 
 
-BuildEvent = Output | Pulling | Announced | Begun | Ended | Built
+BuildEvent = Output | Pulling | Announced | Begun | Ended | StagesBegun | StageEnded | Built

@@ -15,6 +15,7 @@ from yurt.catalog.mirror import Mirror, chosen_mirror
 from yurt.catalog.model import NoSuchTag, Recipe
 from yurt.distribution.auth import Auth
 from yurt.engine.build.model import BuildRequest, Built, Output, Pulling
+from yurt.engine.build.order import InOrder
 from yurt.engine.build.origin import Archive
 from yurt.engine.build.ports import Builder
 from yurt.engine.build.surroundings import proxy_variables
@@ -202,15 +203,16 @@ class ImageProvider:
             labels=labels,
             pull=True,
         )
-        news = _Lines(recipe.reference, progress)
-        async for event in self._builder.build(request, Archive(_archive(recipe.context()))):
-            match event:
-                case Output(text=text):
-                    news.say(text)
-                case Pulling(progress=inner):
-                    progress(inner)
-                case Built(image_id=image_id):
-                    return self._images.get(image_id)
+        news, order = _Lines(recipe.reference, progress), InOrder()
+        async for happened in self._builder.build(request, Archive(_archive(recipe.context()))):
+            for event in order.take(happened):
+                match event:
+                    case Output(text=text):
+                        news.say(text)
+                    case Pulling(progress=inner):
+                        progress(inner)
+                    case Built(image_id=image_id):
+                        return self._images.get(image_id)
         raise Internal(f"the build of {recipe.reference} ended without an image")
 
     def _mirror(self) -> Mirror:

@@ -20,7 +20,7 @@ from yurt.engine.build.surroundings import certificates, environment, proxy_vari
 from yurt.engine.containers.model import ContainerConfig, CreateRequest, HostConfig, MountRequest, Resources
 from yurt.engine.images.model import Image, Layer
 from yurt.errors import InvalidArgument, NotFound, Unimplemented
-from yurt.ids import short
+from yurt.ids import new_id, short
 from yurt.oci.digest import Digest
 from yurt.settings import EngineSettings
 
@@ -66,22 +66,26 @@ class Runner:
         layers: Sequence[Layer],
         shown: Mapping[RunMount, str],
         undo: AsyncExitStack,
+        *,
+        stage: int,
     ) -> Ran:
         """Run *work* on *layers* and wait for its end. *shown* says where the files of each bind mount are.
 
         The container's removal is pushed on *undo*: when that unwinds nothing of it is left, running or not.
         """
         given = {name: await self._origin.secret(name) for name in map(_secret_name, _secrets(work))}
-        request = self._create_request(step, work, shown, given)
+        folder = self._folder / f"run-{new_id()[:12]}"  # others run now, too
+        folder.mkdir()
+        request = self._create_request(step, work, shown, given, folder)
         container, _warnings = await self._containers.create(request, image=_image(step, layers))
         undo.push_async_callback(self._remove, container.id)
-        self._emit(Output(f" ---> Running in {short(container.id)}\n"))
+        self._emit(Output(f" ---> Running in {short(container.id)}\n", stage=stage))
         stream = await self._containers.attach(container.id, stdin=False, stdout=True, stderr=True)
         undo.push_async_callback(stream.close)
         waiter = asyncio.ensure_future(self._containers.waiter(container.id, "next-exit"))
         try:
             await self._containers.start(container.id)
-            tail = await self._pass_on(stream, key_of(step))
+            tail = await self._pass_on(stream, stage, key_of(step))
             ended = await waiter
         finally:
             waiter.cancel()
@@ -90,7 +94,7 @@ class Runner:
     async def _remove(self, container: str) -> None:
         await self._containers.remove(container, force=True, volumes=True)
 
-    async def _pass_on(self, stream: Stream, activity: str) -> str:
+    async def _pass_on(self, stream: Stream, stage: int, activity: str) -> str:
         """Say the output as it comes; return its end."""
         decoders = {number: codecs.getincrementaldecoder("utf-8")(errors="replace") for number in range(3)}
         buffer, tail = bytearray(), ""
@@ -100,35 +104,40 @@ class Runner:
             number = 1
             while len(buffer) >= 8 and len(buffer) >= 8 + (size := int.from_bytes(buffer[4:8], "big")):
                 if text and buffer[0] % 3 != number:
-                    tail = self._said(text, activity, number, tail)
+                    tail = self._said(text, Output("", activity, number, stage), tail)
                 number = buffer[0] % 3
                 text.append(decoders[number].decode(bytes(buffer[8 : 8 + size])))
                 del buffer[: 8 + size]
-            tail = self._said(text, activity, number, tail)
+            tail = self._said(text, Output("", activity, number, stage), tail)
         return tail
 
-    def _said(self, text: list[str], activity: str, stream: int, tail: str) -> str:
-        """Say what gathered in *text*, which is empty then; return the new tail."""
+    def _said(self, text: list[str], event: Output, tail: str) -> str:
+        """Say with *event* what gathered in *text*, which is empty then; return the new tail."""
         if not (said := "".join(text)):
             return tail
         text.clear()
-        self._emit(Output(said, activity, stream))
+        self._emit(replace(event, text=said))
         return (tail + said)[-TAIL:]
 
     def _create_request(
-        self, step: Step, work: RunWork, shown: Mapping[RunMount, str], given: Mapping[str, bytes | None]
+        self,
+        step: Step,
+        work: RunWork,
+        shown: Mapping[RunMount, str],
+        given: Mapping[str, bytes | None],
+        folder: Path,
     ) -> CreateRequest:
         mounts, certificate_variables = certificates(self._settings.ca_bundle)
         secrets: dict[str, str] = {}
         made = [
-            self._secret(step, mount, given, secrets)
+            self._secret(step, mount, given, secrets, folder)
             if mount.kind == "secret"
             else self._mount(step, mount, shown)
             for mount in work.mounts
         ]
         added = [*mounts, *(mount for mount in made if mount is not None)]
         for name, content in work.scripts:
-            path = self._folder / name
+            path = folder / name
             path.write_text(content)
             path.chmod(0o755)
             added.append(MountRequest(kind="bind", source=str(path), target=f"/dev/{name}", read_only=True))
@@ -186,7 +195,12 @@ class Runner:
         return folder
 
     def _secret(
-        self, step: Step, mount: RunMount, given: Mapping[str, bytes | None], secrets: dict[str, str]
+        self,
+        step: Step,
+        mount: RunMount,
+        given: Mapping[str, bytes | None],
+        secrets: dict[str, str],
+        folder: Path,
     ) -> MountRequest | None:
         name = _secret_name(mount)
         content = given[name]
@@ -201,7 +215,7 @@ class Runner:
             secrets[mount.env] = content.decode(errors="surrogateescape")
             if not mount.target:
                 return None
-        path = self._folder / f"secret-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        path = folder / f"secret-{len(list(folder.iterdir()))}"
         path.write_bytes(content)
         os.chown(path, mount.uid, mount.gid)
         path.chmod(0o400 if mount.mode is None else mount.mode)

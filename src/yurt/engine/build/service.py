@@ -21,6 +21,7 @@ from yurt.engine.build.execute import Execution, StepFailed, now
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
 from yurt.engine.build.layout import Base, lay_out
+from yurt.engine.build.making import Making
 from yurt.engine.build.model import (
     Activity,
     Announced,
@@ -106,6 +107,7 @@ class BuildService:
         self._settings = settings
         provider.use(self)
         self._cache = BuildCache(documents, images)
+        self._making = Making()
         self._work = settings.root / "build" / "work"
         self._caches = settings.root / "build" / "caches"
         self._kept = KeptContents(settings.root / "build" / "contexts")
@@ -284,6 +286,7 @@ class BuildService:
             ),
             folder=job.folder,
             context=job.context,
+            making=self._making,
             emit=job.emit,
             no_cache=job.request.no_cache,
         )

@@ -52,8 +52,9 @@ class BuildRoutes:
                 for line in translate.warnings(call):
                     emit(line)
             builds = await self._workshop.builds()
+            told = translate.Lines(quiet=request.quiet)
             async for event in builds.build(request, origin):
-                for line in translate.lines(event, quiet=request.quiet):
+                for line in told.of(event):
                     emit(line)
 
         return await answers.lines(call, work)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from yurt.api.types.stream import StreamLine
 from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling
+from yurt.engine.build.order import InOrder
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
 from yurt.server.wire import progress, registry
@@ -76,6 +77,17 @@ def _hosts(text: str) -> tuple[str, ...]:
     if not all(":" in host for host in hosts):
         raise InvalidArgument(f"invalid extra hosts {text!r}", hint="write name:address")
     return hosts
+
+
+class Lines:
+    """The lines of one build, as its events come in: stages that run at once are told one after the other."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._order = InOrder()
+
+    def of(self, event: BuildEvent) -> list[StreamLine]:
+        return [line for each in self._order.take(event) for line in lines(each, quiet=self._quiet)]
 
 
 def lines(event: BuildEvent, *, quiet: bool) -> tuple[StreamLine, ...]:
