@@ -189,10 +189,14 @@ def own_networks(one: Container) -> frozenset[str]:
 
 
 def resolves(worker: Worker, one: Container, other: Container) -> None:
-    """Raise Wrong unless *one* finds *other* by its name, in any of the networks that they share."""
+    """Raise Wrong unless *one* finds *other* by its name, in any of the networks that they may share."""
     found = worker.ask("GET", f"/containers/{other.ref}/json")
-    shared = own_networks(one) & own_networks(other)
-    addresses = {found["NetworkSettings"]["Networks"][network]["IPAddress"] for network in shared}
+    maybe_shared = frozenset.union(*one.networks.possible) & frozenset.union(*other.networks.possible)
+    addresses = {
+        endpoint["IPAddress"]
+        for network, endpoint in found["NetworkSettings"]["Networks"].items()
+        if network in maybe_shared
+    }
     name = found["Name"][1:]
     code, output = execute_in(worker, one, "nslookup", name)
     answered = set(re.findall(r"^Address: (\S+)$", output, re.MULTILINE))
