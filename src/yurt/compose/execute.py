@@ -263,7 +263,32 @@ def create(
             body.get("Volumes", {}).pop(target, None)
     with _told(f"cannot create {name}"):
         query = {"name": name, "platform": service.platform or None}
-        return str(client.json("POST", "/containers/create", query=query, json=body)["Id"])
+        identifier = str(client.json("POST", "/containers/create", query=query, json=body)["Id"])
+        if service.files:
+            write_files(client, identifier, service)
+    return identifier
+
+
+def write_files(client: Client, identifier: str, service: Service) -> None:
+    """Write the secrets and configs of *service* into its container, which has not been started; else it is removed."""
+    from yurt.compose.archive import packed
+
+    try:
+        client.request(
+            "PUT",
+            f"/containers/{identifier}/archive",
+            query={"path": "/"},
+            body=packed(service.files),
+            headers={"Content-Type": "application/x-tar"},
+        ).read()
+    except YurtError as error:
+        client.request("DELETE", f"/containers/{identifier}", query={"force": True, "v": True}).read()
+        if service.read_only:
+            raise Conflict(
+                "its root is read-only, and configs and secrets that are no files of the host are written into it",
+                hint="give them as `file:`, without uid, gid and mode",
+            ) from error
+        raise
 
 
 def resolved(project: Project, service: Service) -> Service:

@@ -124,13 +124,13 @@ class Fields:
         """Accept *keys* that mean nothing on one machine."""
         self.known.update(keys)
 
-    def unsupported(self, *keys: str) -> None:
-        """Refuse *keys* of the specification that would change what runs, and that Yurt does not do."""
+    def refused(self, *keys: str, why: str, hint: str | None = None) -> None:
+        """Refuse *keys* of the specification that Yurt can't honour; *why* completes "not supported: "."""
         self.known.update(keys)
         for key in keys:
             if self.take(key) is not None:
                 raise Unimplemented(
-                    f"{self.node.position(key)}: {self.of(key)}: not supported by yurt compose"
+                    f"{self.node.position(key)}: {self.of(key)}: not supported: {why}", hint=hint
                 )
 
     def close(self) -> None:
@@ -193,15 +193,28 @@ def texts(node: Node, path: str) -> tuple[str, ...]:
     raise problem(node, path, f"is {kind(node)}", expected="a list")
 
 
+def _value(node: ScalarNode) -> str | None:
+    """Return a value as Docker Compose gives it to containers: numbers by their value, ``0x10`` as 16."""
+    match node.value:
+        case None:
+            return None
+        case bool():
+            return str(node.value).lower()
+        case int():
+            return str(node.value)
+        case float() if math.isfinite(node.value):
+            shown = repr(node.value)
+            return shown.removesuffix(".0") if "e" not in shown and abs(node.value) < 1e21 else shown
+        case _:
+            return str(node)
+
+
 def pairs(node: Node, path: str, *, separator: str = "=") -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     if isinstance(node, MappingNode):
         for key, child in node.entries.items():
             if isinstance(child, ScalarNode):
-                value = child.value
-                found[key] = (
-                    None if value is None else str(value).lower() if isinstance(value, bool) else str(child)
-                )
+                found[key] = _value(child)
             else:
                 raise problem(child, f"{path}.{key}", f"is {kind(child)}", expected="one value")
             if "\0" in (found[key] or ""):

@@ -16,7 +16,13 @@ from yurt.compose.model import Network, Project, Service, Volume
 
 def service_hash(project: Project, service: Service) -> str:
     """Return the config hash of *service*, 64 hexadecimal digits."""
-    return _hash(payload.specification(project, service))
+    body = payload.specification(project, service)
+    if service.files:
+        body["Files"] = [
+            [each.target, each.uid, each.gid, each.mode, hashlib.sha256(each.content).hexdigest()]
+            for each in service.files
+        ]
+    return _hash(body)
 
 
 def network_hash(project: Project, network: Network) -> str:

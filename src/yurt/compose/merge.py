@@ -26,17 +26,24 @@ NAMED: dict[Path, str] = {
     ("services", "*", "labels"): "=",
     ("services", "*", "annotations"): "=",
     ("services", "*", "sysctls"): "=",
-    ("services", "*", "extra_hosts"): "=:",
     ("services", "*", "build", "args"): "=",
     ("services", "*", "build", "labels"): "=",
     ("services", "*", "build", "additional_contexts"): "=",
-    ("services", "*", "build", "extra_hosts"): "=:",
     ("services", "*", "deploy", "labels"): "=",
+    ("services", "*", "storage_opt"): "=",
     ("services", "*", "networks"): "",
     ("services", "*", "depends_on"): "",
+    ("services", "*", "models"): "",
     ("networks", "*", "labels"): "=",
     ("volumes", "*", "labels"): "=",
+    ("configs", "*", "labels"): "=",
+    ("secrets", "*", "labels"): "=",
 }
+
+# Written as a mapping of names to addresses, or as a list: a name may have several, so they are appended.
+HOSTS: frozenset[Path] = frozenset(
+    {("services", "*", "extra_hosts"), ("services", "*", "build", "extra_hosts")}
+)
 
 # One text stands for a list of one.
 LISTED: frozenset[Path] = frozenset(
@@ -91,9 +98,19 @@ KEYED: dict[Path, Callable[[Node], str | None]] = {
             "profiles",
             "group_add",
             "dns",
+            "dns_opt",
+            "dns_search",
             "env_file",
+            "label_file",
+            "links",
+            "external_links",
+            "extra_hosts",
+            "tmpfs",
+            "volumes_from",
         )
     },
+    **{("services", "*", "build", key): _itself for key in ("tags", "platforms", "extra_hosts")},
+    ("services", "*", "networks", "*", "aliases"): _itself,
 }
 
 
@@ -128,7 +145,7 @@ def merge(base: Node, over: Node, path: Path) -> Node:
 
 
 def _below(path: Path, key: str) -> Path:
-    return (*path, "*") if len(path) == 1 else (*path, key)
+    return (*path, "*") if len(path) == 1 or path == ("services", "*", "networks") else (*path, key)
 
 
 def _differ(base: MappingNode, over: MappingNode, key: str) -> bool:
@@ -169,11 +186,33 @@ def _regular(node: Node, path: Path) -> Node:
                     _dependency(item) if path == _DEPENDS_ON else ScalarNode(value, item.at, value or "")
                 )
             return MappingNode(entries, {key: child.at for key, child in entries.items()}, node.at, node.tag)
+    if path in HOSTS:
+        return _host_list(node)
     if path == ("services", "*", "build") and isinstance(node, ScalarNode) and node.value is not None:
         return MappingNode({"context": node}, {"context": node.at}, node.at, node.tag)
     if path in LISTED and isinstance(node, ScalarNode) and node.value is not None:
         return SequenceNode((node,), node.at, node.tag)
     return node
+
+
+def _host_list(node: Node) -> Node:
+    if isinstance(node, MappingNode):
+        items = []
+        for name, child in node.entries.items():
+            for address in child.items if isinstance(child, SequenceNode) else (child,):
+                text = f"{name}={address}" if isinstance(address, ScalarNode) else name
+                items.append(ScalarNode(text, address.at, text))
+        return SequenceNode(tuple(items), node.at, node.tag)
+    if isinstance(node, SequenceNode):
+        return SequenceNode(tuple(_one_host(item) for item in node.items), node.at, node.tag)
+    return node
+
+
+def _one_host(item: Node) -> Node:
+    if not isinstance(item, ScalarNode) or "=" in str(item):
+        return item
+    text = str(item).replace(":", "=", 1)
+    return ScalarNode(text, item.at, text, item.tag)
 
 
 def _dependency(item: ScalarNode) -> MappingNode:

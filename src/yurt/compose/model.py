@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from yurt.compose.nodes import Position
 from yurt.errors import InvalidArgument, NotFound
@@ -43,15 +44,17 @@ class Port:
 class Mount:
     """One mount: ``source`` is an absolute host path, a volume's key, or empty (anonymous volume, tmpfs)."""
 
-    type: str  # "bind", "volume" or "tmpfs"
+    type: str  # "bind", "volume", "tmpfs" or "image"
     target: str
     source: str = ""
     read_only: bool = False
     propagation: str = ""
     selinux: str = ""
     create_host_path: bool = True
+    recursive: str = ""  # bind: "", "enabled", "disabled", "writable" or "readonly"
     nocopy: bool = False
     subpath: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)  # of an anonymous volume
     size: int | None = None
     mode: int | None = None
 
@@ -77,6 +80,93 @@ class Healthcheck:
     start_interval: int | None = None
     retries: int | None = None
     disable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A secret or config that is written into the container before it starts; *content* is what it holds."""
+
+    target: str
+    content: bytes
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the top-level ``configs`` or ``secrets`` say: a file of the host, or content (of a *variable*)."""
+
+    name: str
+    file: str = ""
+    content: bytes | None = None
+    variable: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A command in a container that runs: after its start, or before its stop."""
+
+    command: tuple[str, ...]
+    user: str = ""
+    privileged: bool = False
+    working_dir: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class WatchAction(StrEnum):
+    """What `watch` does when a file has changed."""
+
+    REBUILD = "rebuild"
+    RESTART = "restart"
+    SYNC = "sync"
+    SYNC_RESTART = "sync+restart"
+    SYNC_EXEC = "sync+exec"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRule:
+    """One entry of ``develop.watch``; ``ignore`` and ``include`` are patterns as in ``.dockerignore``."""
+
+    path: str
+    action: WatchAction
+    target: str = ""
+    ignore: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    initial_sync: bool = False
+    hook: Hook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """Devices asked for by what they can: ``count`` of them (-1: all), or those of ``device_ids``."""
+
+    capabilities: tuple[str, ...] = ()
+    driver: str = ""
+    count: int = 0
+    device_ids: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLimits:
+    """Limits of block devices: weights from 10 to 1000, rates in bytes or operations a second by device."""
+
+    weight: int = 0
+    weight_device: tuple[tuple[str, int], ...] = ()
+    device_read_bps: tuple[tuple[str, int], ...] = ()
+    device_write_bps: tuple[tuple[str, int], ...] = ()
+    device_read_iops: tuple[tuple[str, int], ...] = ()
+    device_write_iops: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rollover:
+    """How ``up --rollover`` replaces containers, from ``deploy.update_config``: durations in nanoseconds."""
+
+    delay: int = 0
+    monitor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +201,8 @@ class Attachment:
     mac_address: str = ""
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
+    gw_priority: int = 0
+    interface_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +219,8 @@ class Resources:
     cpu_period: int | None = None
     cpu_quota: int | None = None
     cpuset: str = ""
+    cpu_rt_period: int | None = None
+    cpu_rt_runtime: int | None = None
     oom_kill_disable: bool | None = None
     oom_score_adj: int | None = None
 
@@ -153,11 +247,19 @@ class Service:
     ports: tuple[Port, ...] = ()
     expose: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    files: tuple[File, ...] = ()
     tmpfs: tuple[str, ...] = ()
     volumes_from: tuple[str, ...] = ()
     networks: tuple[Attachment, ...] = ()
     network_mode: str = ""
+    links: tuple[str, ...] = ()
+    external_links: tuple[str, ...] = ()
     depends_on: tuple[Dependency, ...] = ()
+    post_start: tuple[Hook, ...] = ()
+    pre_stop: tuple[Hook, ...] = ()
+    watch: tuple[WatchRule, ...] = ()
+    attach: bool = True
+    rollover: Rollover = Rollover()
     healthcheck: Healthcheck | None = None
     restart: str = ""
     profiles: tuple[str, ...] = ()
@@ -190,6 +292,9 @@ class Service:
     group_add: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     device_cgroup_rules: tuple[str, ...] = ()
+    device_requests: tuple[DeviceRequest, ...] = ()
+    block: BlockLimits = BlockLimits()
+    storage_opt: Mapping[str, str] = field(default_factory=dict)
     cgroup: str = ""
     cgroup_parent: str = ""
     ipc: str = ""
@@ -201,6 +306,10 @@ class Service:
     mac_address: str = ""
     platform: str = ""
     pull_policy: str = ""
+    given: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # configs and secrets as they were written, for `config`
+    extensions: Mapping[str, Any] = field(default_factory=dict)  # x-… keys
     at: Position = NOWHERE
 
     def dependency(self, service: str) -> Dependency | None:
@@ -220,7 +329,9 @@ class Network:
     attachable: bool = False
     enable_ipv6: bool | None = None
     ipam_driver: str = ""
-    ipam: tuple[Mapping[str, str], ...] = ()
+    ipam: tuple[Mapping[str, object], ...] = ()  # as the engine takes it
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    enable_ipv4: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -247,7 +358,10 @@ class Project:
     disabled: Mapping[str, Service] = field(default_factory=dict)
     networks: Mapping[str, Network] = field(default_factory=dict)
     volumes: Mapping[str, Volume] = field(default_factory=dict)
+    configs: Mapping[str, Source] = field(default_factory=dict)
+    secrets: Mapping[str, Source] = field(default_factory=dict)
     environment_files: tuple[str, ...] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
 
     def service(self, name: str) -> Service:
         """Return a service that is on; NotFound names those that are."""

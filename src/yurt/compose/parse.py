@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from yurt.compose import fields, short, words
+from yurt.compose import building, developing, fields, limits, linking, mounts, short, units, words
 from yurt.compose.fields import Fields
-from yurt.compose.model import (
-    Attachment,
-    Build,
-    Condition,
-    Dependency,
-    Healthcheck,
-    Mount,
-    Port,
-    Resources,
-    Service,
-    Ulimit,
-)
-from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, kind, problem
-from yurt.errors import InvalidArgument, Unimplemented
+from yurt.compose.model import Healthcheck, Port, Service, Source
+from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, kind, plain, problem
+from yurt.errors import InvalidArgument
 
-CONDITIONS = tuple(condition.value for condition in Condition)
-PULL_POLICIES = ("always", "never", "missing", "if_not_present", "build", "newer")
-RESTARTS = ("no", "always", "on-failure", "unless-stopped")
-SECRET_PLACE = "/run/secrets/"  # noqa: S105 - a folder, no secret
+PULL_POLICIES = (
+    "always",
+    "never",
+    "missing",
+    "if_not_present",
+    "build",
+    "newer",
+    "refresh",
+    "daily",
+    "weekly",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +32,9 @@ class Surroundings:
     directory: str
     home: str
     environ: Mapping[str, str]
-    read_env_file: Callable[
-        [str, bool], dict[str, str] | None
-    ]  # path, raw → variables; None if there is no file
-    files: Mapping[str, Mapping[str, str]]  # "secrets" and "configs": key → absolute path of the file
+    # path, raw, what earlier files set → variables; None if there is no file
+    read_env_file: Callable[[str, bool, Mapping[str, str]], dict[str, str] | None]
+    sources: Mapping[str, Mapping[str, Source]]  # "secrets" and "configs" by key
 
     def path(self, text: str) -> str:
         return short.host_path(text, self.directory, self.home)
@@ -48,16 +43,15 @@ class Surroundings:
 def service(name: str, node: Node, project: str, around: Surroundings) -> Service:
     """Return the service that *node* describes; raises InvalidArgument with the position of a mistake."""
     at = Fields(node, f"services.{name}")
-    at.ignored("develop", "attach")
-    at.unsupported("provider", "models", "label_file", "external_links", "post_start", "pre_stop")
-    at.unsupported("storage_opt", "credential_spec", "blkio_config", "gpus", "use_api_socket")
-    deploy = _deploy(at)
-    built = _build(at, around)
+    at.ignored("pull_refresh_after")  # no version of Docker Compose reads it
+    _refuse(at)
+    deploy = limits.deploy(at)
+    built = building.build(at, around.path, around.environ)
     image = at.text("image")
     if not image and built is None:
         raise problem(at.node, at.path, "has neither an image nor a build", expected="`image:` or `build:`")
     network_mode = at.text("network_mode")
-    networks = _networks(at)
+    networks = linking.networks(at)
     if network_mode and at.take("networks") is not None:
         raise problem(
             at.node.position("networks"), at.of("networks"), f"excludes network_mode: {network_mode}"
@@ -75,6 +69,8 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
             at.of("container_name"),
             f"can't be used with {replicas} replicas, as names are unique",
         )
+    policy = at.unit("restart", limits.restart) or ""  # that of `deploy` wins, as in Docker Compose
+    mounted, files = mounts.mounts(at, around.path, around.directory, around.home, around.sources)
     result = Service(
         name=name,
         image=image or f"{project}-{name}",
@@ -82,21 +78,29 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
         command=_command(at, "command"),
         entrypoint=_command(at, "entrypoint"),
         environment=_environment(at, around),
-        labels=_values(at, "labels"),
+        labels=_labels(at, around),
         annotations=_values(at, "annotations"),
         ports=_ports(at),
         expose=at.texts("expose"),
-        mounts=_mounts(at, around),
+        mounts=mounted,
+        files=files,
         tmpfs=at.texts("tmpfs"),
         volumes_from=at.texts("volumes_from"),
         networks=networks,
         network_mode=network_mode,
-        depends_on=_depends_on(at, network_mode),
+        links=at.texts("links"),
+        external_links=at.texts("external_links"),
+        depends_on=linking.depends_on(at, network_mode),
+        post_start=developing.hooks(at, "post_start", around.environ),
+        pre_stop=developing.hooks(at, "pre_stop", around.environ),
+        watch=developing.watch(at, around.path, around.environ),
+        attach=at.flag("attach", default=True),
+        rollover=deploy.rollover,
         healthcheck=_healthcheck(at),
-        restart=at.unit("restart", _restart) or deploy.restart,
+        restart=deploy.restart or policy,
         profiles=at.texts("profiles"),
         replicas=replicas,
-        resources=_resources(at, deploy),
+        resources=limits.resources(at, deploy),
         container_name=container_name,
         hostname=at.text("hostname"),
         domainname=at.text("domainname"),
@@ -112,9 +116,9 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
         stop_signal=at.text("stop_signal"),
         stop_grace_period=at.duration("stop_grace_period"),
         shm_size=at.size("shm_size"),
-        ulimits=_ulimits(at),
+        ulimits=limits.ulimits(at),
         sysctls=_values(at, "sysctls"),
-        extra_hosts=_extra_hosts(at),
+        extra_hosts=building.extra_hosts(at),
         dns=at.texts("dns"),
         dns_search=at.texts("dns_search"),
         dns_opt=at.texts("dns_opt"),
@@ -122,8 +126,11 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
         logging_options=options,
         security_opt=at.texts("security_opt"),
         group_add=at.texts("group_add"),
-        devices=at.texts("devices"),
+        devices=limits.devices(at),
         device_cgroup_rules=at.texts("device_cgroup_rules"),
+        device_requests=(*limits.device_requests(at), *deploy.devices),
+        block=limits.block(at),
+        storage_opt=_values(at, "storage_opt"),
         cgroup=at.choice("cgroup", ("host", "private")),
         cgroup_parent=at.text("cgroup_parent"),
         ipc=at.text("ipc"),
@@ -134,68 +141,63 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
         isolation=at.text("isolation"),
         mac_address=at.text("mac_address"),
         platform=at.text("platform"),
-        pull_policy=at.choice("pull_policy", PULL_POLICIES),
+        pull_policy=at.unit("pull_policy", pull_policy) or "",
+        given={key: plain(at.node.entries[key]) for key in ("configs", "secrets") if key in at.node.entries},
+        extensions=extensions(at.node),
         at=at.node.at,
     )
     at.close()
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Deploy:
-    replicas: int = 1
-    restart: str = ""
-    cpus: float | None = None
-    memory: int | None = None
-    memory_reservation: int | None = None
-    pids: int | None = None
+def extensions(node: MappingNode) -> dict[str, Any]:
+    """Return the keys that are the user's own."""
+    return {key: plain(child) for key, child in node.entries.items() if key.startswith("x-")}
 
 
-def _deploy(at: Fields) -> _Deploy:
-    scale = at.integer("scale")
-    found = at.section("deploy")
-    if found is None:
-        return _Deploy(1 if scale is None else scale)
-    replicas = found.integer("replicas")
-    found.ignored("mode", "endpoint_mode", "labels", "update_config", "rollback_config", "placement")
-    restart, limits, reserved = "", None, None
-    if (policy := found.section("restart_policy")) is not None:
-        condition = policy.choice("condition", ("none", "on-failure", "any"), "any")
-        attempts = policy.integer("max_attempts")
-        policy.ignored("delay", "window")
-        policy.close()
-        restart = {"none": "no", "any": "always"}.get(
-            condition, f"on-failure:{attempts}" if attempts else "on-failure"
-        )
-    if (resources := found.section("resources")) is not None:
-        limits, reserved = resources.section("limits"), resources.section("reservations")
-        resources.close()
-    cpus = limits.number("cpus") if limits else None
-    memory = limits.size("memory") if limits else None
-    pids = limits.integer("pids") if limits else None
-    reservation = reserved.size("memory") if reserved else None
-    if limits is not None:
-        limits.close()
-    if reserved is not None:
-        reserved.ignored("cpus", "pids")
-        reserved.unsupported("devices", "generic_resources")
-        reserved.close()
-    found.close()
-    chosen = replicas if replicas is not None else scale if scale is not None else 1
-    return _Deploy(chosen, restart, cpus, memory, reservation, pids)
+def _refuse(at: Fields) -> None:
+    at.refused("provider", why="a plugin of Docker's would run it, outside of the engine",
+               hint="give the service an image, or start the thing beside the project")  # fmt: skip
+    at.refused("models", why="models run in Docker's own model runner, which the Engine API does not have",
+               hint="run the model's server as a service")  # fmt: skip
+    at.refused("credential_spec", why="it is for containers of Windows, and these are Linux's")
+    at.refused("use_api_socket", why="a container that has the engine's socket rules the host",
+               hint="mount the socket yourself, if that is meant")  # fmt: skip
 
 
-def _restart(text: str) -> str:
-    policy, colon, attempts = text.partition(":")
-    if policy in RESTARTS and (
-        not colon or (policy == "on-failure" and attempts.isdigit() and len(attempts) < 6)
-    ):
-        return text
-    if text == "false":  # `restart: no` of a YAML 1.1 writer
-        return "no"
-    raise InvalidArgument(
-        f"{text!r} is no restart policy, expected no, always, unless-stopped or on-failure[:TIMES]"
-    )
+def pull_policy(text: str) -> str:
+    """Return when a service's image is pulled; InvalidArgument for what Compose does not know."""
+    if text not in PULL_POLICIES:
+        interval = text.removeprefix("every_")
+        if interval == text:
+            raise InvalidArgument(
+                f"{text!r} is not known, expected {', '.join(PULL_POLICIES)} or every_DURATION"
+            )
+        refresh_after(text)
+    return text
+
+
+def refresh_after(policy: str) -> int | None:
+    """Return the nanoseconds after which an image is pulled again; None if its age does not matter."""
+    if policy in ("daily", "weekly"):
+        return units.duration("24h" if policy == "daily" else "168h")
+    if policy.startswith("every_"):
+        weeks = policy.removeprefix("every_")
+        if weeks.endswith("w") and weeks[:-1].isdigit() and len(weeks) < 5:
+            return int(weeks[:-1]) * units.duration("168h")
+        return units.duration(weeks)
+    return None
+
+
+def _labels(at: Fields, around: Surroundings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in at.texts("label_file"):
+        node = at.node.entries["label_file"]
+        read = around.read_env_file(around.path(name), False, {})
+        if read is None:
+            raise problem(node, at.of("label_file"), f"no such file: {name}")
+        found |= read
+    return found | _values(at, "labels")
 
 
 def _values(at: Fields, key: str) -> dict[str, str]:
@@ -226,7 +228,7 @@ def _environment(at: Fields, around: Surroundings) -> dict[str, str]:
             where = fields.text(item, path)
         if not where:
             raise problem(item, path, "names no file", expected="a path")
-        variables = around.read_env_file(around.path(where), raw)
+        variables = around.read_env_file(around.path(where), raw, found)
         if variables is None and required:
             raise problem(
                 item, path, f"no such file: {where}", hint="create it, or write `required: false` beside it"
@@ -238,70 +240,6 @@ def _environment(at: Fields, around: Surroundings) -> dict[str, str]:
         elif name in around.environ:
             found[name] = around.environ[name]
     return found
-
-
-def _build(at: Fields, around: Surroundings) -> Build | None:
-    node = at.take("build")
-    if node is None:
-        return None
-    if isinstance(node, ScalarNode):
-        return Build(around.path(at.text("build")))
-    found = Fields(node, at.of("build"), expected="a path or a mapping")
-    found.ignored("cache_to", "privileged", "isolation", "provenance", "sbom", "ulimits")
-    found.unsupported("ssh", "secrets", "additional_contexts", "entitlements")
-    platforms = found.texts("platforms")
-    context = found.text("context", ".")
-    if "://" in context or context.startswith("git@"):
-        raise Unimplemented(
-            f"{found.node.position('context')}: {found.of('context')}: only local folders can be built"
-        )
-    inline = found.text("dockerfile_inline")
-    if inline and found.take("dockerfile") is not None:
-        raise problem(
-            found.node.position("dockerfile_inline"), found.of("dockerfile_inline"), "excludes dockerfile"
-        )
-    args = {
-        name: around.environ[name] if value is None else value
-        for name, value in found.pairs("args").items()
-        if value is not None or name in around.environ
-    }
-    built = Build(
-        context=around.path(context),
-        dockerfile=found.text("dockerfile", "Dockerfile"),
-        dockerfile_inline=inline,
-        args=args,
-        labels=_values(found, "labels"),
-        target=found.text("target"),
-        network=found.text("network"),
-        platform=platforms[0] if len(platforms) == 1 else "",
-        extra_hosts=_extra_hosts(found),
-        shm_size=found.size("shm_size"),
-        cache_from=found.texts("cache_from"),
-        tags=found.texts("tags"),
-        no_cache=found.flag("no_cache"),
-        pull=found.flag("pull"),
-    )
-    found.close()
-    return built
-
-
-def _extra_hosts(at: Fields) -> tuple[str, ...]:
-    node = at.take("extra_hosts")
-    if isinstance(node, MappingNode):
-        hosts: list[str] = []
-        for name, child in node.entries.items():
-            hosts += [
-                f"{name}:{address}" for address in fields.texts(child, f"{at.of('extra_hosts')}.{name}")
-            ]
-        return tuple(hosts)
-    found = []
-    for path, item in at.each("extra_hosts"):
-        entry = fields.text(item, path)
-        cut = min((place for mark in "=:" if (place := entry.find(mark)) > 0), default=-1)
-        if cut < 0 or cut == len(entry) - 1:
-            raise problem(item, path, f"{entry!r} has no address", expected="NAME=ADDRESS")
-        found.append(f"{entry[:cut]}:{entry[cut + 1 :].removeprefix('[').removesuffix(']')}")
-    return tuple(found)
 
 
 def _ports(at: Fields) -> tuple[Port, ...]:
@@ -330,132 +268,6 @@ def _ports(at: Fields) -> tuple[Port, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _mounts(at: Fields, around: Surroundings) -> tuple[Mount, ...]:
-    found: dict[str, Mount] = {}
-    for path, item in at.each("volumes"):
-        if isinstance(item, MappingNode):
-            mount = _long_mount(Fields(item, path), around)
-        else:
-            text = fields.text(item, path)
-            try:
-                mount = short.mount(text, around.directory, around.home)
-            except InvalidArgument as error:
-                raise problem(item, path, error.message, hint=error.hint) from error
-        found[mount.target] = mount
-    for group, place in (("secrets", SECRET_PLACE), ("configs", "/")):
-        for path, item in at.each(group):
-            mount = _file_mount(item, path, group, place, around)
-            found[mount.target] = mount
-    return tuple(found.values())
-
-
-def _file_mount(item: Node, path: str, group: str, place: str, around: Surroundings) -> Mount:
-    target = ""
-    if isinstance(item, MappingNode):
-        entry = Fields(item, path)
-        source, target = entry.text("source"), entry.text("target")
-        entry.ignored("uid", "gid", "mode")
-        entry.close()
-    else:
-        source = fields.text(item, path)
-    known = around.files[group]
-    if source not in known:
-        raise problem(
-            item, path, f"no such {group[:-1]}: {source!r}", expected=f"one of the top-level `{group}:`"
-        )
-    target = target or source
-    return Mount("bind", target if target.startswith("/") else place + target, known[source], read_only=True,
-                 create_host_path=False)  # fmt: skip
-
-
-def _long_mount(entry: Fields, around: Surroundings) -> Mount:
-    form = entry.choice("type", ("volume", "bind", "tmpfs", "npipe", "cluster", "image"), "volume")
-    target = entry.text("target")
-    source = entry.text("source")
-    if not target.startswith("/"):
-        raise problem(
-            entry.node, entry.of("target"), f"is {target!r}", expected="an absolute path in the container"
-        )
-    if form not in ("volume", "bind", "tmpfs"):
-        raise Unimplemented(f"{entry.node.at}: {entry.of('type')}: {form} is not supported by yurt compose")
-    if form == "bind" and not source:
-        raise problem(entry.node, entry.of("source"), "is missing", expected="a path of the host")
-    bind, volume, tmpfs = entry.section("bind"), entry.section("volume"), entry.section("tmpfs")
-    entry.ignored("consistency")
-    mount = Mount(
-        form,
-        posixpath.normpath(target),
-        around.path(source) if form == "bind" else source if form == "volume" else "",
-        entry.flag("read_only"),
-        propagation=bind.text("propagation") if bind else "",
-        selinux=bind.text("selinux") if bind else "",
-        create_host_path=bind.flag("create_host_path", default=True) if bind else True,
-        nocopy=volume.flag("nocopy") if volume else False,
-        subpath=volume.text("subpath") if volume else "",
-        size=tmpfs.size("size") if tmpfs else None,
-        mode=tmpfs.integer("mode") if tmpfs else None,
-    )
-    if bind:
-        bind.ignored("recursive")
-    if volume:
-        volume.ignored("labels")
-    for section in (bind, volume, tmpfs, entry):
-        if section is not None:
-            section.close()
-    return mount
-
-
-def _networks(at: Fields) -> tuple[Attachment, ...]:
-    node = at.take("networks")
-    if node is None:
-        return ()
-    if not isinstance(node, MappingNode):
-        return tuple(Attachment(name) for name in sorted(set(at.texts("networks"))))
-    found = []
-    for key, child in node.entries.items():
-        entry = Fields(child, f"{at.of('networks')}.{key}")
-        found.append(
-            Attachment(
-                key,
-                aliases=entry.texts("aliases"),
-                ipv4_address=entry.text("ipv4_address"),
-                ipv6_address=entry.text("ipv6_address"),
-                link_local_ips=entry.texts("link_local_ips"),
-                mac_address=entry.text("mac_address"),
-                driver_opts=_values(entry, "driver_opts"),
-                priority=entry.integer("priority", least=-(1 << 31)) or 0,
-            )
-        )
-        entry.ignored("gw_priority", "interface_name")
-        entry.close()
-    return tuple(sorted(found, key=lambda attachment: (-attachment.priority, attachment.network)))
-
-
-def _depends_on(at: Fields, network_mode: str) -> tuple[Dependency, ...]:
-    found: dict[str, Dependency] = {}
-    node = at.take("depends_on")
-    if isinstance(node, MappingNode):
-        for name, child in node.entries.items():
-            entry = Fields(child, f"{at.of('depends_on')}.{name}")
-            condition = Condition(entry.choice("condition", CONDITIONS, Condition.STARTED.value))
-            restart, required = entry.flag("restart"), entry.flag("required", default=True)
-            found[name] = Dependency(name, condition, restart, required)
-            entry.close()
-    elif node is not None:
-        found = {name: Dependency(name) for name in at.texts("depends_on")}
-    for link in at.texts("links"):
-        found.setdefault(link.partition(":")[0], Dependency(link.partition(":")[0]))
-    modes = [network_mode, *(at.text(key) for key in ("ipc", "pid"))]
-    shared = [mode[8:] for mode in modes if mode.startswith("service:")]
-    shared += [
-        each.partition(":")[0] for each in at.texts("volumes_from") if not each.startswith("container:")
-    ]
-    for name in shared:
-        if name not in found:
-            found[name] = Dependency(name, restart=True)
-    return tuple(found.values())
-
-
 def _healthcheck(at: Fields) -> Healthcheck | None:
     found = at.section("healthcheck")
     if found is None:
@@ -481,60 +293,6 @@ def _healthcheck(at: Fields) -> Healthcheck | None:
     )
     found.close()
     return result
-
-
-def _resources(at: Fields, deploy: _Deploy) -> Resources:
-    cpus = at.number("cpus")
-    memory, reservation, pids = (
-        at.size("mem_limit"),
-        at.size("mem_reservation"),
-        at.integer("pids_limit", least=-1),
-    )
-    at.ignored("cpu_count", "cpu_percent", "cpu_rt_period", "cpu_rt_runtime")
-    cpus = deploy.cpus if cpus is None else cpus
-    swap = None if at.text("memswap_limit") == "-1" else at.size("memswap_limit")
-    return Resources(
-        nano_cpus=None if cpus is None else round(cpus * 1e9),
-        memory=deploy.memory if memory is None else memory,
-        memory_reservation=deploy.memory_reservation if reservation is None else reservation,
-        memory_swap=-1 if at.text("memswap_limit") == "-1" else swap,
-        memory_swappiness=at.integer("mem_swappiness"),
-        pids=deploy.pids if pids is None else pids,
-        cpu_shares=at.integer("cpu_shares"),
-        cpu_period=_microseconds(at, "cpu_period"),
-        cpu_quota=_microseconds(at, "cpu_quota"),
-        cpuset=at.text("cpuset"),
-        oom_kill_disable=at.maybe_flag("oom_kill_disable"),
-        oom_score_adj=at.integer("oom_score_adj", least=-1000),
-    )
-
-
-def _microseconds(at: Fields, key: str) -> int | None:
-    node = at.take(key)
-    if isinstance(node, ScalarNode) and isinstance(node.value, str) and not node.value.lstrip("-").isdigit():
-        found = at.duration(key)
-        return None if found is None else found // 1000
-    return at.integer(key, least=-1)
-
-
-def _ulimits(at: Fields) -> tuple[Ulimit, ...]:
-    node = at.take("ulimits")
-    if node is None:
-        return ()
-    section = Fields(node, at.of("ulimits"))
-    found = []
-    for name, child in section.node.entries.items():
-        if isinstance(child, MappingNode):
-            entry = Fields(child, section.of(name))
-            soft, hard = entry.integer("soft", least=-1), entry.integer("hard", least=-1)
-            entry.close()
-            if soft is None or hard is None:
-                raise problem(child, section.of(name), "is not whole", expected="`soft:` and `hard:`")
-            found.append(Ulimit(name, soft, hard))
-        else:
-            value = fields.integer(child, section.of(name), least=-1)
-            found.append(Ulimit(name, value, value))
-    return tuple(found)
 
 
 def expected_mapping(node: Node, path: str) -> MappingNode:

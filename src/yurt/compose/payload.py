@@ -8,9 +8,10 @@ from typing import Any
 
 from yurt import __version__
 from yurt.compose import labels
-from yurt.compose.model import Attachment, Healthcheck, Mount, Network, Project, Service, Volume
+from yurt.compose.model import Attachment, Healthcheck, Hook, Mount, Network, Project, Service, Volume
 
 Json = dict[str, Any]
+INTERFACE = "com.docker.network.endpoint.ifname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def specification(project: Project, service: Service) -> Json:
         "StopSignal": s.stop_signal,
         "StopTimeout": None if s.stop_grace_period is None else -(-s.stop_grace_period // 10**9),
         "Healthcheck": None if s.healthcheck is None else healthcheck(s.healthcheck),
-        "Volumes": {m.target: {} for m in s.mounts if m.type == "volume" and not m.source},
+        "Volumes": {m.target: {} for m in s.mounts if _is_anonymous(m)},
     }
     body |= {
         key: value
@@ -120,6 +121,7 @@ def host_config(project: Project, service: Service) -> Json:
         if s.logging_driver or s.logging_options
         else None
     )
+    weights, rates = _block(s)
     values: Json = {
         "NetworkMode": network_mode(project, s),
         "PortBindings": bindings,
@@ -145,6 +147,20 @@ def host_config(project: Project, service: Service) -> Json:
         "GroupAdd": list(s.group_add),
         "Devices": [_device(each) for each in s.devices],
         "DeviceCgroupRules": list(s.device_cgroup_rules),
+        "DeviceRequests": [
+            {
+                "Driver": each.driver,
+                "Count": each.count,
+                "DeviceIDs": list(each.device_ids) or None,
+                "Capabilities": [list(each.capabilities)],
+                "Options": dict(each.options),
+            }
+            for each in s.device_requests
+        ],
+        "BlkioWeight": s.block.weight,
+        "BlkioWeightDevice": weights,
+        **rates,
+        "StorageOpt": dict(s.storage_opt),
         "CgroupnsMode": s.cgroup,
         "CgroupParent": s.cgroup_parent,
         "IpcMode": s.ipc,
@@ -164,6 +180,8 @@ def host_config(project: Project, service: Service) -> Json:
         "CpuPeriod": r.cpu_period,
         "CpuQuota": r.cpu_quota,
         "CpusetCpus": r.cpuset,
+        "CpuRealtimePeriod": r.cpu_rt_period,
+        "CpuRealtimeRuntime": r.cpu_rt_runtime,
         "OomKillDisable": r.oom_kill_disable,
         "OomScoreAdj": r.oom_score_adj,
     }
@@ -174,6 +192,34 @@ def host_config(project: Project, service: Service) -> Json:
     }
 
 
+def _block(service: Service) -> tuple[list[Json], Json]:
+    """Return the weights by device, and the lists of rates by the engine's name for them."""
+    b = service.block
+    rates = {
+        "BlkioDeviceReadBps": b.device_read_bps,
+        "BlkioDeviceWriteBps": b.device_write_bps,
+        "BlkioDeviceReadIOps": b.device_read_iops,
+        "BlkioDeviceWriteIOps": b.device_write_iops,
+    }
+    return (
+        [{"Path": path, "Weight": weight} for path, weight in b.weight_device],
+        {key: [{"Path": path, "Rate": rate} for path, rate in found] for key, found in rates.items()},
+    )
+
+
+def hook(item: Hook) -> Json:
+    """Return the body of ``POST /containers/ID/exec`` for a hook."""
+    return {
+        "Cmd": list(item.command),
+        "User": item.user,
+        "Privileged": item.privileged,
+        "WorkingDir": item.working_dir,
+        "Env": [f"{name}={value}" for name, value in item.environment.items()],
+        "AttachStdout": True,
+        "AttachStderr": True,
+    }
+
+
 def network_mode(project: Project, service: Service) -> str:
     if service.network_mode:
         return service.network_mode
@@ -181,7 +227,26 @@ def network_mode(project: Project, service: Service) -> str:
 
 
 def endpoints(project: Project, service: Service) -> Json:
-    return {project.networks[each.network].name: endpoint(service.name, each) for each in service.networks}
+    links = _links(project, service)
+    return {
+        project.networks[each.network].name: endpoint(service.name, each)
+        | ({"Links": links} if links else {})
+        for each in service.networks
+    }
+
+
+def _links(project: Project, service: Service) -> list[str]:
+    """Return ``CONTAINER:ALIAS`` of each link: to the first container of a service, or to one outside the project."""
+    found = []
+    for link in service.links:
+        name, _, alias = link.partition(":")
+        other = project.services.get(name)
+        container = (other.container_name if other else "") or f"{project.name}-{name}-1"
+        found.append(f"{container}:{alias or name}")
+    for link in service.external_links:
+        name, _, alias = link.partition(":")
+        found.append(f"{name}:{alias or name}")
+    return found
 
 
 def endpoint(name: str, attachment: Attachment) -> Json:
@@ -194,19 +259,25 @@ def endpoint(name: str, attachment: Attachment) -> Json:
         "Aliases": list(dict.fromkeys([*([name] if name else []), *attachment.aliases])),
         "IPAMConfig": {key: value for key, value in ipam.items() if value},
         "MacAddress": attachment.mac_address,
-        "DriverOpts": dict(attachment.driver_opts),
+        "DriverOpts": dict(attachment.driver_opts)
+        | ({INTERFACE: attachment.interface_name} if attachment.interface_name else {}),
+        "GwPriority": attachment.gw_priority,
     }
     return {key: value for key, value in values.items() if value}
 
 
 def _is_explicit(mount: Mount) -> bool:
     """An anonymous volume stands in ``Volumes``, not among the mounts."""
-    return mount.type != "volume" or bool(mount.source)
+    return not _is_anonymous(mount)
+
+
+def _is_anonymous(mount: Mount) -> bool:
+    return mount.type == "volume" and not mount.source and not mount.labels and not mount.nocopy
 
 
 def _bind(project: Project, mount: Mount) -> str:
     """Return the mount as ``SOURCE:TARGET[:OPTIONS]``; empty if that can't say it."""
-    if mount.type == "tmpfs" or not mount.source or mount.subpath:
+    if mount.type in ("tmpfs", "image") or not mount.source or mount.subpath or mount.recursive:
         return ""
     if mount.type == "bind" and (not mount.create_host_path or ":" in mount.source):
         return ""
@@ -220,17 +291,33 @@ def _bind(project: Project, mount: Mount) -> str:
     return f"{source}:{mount.target}:{','.join(options)}"
 
 
+_RECURSION: Mapping[str, Json] = {
+    "": {},
+    "enabled": {},
+    "disabled": {"NonRecursive": True},
+    "writable": {"ReadOnlyNonRecursive": True},
+    "readonly": {"ReadOnlyForceRecursive": True},
+}
+
+
 def _mount(project: Project, mount: Mount) -> Json:
     body: Json = {"Type": mount.type, "Target": mount.target, "ReadOnly": mount.read_only}
     if mount.type == "bind":
         body["Source"] = mount.source
         options: Json = {"Propagation": mount.propagation} if mount.propagation else {}
-        body["BindOptions"] = options | {"CreateMountpoint": mount.create_host_path}
+        body["BindOptions"] = (
+            options | {"CreateMountpoint": mount.create_host_path} | _RECURSION[mount.recursive]
+        )
     elif mount.type == "volume":
-        body["Source"] = project.volumes[mount.source].name
+        body["Source"] = project.volumes[mount.source].name if mount.source else ""
         body["VolumeOptions"] = {"NoCopy": mount.nocopy} | (
             {"Subpath": mount.subpath} if mount.subpath else {}
         )
+        if mount.labels:
+            body["VolumeOptions"]["Labels"] = dict(mount.labels)
+    elif mount.type == "image":
+        body["Source"] = mount.source
+        body["ImageOptions"] = {"Subpath": mount.subpath} if mount.subpath else {}
     else:
         sizes = {"SizeBytes": mount.size, "Mode": mount.mode}
         body["TmpfsOptions"] = {key: value for key, value in sizes.items() if value}
@@ -257,8 +344,12 @@ def network(project: Project, item: Network, config_hash: str) -> Json:
         "Options": dict(item.driver_opts),
         "Labels": {**item.labels, **_own(project, labels.NETWORK, item.key, config_hash)},
     }
-    if item.ipam or item.ipam_driver:
+    if item.ipam or item.ipam_driver or item.ipam_options:
         body["IPAM"] = {"Driver": item.ipam_driver or "default", "Config": [dict(pool) for pool in item.ipam]}
+        if item.ipam_options:
+            body["IPAM"]["Options"] = dict(item.ipam_options)
+    if item.enable_ipv4 is not None:
+        body["EnableIPv4"] = item.enable_ipv4
     if item.enable_ipv6 is not None:
         body["EnableIPv6"] = item.enable_ipv6
     return body

@@ -14,7 +14,7 @@ from yurt.compose import dotenv, parse, short
 from yurt.compose.fields import Fields
 from yurt.compose.interpolate import interpolated
 from yurt.compose.load import load
-from yurt.compose.model import Attachment, Network, Project, Service, Volume
+from yurt.compose.model import Attachment, Network, Project, Service, Source, Volume
 from yurt.compose.nodes import MappingNode, Node, problem
 from yurt.compose.sources import UNREADABLE, Sources, void
 from yurt.errors import InvalidArgument, NotFound, translated
@@ -172,13 +172,18 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
         warn(f"the variable {variable} is not set; it becomes empty")
     top = Fields(whole, "")
     top.ignored("version", "name")
-    top.unsupported("models")
+    top.refused(
+        "models",
+        why="models run in Docker's own model runner, which the Engine API does not have",
+        hint="run the model's server as a service",
+    )
+    sources_of = {group: _sources(top, group, name, location, environ) for group in ("secrets", "configs")}
     around = parse.Surroundings(
         directory=location.directory,
         home=environ.get("HOME", "/"),
         environ=environ,
-        read_env_file=lambda path, raw: _env_file(path, raw, environ, location.cwd),
-        files={group: _files(top, group, location, environ) for group in ("secrets", "configs")},
+        read_env_file=lambda path, raw, before: _env_file(path, raw, {**before, **environ}, location.cwd),
+        sources=sources_of,
     )
     networks = {key: _network(key, node, name) for key, node in _section(top, "networks")}
     volumes = {key: _volume(key, node, name) for key, node in _section(top, "volumes")}
@@ -207,7 +212,10 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
         disabled={key: each for key, each in services.items() if key not in on},
         networks=networks,
         volumes=volumes,
+        configs=sources_of["configs"],
+        secrets=sources_of["secrets"],
         environment_files=location.env_files,
+        extensions=parse.extensions(whole),
     )
 
 
@@ -266,21 +274,22 @@ def _external(at: Fields) -> tuple[bool, str]:
 def _network(key: str, node: Node, project: str) -> Network:
     at = Fields(node, f"networks.{key}")
     external, old_name = _external(at)
-    ipam_driver, pools = "", list[Mapping[str, str]]()
+    ipam_driver, pools, ipam_options = "", list[Mapping[str, object]](), dict[str, str]()
     if (ipam := at.section("ipam")) is not None:
         ipam_driver = ipam.text("driver")
-        ipam.ignored("options")
+        ipam_options = _values(ipam, "options")
         for path, item in ipam.each("config"):
             pool = Fields(item, path)
-            pools.append({
+            wire: dict[str, object] = {
                 wire: value
                 for name, wire in (("subnet", "Subnet"), ("ip_range", "IPRange"), ("gateway", "Gateway"))
                 if (value := pool.text(name))
-            })  # fmt: skip
-            pool.ignored("aux_addresses")
+            }
+            if others := _values(pool, "aux_addresses"):
+                wire["AuxiliaryAddresses"] = others
+            pools.append(wire)
             pool.close()
         ipam.close()
-    at.ignored("enable_ipv4")
     network = Network(
         key,
         at.text("name") or old_name or (key if external else f"{project}_{key}"),
@@ -290,7 +299,9 @@ def _network(key: str, node: Node, project: str) -> Network:
         internal=at.flag("internal"),
         attachable=at.flag("attachable"),
         enable_ipv6=at.maybe_flag("enable_ipv6"),
+        enable_ipv4=at.maybe_flag("enable_ipv4"),
         ipam_driver=ipam_driver,
+        ipam_options=ipam_options,
         ipam=tuple(pools),
         labels=_values(at, "labels"),
     )
@@ -317,18 +328,38 @@ def _values(at: Fields, key: str) -> dict[str, str]:
     return {name: value or "" for name, value in at.pairs(key).items()}
 
 
-def _files(top: Fields, group: str, location: Location, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the files behind the top-level secrets or configs."""
+def _sources(
+    top: Fields, group: str, project: str, location: Location, environ: Mapping[str, str]
+) -> dict[str, Source]:
+    """Return what is behind the top-level secrets or configs: each a file, a variable or content."""
     found = {}
     for key, node in _section(top, group):
         at = Fields(node, f"{group}.{key}")
-        at.unsupported("environment", "content", "external", "driver", "template_driver")
-        at.ignored("name", "labels")
-        path = at.text("file")
-        if not path:
-            raise problem(at.node, at.path, "names no file", expected="`file:`")
+        if at.flag("external") if not isinstance(at.take("external"), MappingNode) else True:
+            at.refused("external", why="only a swarm keeps them, and Yurt is for one machine",
+                       hint="give it a file, a variable or content")  # fmt: skip
+        at.refused("driver", "driver_opts", "template_driver", why="only a swarm has such drivers")
+        given = {form: at.take(form) for form in ("file", "environment", "content")}
+        named = [form for form, value in given.items() if value is not None]
+        if len(named) != 1 or (group == "secrets" and named == ["content"]):
+            forms = (
+                "`file:` or `environment:`" if group == "secrets" else "`file:`, `environment:` or `content:`"
+            )
+            raise problem(at.node, at.path, f"has {' and '.join(named) or 'no source'}", expected=forms)
+        name = at.text("name") or f"{project}_{key}"
+        content: bytes | None = None
+        file, variable = "", at.text("environment")
+        if named == ["file"]:
+            file = short.host_path(at.text("file"), location.directory, environ.get("HOME", "/"))
+        elif named == ["content"]:
+            content = at.text("content").encode()
+        else:
+            if variable not in environ:
+                raise problem(at.node.position("environment"), at.of("environment"),
+                              f"the variable {variable} is not set", expected=f"{variable} in the environment or in .env")  # fmt: skip
+            content = environ[variable].encode()
+        found[key] = Source(name, file, content, variable, _values(at, "labels"))
         at.close()
-        found[key] = short.host_path(path, location.directory, environ.get("HOME", "/"))
     return found
 
 

@@ -6,7 +6,22 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from yurt.compose.model import Attachment, Build, Healthcheck, Mount, Network, Project, Service, Volume
+from yurt.compose.model import (
+    Attachment,
+    BlockLimits,
+    Build,
+    DeviceRequest,
+    Healthcheck,
+    Hook,
+    Mount,
+    Network,
+    Project,
+    Service,
+    Source,
+    Volume,
+    WatchRule,
+)
+from yurt.compose.mounts import PLACES
 
 Plain = dict[str, Any]
 
@@ -44,6 +59,11 @@ def plain(project: Project, services: Iterable[str] = ()) -> Plain:
         document["networks"] = used
     if kept := {key: _volume(each) for key, each in project.volumes.items() if key in volumes}:
         document["volumes"] = kept
+    for group, sources in (("configs", project.configs), ("secrets", project.secrets)):
+        wanted = {_source_of(item) for each in named for item in each.given.get(group) or ()}
+        if needed := {key: _top_source(each) for key, each in sources.items() if key in wanted}:
+            document[group] = needed
+    document |= dict(project.extensions)
     return document
 
 
@@ -52,7 +72,7 @@ def _filled(values: Mapping[str, Any]) -> Plain:
 
 
 def duration(nanoseconds: int | None) -> str | None:
-    """Return a duration as Compose writes it: ``1m30s``."""
+    """Return a duration as Compose writes it: ``1m30s``, ``2m0s``."""
     if nanoseconds is None:
         return None
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
@@ -61,10 +81,102 @@ def duration(nanoseconds: int | None) -> str | None:
         return f"{milliseconds:g}ms" if nanoseconds < 1_000_000_000 else f"{nanoseconds / 1e9:g}s"
     hours, seconds = divmod(seconds, 3600)
     minutes, seconds = divmod(seconds, 60)
-    return "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n) or "0s"
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+def _source_of(item: Any) -> str:
+    return str(item.get("source")) if isinstance(item, dict) else str(item)
+
+
+def _top_source(source: Source) -> Plain:
+    values = {
+        "name": source.name,
+        "file": source.file,
+        "environment": source.variable,
+        "labels": dict(source.labels),
+    }
+    if source.content is not None and not source.variable:
+        values["content"] = source.content.decode()
+    return _filled(values)
+
+
+def _target(item: Any, group: str) -> str:
+    target = (item.get("target") or item.get("source")) if isinstance(item, dict) else item
+    return str(target) if str(target).startswith("/") else f"{PLACES[group]}{target}"
+
+
+def _reference(item: Any, group: str) -> Plain:
+    """Return a service's config or secret in its long form."""
+    if not isinstance(item, dict):
+        item = {"source": item}
+    target = (
+        {"target": f"/run/secrets/{item['source']}"} if group == "secrets" and "target" not in item else {}
+    )
+    mode = item.get("mode")
+    return {**item, **target} | ({"mode": f"{mode:04o}"} if isinstance(mode, int) else {})
+
+
+def _hook(item: Hook) -> Plain:
+    return _filled(
+        {
+            "command": list(item.command),
+            "user": item.user,
+            "privileged": item.privileged,
+            "working_dir": item.working_dir,
+            "environment": dict(item.environment),
+        }
+    )
+
+
+def _rule(rule: WatchRule) -> Plain:
+    return _filled(
+        {
+            "path": rule.path,
+            "action": rule.action.value,
+            "target": rule.target,
+            "ignore": list(rule.ignore),
+            "include": list(rule.include),
+            "initial_sync": rule.initial_sync,
+            "exec": None if rule.hook is None else _hook(rule.hook),
+        }
+    )
+
+
+def _devices(requests: Iterable[DeviceRequest]) -> list[Plain]:
+    return [
+        _filled(
+            {
+                "capabilities": list(each.capabilities),
+                "driver": each.driver,
+                "count": each.count or None,
+                "device_ids": list(each.device_ids),
+                "options": dict(each.options),
+            }
+        )
+        for each in requests
+    ]
+
+
+def _block(limits: BlockLimits) -> Plain:
+    def listed(pairs: Iterable[tuple[str, int]], amount: str, *, text: bool = False) -> list[Plain]:
+        return [{"path": path, amount: str(value) if text else value} for path, value in pairs]
+
+    return _filled(
+        {
+            "weight": limits.weight,
+            "weight_device": listed(limits.weight_device, "weight"),
+            "device_read_bps": listed(limits.device_read_bps, "rate", text=True),
+            "device_write_bps": listed(limits.device_write_bps, "rate", text=True),
+            "device_read_iops": listed(limits.device_read_iops, "rate"),
+            "device_write_iops": listed(limits.device_write_iops, "rate"),
+        }
+    )
 
 
 def _service(s: Service) -> Plain:
+    given = {_target(item, group) for group in PLACES for item in s.given.get(group) or ()}
     limits = _filled(
         {
             "cpus": None if s.resources.nano_cpus is None else f"{s.resources.nano_cpus / 1e9:g}",
@@ -97,10 +209,16 @@ def _service(s: Service) -> Plain:
             "deploy": deploy,
             "healthcheck": None if s.healthcheck is None else _healthcheck(s.healthcheck),
             "network_mode": s.network_mode,
+            "links": list(s.links),
+            "external_links": list(s.external_links),
+            "post_start": [_hook(each) for each in s.post_start],
+            "pre_stop": [_hook(each) for each in s.pre_stop],
+            "develop": {"watch": [_rule(each) for each in s.watch]} if s.watch else None,
             "networks": {each.network: _attachment(each) for each in s.networks},
             "ports": [
                 _filled(
                     {
+                        "mode": "ingress",
                         "target": p.target,
                         "published": p.published,
                         "host_ip": p.host_ip,
@@ -110,7 +228,12 @@ def _service(s: Service) -> Plain:
                 for p in s.ports
             ],
             "expose": list(s.expose),
-            "volumes": [_mount(each) for each in s.mounts],
+            "volumes": [_mount(each) for each in s.mounts if each.target not in given],
+            "configs": [_reference(each, "configs") for each in s.given.get("configs") or ()],
+            "secrets": [_reference(each, "secrets") for each in s.given.get("secrets") or ()],
+            "gpus": _devices(s.device_requests),
+            "blkio_config": _block(s.block),
+            "storage_opt": dict(s.storage_opt),
             "tmpfs": list(s.tmpfs),
             "volumes_from": list(s.volumes_from),
             "restart": s.restart,
@@ -125,7 +248,9 @@ def _service(s: Service) -> Plain:
             "stop_signal": s.stop_signal,
             "stop_grace_period": duration(s.stop_grace_period),
             "shm_size": None if s.shm_size is None else str(s.shm_size),
-            "ulimits": {u.name: {"soft": u.soft, "hard": u.hard} for u in s.ulimits},
+            "ulimits": {
+                u.name: u.soft if u.soft == u.hard else {"soft": u.soft, "hard": u.hard} for u in s.ulimits
+            },
             "sysctls": dict(s.sysctls),
             "extra_hosts": [each.replace(":", "=", 1) for each in s.extra_hosts],
             "dns": list(s.dns),
@@ -155,7 +280,9 @@ def _service(s: Service) -> Plain:
             values[key] = list(words)
     if s.init is not None:
         values["init"] = s.init
-    return values
+    if not s.attach:
+        values["attach"] = False
+    return values | dict(s.extensions)
 
 
 def _more_limits(service: Service) -> Plain:
@@ -168,6 +295,8 @@ def _more_limits(service: Service) -> Plain:
         "cpu_period": r.cpu_period,
         "cpu_quota": r.cpu_quota,
         "cpuset": r.cpuset,
+        "cpu_rt_period": r.cpu_rt_period,
+        "cpu_rt_runtime": r.cpu_rt_runtime,
         "oom_kill_disable": r.oom_kill_disable,
         "oom_score_adj": r.oom_score_adj,
     }
@@ -184,7 +313,7 @@ def _build(build: Build) -> Plain:
             "target": build.target,
             "network": build.network,
             "platforms": [build.platform] if build.platform else [],
-            "extra_hosts": list(build.extra_hosts),
+            "extra_hosts": [each.replace(":", "=", 1) for each in build.extra_hosts],
             "shm_size": build.shm_size,
             "cache_from": list(build.cache_from),
             "tags": list(build.tags),
@@ -217,12 +346,14 @@ def _attachment(each: Attachment) -> Plain | None:
         "mac_address": each.mac_address,
         "driver_opts": dict(each.driver_opts),
         "priority": each.priority or None,
+        "gw_priority": each.gw_priority or None,
+        "interface_name": each.interface_name,
     }
     return _filled(values) or None
 
 
 def _mount(mount: Mount) -> Plain:
-    bind = _filled({"propagation": mount.propagation, "selinux": mount.selinux})
+    bind = _filled({"propagation": mount.propagation, "selinux": mount.selinux, "recursive": mount.recursive})
     if mount.type == "bind" and not mount.create_host_path:
         bind["create_host_path"] = False
     return _filled(
@@ -232,7 +363,12 @@ def _mount(mount: Mount) -> Plain:
             "target": mount.target,
             "read_only": mount.read_only,
             "bind": bind,
-            "volume": _filled({"nocopy": mount.nocopy, "subpath": mount.subpath}),
+            "volume": _filled(
+                {"nocopy": mount.nocopy, "subpath": mount.subpath, "labels": dict(mount.labels)}
+            )
+            if mount.type == "volume"
+            else None,
+            "image": _filled({"subpath": mount.subpath}) if mount.type == "image" else None,
             "tmpfs": _filled({"size": mount.size, "mode": mount.mode}),
         }
     )
@@ -245,6 +381,7 @@ def _network(network: Network) -> Plain:
             "config": [
                 {name: pool[wire] for wire, name in _POOL.items() if wire in pool} for pool in network.ipam
             ],
+            "options": dict(network.ipam_options),
         }
     )
     return _filled(
@@ -255,6 +392,7 @@ def _network(network: Network) -> Plain:
             "driver_opts": dict(network.driver_opts),
             "internal": network.internal,
             "attachable": network.attachable,
+            "enable_ipv4": network.enable_ipv4,
             "enable_ipv6": network.enable_ipv6,
             "ipam": ipam,
             "labels": dict(network.labels),
@@ -262,7 +400,12 @@ def _network(network: Network) -> Plain:
     )
 
 
-_POOL = {"Subnet": "subnet", "IPRange": "ip_range", "Gateway": "gateway"}
+_POOL = {
+    "Subnet": "subnet",
+    "IPRange": "ip_range",
+    "Gateway": "gateway",
+    "AuxiliaryAddresses": "aux_addresses",
+}
 
 
 def _volume(volume: Volume) -> Plain:

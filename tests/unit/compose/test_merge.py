@@ -40,7 +40,8 @@ def merge(*texts: str) -> Any:
         ("{ports: ['80:80']}", "{ports: !override ['81:81']}", {"ports": ["81:81"]}),
         ("{image: a}", "{image: }", {"image": "a"}),
         ("{cap_add: [A]}", "{cap_add: [A, B]}", {"cap_add": ["A", "B"]}),
-        ("{extra_hosts: ['a:1']}", "{extra_hosts: ['b=2']}", {"extra_hosts": {"a": "1", "b": "2"}}),
+        ("{extra_hosts: ['a:1']}", "{extra_hosts: {b: 2, a: 1}}", {"extra_hosts": ["a=1", "b=2"]}),
+        ("{tmpfs: /a}", "{tmpfs: [/a, /b]}", {"tmpfs": ["/a", "/b"]}),
     ],
 )  # fmt: skip
 def test_rules(base: str, over: str, result: Any) -> None:

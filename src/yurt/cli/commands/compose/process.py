@@ -267,4 +267,8 @@ def _create(session: Session, options: Options, project: Project, service: Servi
     if options.flag("rm") and options.flag("detach"):
         body["HostConfig"]["AutoRemove"] = True
     created = session.client.json("POST", "/containers/create", query={"name": name}, json=body)
+    if service.files:
+        from yurt.compose.execute import write_files
+
+        write_files(session.client, created["Id"], service)
     return str(created["Id"]), name
