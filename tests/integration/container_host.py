@@ -171,6 +171,7 @@ async def running(root: Path, *, busybox: Path | None = None, last: bool = True)
     await networks.restore()
     await containers.restore()
     await networks.sweep()
+    containers.resume()
     if busybox is not None:
 
         async def chunks() -> AsyncIterator[bytes]:

@@ -147,7 +147,7 @@ async def test_an_image_comes_back_as_it_went(registry: str, tmp_path: Path) -> 
         await one.push(name, progress=news.append)
         assert statuses(news, short) == ["Preparing", "Layer already exists"]
 
-        one.tag(image, f"{registry}/other/app:2")
+        await one.tag(image, f"{registry}/other/app:2")
         news.clear()
         await one.push(f"{registry}/other/app:2", progress=news.append)
         assert statuses(news, short) == ["Preparing", "Mounted from some/app"]
@@ -169,7 +169,7 @@ async def test_a_plain_layer_is_pushed_compressed(registry: str, tmp_path: Path)
             yield plain
 
         await two.load(chunks())
-        two.tag(two.get("app:1"), name)
+        await two.tag(two.get("app:1"), name)
         await two.push(name)
         stored = set(two._content.digests())
         await one.pull(name)

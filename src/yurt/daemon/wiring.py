@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from yurt.distribution.registries import Registries
+from yurt.engine import boot
 from yurt.engine.containers.service import ContainerService
 from yurt.engine.engine import Engine, Workshop
 from yurt.engine.events import Events
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
 def engine(settings: EngineSettings) -> Engine:
     """Construct every service; nothing is restored yet, only folders and the database exist."""
     settings.run.mkdir(mode=0o711, parents=True, exist_ok=True)
-    runtime = Runtime.probe(settings.run / "runtime", settings.runtime)
+    rebooted = boot.is_another(settings.run)
+    if rebooted:
+        boot.clear(settings.run)
+    runtime = Runtime.probe(settings.run / boot.RUNTIME, settings.runtime)
     documents = Documents(settings.root / "engine.db")
     snapshots = OverlaySnapshotter(settings.root / "snapshots", documents)
     events = Events()
@@ -93,6 +97,8 @@ def engine(settings: EngineSettings) -> Engine:
             workshop, leftovers=[settings.root / "build" / name for name in ("work", "bootstrap")]
         ),
         system=system,
+        run=settings.run,
+        rebooted=rebooted,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from yurt.engine import boot
 from yurt.engine.containers.model import Status
 from yurt.engine.containers.service import ContainerService
 from yurt.engine.events import Events
@@ -71,7 +72,10 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Every service of one root. Containers live through any number of engines, one after the other."""
+    """Every service of one root. Containers live through any number of engines, one after the other.
+
+    *rebooted*: the machine was restarted since the engine before this one came up.
+    """
 
     documents: Documents
     events: Events
@@ -81,6 +85,8 @@ class Engine:
     containers: ContainerService
     workshop: Workshop
     system: System
+    run: Path
+    rebooted: bool
 
     async def start(self) -> None:
         """Take up what is on the disk and in the kernel; afterwards every service may be asked.
@@ -88,12 +94,18 @@ class Engine:
         Networks come before containers, since a container that still runs is given its place in them again;
         what nobody claimed is removed at the end.
         """
+        # What was read is made to last before anything is based on it, such as a number that is free again.
+        await asyncio.to_thread(self.documents.sync)
+        if self.rebooted:
+            log.info("engine.machine_restarted")
         await self.images.restore()
         await self.volumes.restore()
         await self.networks.restore()
-        await self.containers.restore()
+        await self.containers.restore(rebooted=self.rebooted)
         await self.networks.sweep()
         await self.workshop.restore()
+        boot.remember(self.run)  # all of an earlier boot is given up, and no process of this one was started
+        self.containers.resume()
         log.info(
             "engine.started",
             containers=len(tuple(self.containers.list())),

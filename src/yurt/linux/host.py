@@ -26,7 +26,14 @@ LIMITS = {
     "sigpending": resource.RLIMIT_SIGPENDING,
     "stack": resource.RLIMIT_STACK,
 }
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 INFINITY = 2**64 - 1  # what a runtime specification says for "no limit"
+
+
+@cache
+def boot_id() -> str:
+    """Return what names this boot of the machine: another one after each restart."""
+    return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
 @cache

@@ -80,6 +80,7 @@ _libc.mount.argtypes = (
 _libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 _libc.setns.argtypes = (ctypes.c_int, ctypes.c_int)
 _libc.unshare.argtypes = (ctypes.c_int,)
+_libc.syncfs.argtypes = (ctypes.c_int,)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 StrPath = str | os.PathLike[str]
@@ -127,6 +128,11 @@ def unshare(flags: int) -> None:
 def setns(fd: int, nstype: int = 0) -> None:
     """Move the calling *thread* into the namespace (or, with a pidfd, the namespaces) behind *fd*."""
     _checked(_libc.setns(fd, nstype))
+
+
+def syncfs(fd: int) -> None:
+    """Bring all of the file system that *fd* lies on to the disk (syncfs.2)."""
+    _checked(_libc.syncfs(fd))
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:

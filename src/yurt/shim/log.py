@@ -208,14 +208,15 @@ class LogFile:
 def repair(data: int, index: int) -> tuple[int, int]:
     """Make two open files agree after a crash; return how many records there are, and the length of the data.
 
-    A record cut short, or one whose data is not there, is dropped; data without a record gets one.
+    A record cut short, one whose data is not there, or one of zeros, as a power cut may leave them at the end of a
+    file, is dropped; data without a record gets one.
     """
     size = os.fstat(data).st_size
     count = os.fstat(index).st_size // RECORD.size
     end = 0
     while count:
-        offset, _time, length, _stream, _flags = _record(index, count - 1)
-        if offset + length <= size:
+        offset, _time, length, stream, _flags = _record(index, count - 1)
+        if stream in (STDOUT, STDERR) and offset + length <= size:
             end = offset + length
             break
         count -= 1

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from yurt.errors import InvalidArgument, NotFound, Unavailable, YurtError
+from yurt.linux.disk import sync_folder
 from yurt.oci.descriptor import Descriptor
 from yurt.oci.digest import Digest
 from yurt.oci.manifest import descriptor_to
@@ -36,7 +37,7 @@ class ContentStore:
         self._ingest.mkdir(exist_ok=True)
         self._reclaimer = Reclaimer(root / "trash")
         layout = root / "oci-layout"
-        if not layout.exists():
+        if not layout.exists() or not layout.stat().st_size:  # a power cut may leave it empty
             layout.write_text('{"imageLayoutVersion":"1.0.0"}')
             self.write_index(())
 
@@ -164,7 +165,7 @@ class BlobWriter:
                 os.fchmod(self._descriptor, 0o644)
                 os.fsync(self._descriptor)
                 self._path.rename(target)
-                _sync_folder(target.parent)
+                sync_folder(target.parent)
         except BaseException:
             self.abort()
             raise
@@ -188,14 +189,6 @@ class BlobWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,16 @@ def test_goes_on_at_its_end(tmp_path: Path) -> None:
     assert again.read(1) == (STDOUT, b"two\n")
 
 
+def test_records_of_zeros(tmp_path: Path) -> None:
+    """A power cut may leave zeros at the end of the index: they are no records, and nothing is told twice."""
+    LogFile(str(tmp_path / "log")).append(STDOUT, b"one\n")
+    with (tmp_path / "log.idx").open("ab") as index:
+        index.write(bytes(2 * RECORD.size + 5))
+    again = LogFile(str(tmp_path / "log"))
+    assert again.count == 1
+    assert again.read(0) == (STDOUT, b"one\n")
+
+
 def test_data_without_record(tmp_path: Path) -> None:
     """Output that a crash left without its record gets one."""
     LogFile(str(tmp_path / "log")).append(STDOUT, b"one\n")

@@ -94,7 +94,7 @@ class ImageProvider:
         image = await self._made(recipe, progress)
         name = str(Reference.parse(reference).tagged())
         if name not in image.tags:
-            image = self._images.tag(image, name)
+            image = await self._images.tag(image, name)
         return image
 
     def _recipe(self, reference: str, platform: str, unavailable: Unavailable) -> Recipe:
@@ -163,7 +163,7 @@ class ImageProvider:
         else:
             image = await self._bootstrapped(recipe, mirror, labels, progress)
         for reference in recipe.references:
-            image = self._images.tag(image, reference)
+            image = await self._images.tag(image, reference)
         return image
 
     async def _bootstrapped(

@@ -260,7 +260,7 @@ class BuildService:
         for tag in job.request.tags:
             name = str(Reference.parse(tag).tagged())
             if name not in image.tags:
-                image = self._images.tag(image, tag)
+                image = await self._images.tag(image, tag)
             job.say(f"Successfully tagged {name}\n")
         if plan.unused_args:
             job.say(f"[Warning] One or more build-args {list(plan.unused_args)} were not consumed\n")

@@ -267,6 +267,11 @@ class Container:
     apparmor_profile: str = ""  # of its last run; empty where the host has no AppArmor
     hidden: bool = False
 
+    @property
+    def is_brief(self) -> bool:
+        """Whether it is thrown away when it ends, as it would by a restart of the machine."""
+        return self.host.auto_remove or self.hidden
+
 
 @dataclass(frozen=True, slots=True)
 class Pruned:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from yurt.engine import boot
 from yurt.engine.containers.model import Container
 from yurt.engine.containers.ports import Documents
 from yurt.engine.containers.state import ALIVE, BackOff
@@ -100,7 +101,7 @@ class Places:
         return self.settings.root / "containers" / container_id
 
     def bundle(self, container_id: str) -> Path:
-        return self.settings.run / "containers" / container_id
+        return self.settings.run / boot.CONTAINERS / container_id
 
     def rootfs(self, container_id: str) -> Path:
         return self.bundle(container_id) / "rootfs"
@@ -195,6 +196,18 @@ class Registry:
         except YurtError as error:
             log.error("container.not_stored", container=short(entry.container.id), error=str(error))  # noqa: TRY400
         return entry.container
+
+    async def sync(self, entry: Entry) -> None:
+        """Afterwards no power cut can take away what was changed here before the call.
+
+        Nothing is done for a container that a power cut ends for good: it would not be there after it, either way.
+        """
+        if not entry.container.is_brief:
+            await asyncio.to_thread(self.sync_all)
+
+    def sync_all(self) -> None:
+        """The same for whatever was changed. For a thread."""
+        self._documents.sync()
 
     def save(self, container: Container) -> None:
         self._documents.put(KIND, container.id, msgspec.json.encode(container))

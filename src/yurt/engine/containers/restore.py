@@ -15,8 +15,10 @@ from yurt.engine.containers.registry import Entry, Places, Registry
 from yurt.engine.containers.runner import Runner
 from yurt.errors import NotFound, YurtError
 from yurt.ids import short
+from yurt.linux.overlay import OverlayMount
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import ShimConnection, Shims, Started
+from yurt.shim.log import LogFile
 
 log = structlog.get_logger()
 
@@ -40,6 +42,7 @@ class Restorer:
         volumes: Volumes,
         snapshots: Snapshots,
         remove: Remove,
+        rebooted: bool,
     ) -> None:
         self._registry = registry
         self._places = places
@@ -50,6 +53,7 @@ class Restorer:
         self._volumes = volumes
         self._snapshots = snapshots
         self._remove = remove
+        self._rebooted = rebooted
 
     async def restore(self) -> None:
         """Afterwards the registry says what is so, and nothing is left that it does not know."""
@@ -62,11 +66,6 @@ class Restorer:
                 # Whatever it was, the other containers are restored.
                 log.exception("container.restore_failed", container=short(entry.container.id))
         await self._sweep()
-        for entry in self._registry:
-            if state.wants_start_with_engine(entry.container.host.restart, entry.container.state) and (
-                entry.container.state.status is Status.EXITED and not entry.container.host.auto_remove
-            ):
-                self._start_again(entry)
 
     def _hold(self, container: Container) -> None:
         self._images.hold(container.image_id, container.id)
@@ -79,7 +78,7 @@ class Restorer:
 
     async def _restore(self, entry: Entry) -> None:
         container = entry.container
-        shim = Shims.connect(self._places.bundle(container.id))
+        shim = None if self._rebooted else Shims.connect(self._places.bundle(container.id))
         if container.hidden:
             if shim is not None:
                 shim.close()
@@ -132,6 +131,8 @@ class Restorer:
     async def _ended_meanwhile(self, entry: Entry) -> None:
         """No shim: the container is not running, whatever its record says."""
         container = entry.container
+        if self._rebooted:
+            await asyncio.to_thread(self._mend_log, container.id)
         recorded = self._runner.recorded_exit(container.id)
         unseen = recorded is not None and recorded.time_ns > container.state.started_ns
         if container.state.status in state.ALIVE or (unseen and container.state.status is Status.CREATED):
@@ -143,7 +144,7 @@ class Restorer:
             if not unseen:
                 # An exit from an earlier run says nothing about this one.
                 self._places.exit_file(container.id).unlink(missing_ok=True)
-            exited, error = await self._runner.lost(entry.container)
+            exited, error = await self._runner.lost(entry.container, rebooted=self._rebooted)
             entry.keep = True  # policies are looked at when all containers are back
             await self._runner.clean_up(entry)
             self._runner.record_exit(entry, exited, error=error)
@@ -153,12 +154,26 @@ class Restorer:
             bundle = self._places.bundle(container.id)
             if bundle.exists():
                 await asyncio.to_thread(rootfs.remove_bundle, bundle)
-        if container.state.status is Status.RESTARTING:
-            self._runner.restart_later(entry, state.FIRST_DELAY)
-        if container.state.status is Status.REMOVING or (
-            container.host.auto_remove and entry.container.state.status is Status.EXITED
+        if (
+            container.state.status is Status.REMOVING
+            or (container.host.auto_remove and entry.container.state.status is Status.EXITED)
+            # It had been started when the power was cut, though that was not on the disk yet.
+            or (
+                self._rebooted
+                and container.host.auto_remove
+                and rootfs.was_volatile(self._overlay(container))
+            )
         ):
             await self._remove(entry, volumes=True)
+
+    def _mend_log(self, container_id: str) -> None:
+        """A power cut may have taken the ends of its files; the next run would mend that, its readers come sooner."""
+        path = self._places.log(container_id)
+        if path.exists():
+            LogFile(str(path)).close()
+
+    def _overlay(self, container: Container) -> OverlayMount:
+        return self._snapshots.mount_spec(container.id, volatile=container.is_brief)
 
     async def _discard(self, entry: Entry) -> None:
         """A build step that the engine did not live to finish."""
@@ -178,9 +193,19 @@ class Restorer:
             if key not in self._registry:
                 self._snapshots.remove(key)
 
-    def _start_again(self, entry: Entry) -> None:
-        """Have its policy start it, as if it had just ended."""
-        self._registry.note(
-            entry, lambda current: replace(current, state=replace(current.state, status=Status.RESTARTING))
-        )
-        self._runner.restart_later(entry, state.FIRST_DELAY)
+
+def resume(registry: Registry, runner: Runner) -> None:
+    """Have policies start what they want running, as if it had just ended. Once every container is restored."""
+    for entry in registry:
+        container = entry.container
+        if (
+            container.state.status is Status.EXITED
+            and not container.host.auto_remove
+            and state.wants_start_with_engine(container.host.restart, container.state)
+        ):
+            registry.note(
+                entry,
+                lambda current: replace(current, state=replace(current.state, status=Status.RESTARTING)),
+            )
+        if entry.container.state.status is Status.RESTARTING and entry.restart_task is None:
+            runner.restart_later(entry, state.FIRST_DELAY)

@@ -15,6 +15,7 @@ from yurt.engine.containers import users
 from yurt.engine.containers.model import MountPoint
 from yurt.errors import Internal, InvalidArgument, Unavailable, translated
 from yurt.linux import syscall
+from yurt.linux.disk import sync_file_system, sync_folder
 from yurt.linux.mount import BindMount, TmpfsMount, make_read_only, mounted_below, unmount
 from yurt.linux.overlay import OverlayMount
 
@@ -30,10 +31,15 @@ def mount(overlay: OverlayMount, target: Path) -> None:
         unmount_all(target)
     if overlay.volatile and overlay.work is not None:
         # The mark of an earlier volatile mount: the kernel refuses the folder, because after a crash of the host
-        # its content would be a guess. Throw-away containers do not outlive one, so it was no crash.
+        # its content would be a guess. Restoring removes throw-away containers after one, so it was no crash.
         shutil.rmtree(overlay.work / "work" / "incompat", ignore_errors=True)
     with translated({OSError: Unavailable}, f"cannot mount the container's file system at {target}"):
         overlay.mount(target)
+
+
+def was_volatile(overlay: OverlayMount) -> bool:
+    """Tell whether this was mounted volatile, and so holds nothing that may be used after a restart of the machine."""
+    return overlay.work is not None and (overlay.work / "work" / "incompat" / "volatile").exists()
 
 
 def mount_points(root: Path, points: Iterable[MountPoint]) -> None:
@@ -216,6 +222,15 @@ def copy_up(root: Path, path: str, volume: Path) -> None:
                 _copy_folder(Path(f"/proc/self/fd/{source}"), volume, {})
         finally:
             os.close(source)
+
+
+def make_last(volume: Path) -> None:
+    """Afterwards no power cut can take away what `copy_up` brought to *volume*."""
+    with translated({OSError: Unavailable}, f"cannot bring the volume {volume} to the disk"):
+        if any(volume.iterdir()):
+            sync_file_system(volume)
+        else:
+            sync_folder(volume)  # its owner and its mode; quick
 
 
 def _copy_folder(source: Path, target: Path, linked: dict[tuple[int, int], Path]) -> None:

@@ -36,6 +36,8 @@ log = structlog.get_logger()
 STOP_TIMEOUT = 10.0  # seconds, Docker's default
 KILL_PATIENCE = 30.0  # seconds that the kernel gets to end a killed process
 KILLED = 137
+REBOOTED = 255  # as Docker says of a container that ended with its machine
+_REBOOTED = "the machine was restarted while the container ran"
 _LOST = "the shim of the container was lost, and what still ran of it was killed"
 
 
@@ -98,6 +100,7 @@ class Runner:
             raise
         self.publish(entry, "start")
         self.supervise(entry, shim)
+        await self._registry.sync(entry)
 
     def _started(self, entry: Entry, pid: int, time_ns: int) -> None:
         check = entry.container.config.healthcheck
@@ -133,7 +136,7 @@ class Runner:
         undo.push_async_callback(self._undo_sandbox, key, opening)
         await asyncio.sleep(0)
         root = self._places.rootfs(key)
-        overlay = self._snapshots.mount_spec(key, volatile=container.host.auto_remove or container.hidden)
+        overlay = self._snapshots.mount_spec(key, volatile=container.is_brief)
         rootfs.mount(overlay, root)
         undo.callback(rootfs.unmount_all, root)
         if container.host.ipc_mode == spec.SHAREABLE:
@@ -355,8 +358,8 @@ class Runner:
         await self.clean_up(entry)
         self.record_exit(entry, exited, error=error)
 
-    async def lost(self, container: Container) -> tuple[Exited, str]:
-        """The shim is gone. Return the exit it wrote down; else kill what still runs, and say so."""
+    async def lost(self, container: Container, *, rebooted: bool = False) -> tuple[Exited, str]:
+        """The shim is gone, *rebooted*: with the machine. Return the exit it wrote down; else kill what still runs, and say so."""
         recorded = self.recorded_exit(container.id)
         try:
             await self._runtime.delete(container.id, parent=container.host.cgroup_parent)
@@ -365,6 +368,8 @@ class Runner:
         if recorded is not None:
             return recorded, ""
         log.warning("container.lost", container=short(container.id))
+        if rebooted:
+            return Exited(REBOOTED, oom_killed=False, time_ns=time.time_ns()), _REBOOTED
         return Exited(KILLED, oom_killed=False, time_ns=time.time_ns()), _LOST
 
     def recorded_exit(self, container_id: str) -> Exited | None:
@@ -387,7 +392,7 @@ class Runner:
         self._tell_unmounted(container)
         bundle = self._places.bundle(container.id)
         try:
-            if container.host.auto_remove or container.hidden:
+            if container.is_brief:
                 rootfs.remove_bundle(bundle)
             else:
                 # Unmounting writes the upper layer to the disk: not on the event loop.
@@ -416,6 +421,7 @@ class Runner:
         removes = entry.container.host.auto_remove and not entry.keep
         if not removes:
             self._registry.note(entry, lambda current: current)
+            self._background.start(self._registry.sync(entry), name=f"sync {short(entry.container.id)}")
         if exited.oom_killed:
             self.publish(entry, "oom")
         lasted = max(0, exited.time_ns - before.started_ns) // 1_000_000_000

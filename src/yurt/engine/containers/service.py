@@ -53,7 +53,7 @@ from yurt.engine.containers.model import (
 from yurt.engine.containers.ports import Documents, Images, Networks, Snapshots, Volumes
 from yurt.engine.containers.processes import table
 from yurt.engine.containers.registry import Entry, Places, Registry, Waiter, WaitResult
-from yurt.engine.containers.restore import Restorer
+from yurt.engine.containers.restore import Restorer, resume
 from yurt.engine.containers.runner import Runner
 from yurt.engine.containers.tasks import Background
 from yurt.engine.events import Events
@@ -131,10 +131,11 @@ class ContainerService:
 
     # ---- the engine's own life
 
-    async def restore(self) -> None:
+    async def restore(self, *, rebooted: bool = False) -> None:
         """Find everything as it is: afterwards running containers are supervised again, with their logs and exits whole.
 
-        What an interrupted call left is cleaned up, and containers are started that their policy wants running.
+        What an interrupted call left is cleaned up; nothing is started before `resume`.
+        *rebooted*: none of them can be running, whatever their files say.
         """
         self._shims.warm()
         self._registry.load()
@@ -148,7 +149,12 @@ class ContainerService:
             volumes=self._volumes,
             snapshots=self._snapshots,
             remove=self._removed,
+            rebooted=rebooted,
         ).restore()
+
+    def resume(self) -> None:
+        """Start the containers that their policy wants running, in the background."""
+        resume(self._registry, self._runner)
 
     async def shutdown(self) -> None:
         """Let go of everything; containers stay as they are."""
@@ -212,6 +218,10 @@ class ContainerService:
                 undo.callback(self._recall_volumes, points)
                 entry = self._registry.add(container, along=lambda: self._settle_volumes(points))
                 undo.pop_all()
+        if any(point.kind == "volume" for point in points):
+            await asyncio.to_thread(self._registry.sync_all)  # volumes outlive even a brief container
+        else:
+            await self._registry.sync(entry)
         self._runner.publish(entry, "create")
         return container, checks.warnings(request.host)
 
@@ -282,6 +292,9 @@ class ContainerService:
                 rootfs.mount(read_only, root)
                 for point in empty:
                     rootfs.copy_up(root, point.target, Path(point.source))
+                # On the disk before the volume counts as filled: an empty file would stay empty for good.
+                for point in empty:
+                    rootfs.make_last(Path(point.source))
             finally:
                 rootfs.unmount_all(root)
                 shutil.rmtree(self._places.bundle(container_id), ignore_errors=True)
@@ -315,6 +328,7 @@ class ContainerService:
                 self._registry.update(entry, lambda current: replace(current, name=name, networks=networks))
                 undo.pop_all()
             self._registry.let_go(old)
+            await self._registry.sync(entry)
         self._runner.publish(entry, "rename", oldName=f"/{old}")
 
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
@@ -391,6 +405,10 @@ class ContainerService:
             except YurtError as error:
                 log.error("container.volume_left", container=short(container.id), error=str(error))  # noqa: TRY400
         self._registry.drop(entry)
+        try:
+            await self._registry.sync(entry)  # before its files go
+        except YurtError as error:
+            log.error("container.removal_not_synced", container=short(container.id), error=str(error))  # noqa: TRY400
         self._images.release(container.image_id, container.id)
         try:
             self._snapshots.remove(container.id)
@@ -444,6 +462,7 @@ class ContainerService:
                 raise NotModified(f"container {entry.container.name} is stopped already")
             self._mark_stopped(entry)
             await self._runner.stop(entry, timeout=timeout, signal=signal)
+            await self._registry.sync(entry)
 
     async def restart(self, ref: str, *, timeout: float | None = None, signal: str | None = None) -> None:
         """Stop it if it runs, and start it."""
@@ -471,6 +490,7 @@ class ContainerService:
             self._mark_stopped(entry)
         if number == signals.parse("KILL"):
             await self._runner.kill_hard(entry)
+            await self._registry.sync(entry)
             return
         entry.shim.kill(number)
         self._runner.publish(entry, "kill", signal=str(number))
@@ -574,6 +594,7 @@ class ContainerService:
                             parent=host.cgroup_parent,
                         )
             self._registry.update(entry, lambda current: replace(current, host=host))
+            await self._registry.sync(entry)
         self._runner.publish(entry, "update")
         return checks.warnings(host)
 
@@ -864,6 +885,7 @@ class ContainerService:
                     ),
                 )
                 undo.pop_all()
+            await self._registry.sync(entry)
 
     async def disconnect(self, network: str, ref: str, *, force: bool = False) -> None:
         """Take it off a network; NotFound when it is not on it, unless *force*."""
@@ -887,6 +909,7 @@ class ContainerService:
                     networks=tuple(one for one in current.networks if one.network_id != found.id),
                 ),
             )
+            await self._registry.sync(entry)
 
     # ---- health
 

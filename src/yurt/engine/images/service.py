@@ -1,8 +1,9 @@
 """ImageService: the images of this engine. Everything here is whole or not at all, whenever the engine dies.
 
 The order that makes it so: blobs are on the disk under their digests, snapshots are committed under their
-chain ids, and only then one transaction names the image. What an interrupted operation leaves has no name and
-goes at the next start.
+chain ids, and only then one transaction names the image, which is on the disk before anyone hears of it. What an
+interrupted operation leaves has no name and goes at the next start. Snapshots come to the disk later: those that a
+power cut took are unpacked again from their blobs.
 """
 
 import os
@@ -71,7 +72,27 @@ class ImageService:
         """Read the images back, and remove what interrupted operations left. Before anything else is asked."""
         for lost in self._store.restore():
             log.error("image.lost", image=lost)
+        await self._unpack_lost()
         await in_thread(self._sweep)
+        self._write_index()
+
+    async def _unpack_lost(self) -> None:
+        """Unpack the layers whose files a power cut took; an image with a layer that cannot be is lost."""
+        with self._leases.lease() as lease:
+            for image in self.list():
+                parent: Digest | None = None
+                try:
+                    for layer in image.layers:
+                        if not self._snapshots.exists(layer.chain_id):
+                            log.warning("image.layer_unpacked_again", image=image.id, layer=layer.chain_id)
+                            await self._layers.register(layer.descriptor, layer.diff_id, parent, lease)
+                        parent = layer.chain_id
+                except InvalidArgument as error:
+                    log.error("image.lost", image=image.id, error=str(error))  # noqa: TRY400 - bytes, not code
+                    self._store.drop(self._store.references_of(image.id), image)
+        for layer in self.loose_layers():  # of the build cache: a step is made again
+            if not self._snapshots.exists(layer.chain_id):
+                self._store.drop_loose(layer.chain_id)
 
     def _sweep(self) -> None:
         self._content.sweep()
@@ -131,13 +152,14 @@ class ImageService:
 
     # Names
 
-    def tag(self, image: Image, reference: str) -> Image:
+    async def tag(self, image: Image, reference: str) -> Image:
         """Afterwards *reference* names the image, whatever it named before; return the image with its names."""
         name = Reference.parse(reference)
         if name.digest is not None:
             raise InvalidArgument(f"refusing to create a tag with a digest reference: {reference}")
         name = name.tagged()
         tagged = self._store.put(image, [name])
+        await in_thread(self._store.sync)
         self._tell("tag", tagged, name)
         return tagged
 
@@ -188,6 +210,7 @@ class ImageService:
         self, image: Image, references: Sequence[Reference], *, whole: bool
     ) -> tuple[tuple[Removed, ...], int]:
         self._store.drop(references, image if whole else None)
+        await in_thread(self._store.sync)  # before its files go
         removed = [Removed(untagged=str(reference)) for reference in references]
         for reference in references:
             self._tell("untag", image, reference)
@@ -335,6 +358,7 @@ class ImageService:
         size = sum(self._snapshots.usage(layer.chain_id) for layer in layers)
         image = image_of(id_, found.config, manifest, layers, size=size, parent=parent)
         image = self._store.put(image, found.references)
+        await in_thread(self._store.sync)
         self._write_index()
         tagged = [reference for reference in found.references if reference.tag]
         for reference in tagged or found.references:

@@ -187,6 +187,10 @@ class ImageStore:
         self.documents.delete(LOOSE, chain_id)
         self.loose.pop(chain_id, None)
 
+    def sync(self) -> None:
+        """Afterwards no power cut can take away what was changed here before the call. For a thread."""
+        self.documents.sync()
+
     def needed(self) -> set[str]:
         """Return the digests of all blobs and the names of all snapshots that an image or a loose layer needs."""
         needed: set[str] = set()

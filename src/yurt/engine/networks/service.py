@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from yurt.engine import boot
 from yurt.engine.events import Events
 from yurt.engine.networks import files
 from yurt.engine.networks.firewall import tag_of
@@ -41,7 +42,7 @@ class NetworkService:
 
     def __init__(self, documents: Documents, events: Events, settings: EngineSettings) -> None:
         self._events = events
-        self._folder = settings.run / "netns"
+        self._folder = settings.run / boot.NETWORKS
         self._tag = tag_of(settings.root)
         self._store = NetworkStore(documents)
         self._changing = asyncio.Lock()  # networks are made and removed one at a time
@@ -146,6 +147,7 @@ class NetworkService:
             undo.callback(host.rules.remove_network, network)
             self._store.add(network)
             undo.pop_all()
+        await asyncio.to_thread(self._store.sync)
         self._tell("create", network)
         return network
 
@@ -179,6 +181,7 @@ class NetworkService:
             self._sandboxes.forget(network)
             self._host.rules.remove_network(network)
             await self._host.in_thread(self._host.bridges.drop, network)
+            await asyncio.to_thread(self._store.sync)
         self._tell("destroy", network)
 
     async def prune(self, *, where: Callable[[Network], bool] = lambda _network: True) -> tuple[Network, ...]:

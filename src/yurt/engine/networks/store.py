@@ -64,6 +64,10 @@ class NetworkStore:
         self._documents.put(KIND, network.id, msgspec.json.encode(network))
         self._networks[network.id] = network
 
+    def sync(self) -> None:
+        """Afterwards no power cut can take away what was changed here before the call. For a thread."""
+        self._documents.sync()
+
     def remove(self, network: Network) -> None:
         self._documents.delete(KIND, network.id)
         self._networks.pop(network.id, None)

@@ -25,6 +25,7 @@ from yurt.engine.volumes.ports import Documents
 from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, translated
 from yurt.ids import new_id, short
 from yurt.linux import syscall
+from yurt.linux.disk import sync_folder
 from yurt.linux.mount import BindMount, mounted_below, unmount
 from yurt.settings import EngineSettings
 
@@ -122,6 +123,8 @@ class VolumeService:
             self._forget(volume)
             shutil.rmtree(self._folder / identifier, ignore_errors=True)
             raise
+        if not provisional:  # else it lasts with its container
+            await asyncio.to_thread(self._documents.sync)
         self._tell("create", volume)
         return volume
 
@@ -171,6 +174,7 @@ class VolumeService:
                 # From here on a restart finishes the removal.
                 os.rename(self._folder / name, grave)
         self._forget(volume)
+        await asyncio.to_thread(self._sync_removal)  # before its files go
         self._delete_in_background(grave)
         self._tell("destroy", volume)
 
@@ -269,6 +273,11 @@ class VolumeService:
     def _forget(self, volume: Volume) -> None:
         self._documents.delete(KIND, volume.name)
         self._volumes.pop(volume.name, None)
+
+    def _sync_removal(self) -> None:
+        with translated({OSError: Unavailable}, f"cannot bring {self._folder} to the disk"):
+            sync_folder(self._folder)  # a folder without document would be adopted again
+        self._documents.sync()
 
     def _make_folder(self, name: str) -> None:
         (self._folder / name).mkdir(mode=0o701, exist_ok=True)

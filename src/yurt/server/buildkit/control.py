@@ -66,7 +66,7 @@ class Images(Protocol):
     @property
     def platform(self) -> OciPlatform: ...
     def get(self, ref: str) -> Image: ...
-    def tag(self, image: Image, reference: str) -> Image: ...
+    async def tag(self, image: Image, reference: str) -> Image: ...
 
 
 class Control:
@@ -116,7 +116,7 @@ class Control:
             response: dict[str, str] = {}
             if image_id and wanted:
                 names = [name for each in wanted for name in each.names]
-                response = self._export(self._images.get(image_id), names, narrator)
+                response = await self._export(self._images.get(image_id), names, narrator)
         await exchange.send(wire.SolveResponse(response))
 
     async def status(self, exchange: Exchange) -> None:
@@ -217,7 +217,7 @@ class Control:
                 raise failed from error
         raise Internal("the build ended without an image")
 
-    def _export(self, image: Image, names: list[str], narrator: Narrator) -> dict[str, str]:
+    async def _export(self, image: Image, names: list[str], narrator: Narrator) -> dict[str, str]:
         """Name the image; return what the client is told of it."""
         narrator.announce(Activity(EXPORT, "exporting to image"))
         narrator.begin(EXPORT)
@@ -225,7 +225,7 @@ class Control:
         named = [Reference.parse(name).tagged() for name in names]
         try:
             for reference in named:
-                self._images.tag(image, str(reference))
+                await self._images.tag(image, str(reference))
                 narrator.status(EXPORT, f"naming to {reference.canonical}", is_done=True)
         except YurtError as error:
             narrator.end(EXPORT, error=error.message)

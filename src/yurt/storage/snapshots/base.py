@@ -9,7 +9,9 @@ The life of one: ``prepare(key, parent)`` makes an empty layer over *parent*; wh
 freezes what was written under *name*, or ``remove(key)`` drops it.
 
 Keys and names share one space. What a call left is there after ``kill -9`` at any later instant, and a call
-that is cut off leaves the state before it. All methods are synchronous and may be called from any thread.
+that is cut off leaves the state before it. After a power cut a committed snapshot is there with all its content or
+not at all, the youngest of them not at all: whoever has a layer's archive unpacks it again. All methods are
+synchronous and may be called from any thread.
 """
 
 from collections.abc import Sequence
@@ -77,5 +79,8 @@ class Snapshotter(Protocol):
         ...
 
     def sweep(self) -> None:
-        """Remove what interrupted calls left. Only while no other call is at work: at start."""
+        """Remove what interrupted calls left, and make whole what a power cut left of active snapshots.
+
+        Only while no other call is at work: at start, when every parent is there again.
+        """
         ...

@@ -1,30 +1,40 @@
 """OverlaySnapshotter: one folder a snapshot, stacked by overlayfs."""
 
 import contextlib
+import logging
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from yurt.errors import Conflict, NotFound
+from yurt.linux import host
 from yurt.linux.overlay import OverlayMount
 from yurt.storage.content import disk_error
 from yurt.storage.metadata import Documents
 from yurt.storage.reclaim import Reclaimer
+from yurt.storage.settling import Settler
+
+log = logging.getLogger(__name__)
 
 KIND = "snapshot"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A snapshot as it is stored. *folder* is its folder's name below the snapshotter's root."""
+    """A snapshot as it is stored.
+
+    *folder* is its folder's name below the snapshotter's root. *boot* is the boot of the machine in which it was
+    committed, as long as its files may not have come to the disk; then "".
+    """
 
     folder: str
     parent: str | None = None
     committed: bool = False
     size: int = -1  # bytes, of a committed one
+    boot: str = ""
 
 
 class OverlaySnapshotter:
@@ -44,9 +54,15 @@ class OverlaySnapshotter:
         self._records = {
             key: msgspec.json.decode(body, type=Record) for key, body in self._documents.all(KIND)
         }
+        self._settler = Settler(root, self._settled)
         for key, record in list(self._records.items()):
-            if not (root / record.folder).is_dir():
+            if record.boot and record.boot != host.boot_id():
+                log.warning("snapshot.not_settled", extra={"snapshot": key})
                 self._forget(key)
+            elif record.committed and not (root / record.folder).is_dir():
+                self._forget(key)
+            elif record.boot:
+                self._settler.add(key)
         numbers = [int(name) for name in os.listdir(root) if name.isdecimal()]
         self._next = max(numbers, default=0) + 1
 
@@ -60,16 +76,7 @@ class OverlaySnapshotter:
             self._next += 1
             folder = self._root / record.folder
             try:
-                os.mkdir(folder, 0o711)
-                os.mkdir(folder / "fs", 0o755)
-                os.mkdir(folder / "work", 0o700)
-                mode = 0o755
-                if parent is not None:
-                    # The top layer's root is the root that processes see: it must look like its parent's.
-                    status = os.stat(self._fs(parent))
-                    os.chown(folder / "fs", status.st_uid, status.st_gid)
-                    mode = status.st_mode & 0o7777
-                os.chmod(folder / "fs", mode)  # whatever the umask is
+                self._make_folder(record)
                 self._store(key, record)
             except OSError as error:
                 self._reclaimer.discard(folder)
@@ -108,8 +115,9 @@ class OverlaySnapshotter:
         if size is None:
             size = disk_usage(self._fs(key))
         with self._lock, self._documents.transaction():
-            self._store(name, Record(record.folder, record.parent, committed=True, size=size))
+            self._store(name, replace(record, committed=True, size=size, boot=host.boot_id()))
             self._forget(key)
+        self._settler.add(name)
         work = self._root / record.folder / "work"
         self._reclaimer.discard(work)
 
@@ -140,6 +148,9 @@ class OverlaySnapshotter:
         return tuple(key for key, record in list(self._records.items()) if record.committed)
 
     def sweep(self) -> None:
+        for record in self._records.values():
+            if not record.committed:
+                self._make_folder(record)
         known = {record.folder for record in self._records.values()}
         for name in os.listdir(self._root):
             if name.isdecimal() and name not in known:
@@ -148,7 +159,35 @@ class OverlaySnapshotter:
 
     def close(self) -> None:
         """Wait until the files of removed snapshots are gone."""
+        self._settler.close()
         self._reclaimer.close()
+
+    def _settled(self, names: frozenset[str]) -> None:
+        """The files of *names* are on the disk."""
+        with self._lock, self._documents.transaction():
+            for name in names:
+                record = self._records.get(name)
+                if record is not None:
+                    self._store(name, replace(record, boot=""))
+
+    def _make_folder(self, record: Record) -> None:
+        """Make the folders of an active snapshot, as far as they are missing.
+
+        One that was promised and whose folder a power cut took had nothing in it that was synced: it is empty again.
+        """
+        folder = self._root / record.folder
+        if (folder / "work").is_dir():
+            return
+        for path, mode in ((folder, 0o711), (folder / "fs", 0o755), (folder / "work", 0o700)):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, mode)
+        mode = 0o755
+        if record.parent is not None:
+            # The top layer's root is the root that processes see: it must look like its parent's.
+            status = os.stat(self._fs(record.parent))
+            os.chown(folder / "fs", status.st_uid, status.st_gid)
+            mode = status.st_mode & 0o7777
+        os.chmod(folder / "fs", mode)  # whatever the umask is
 
     def _child(self, name: str) -> str | None:
         return next((key for key, record in self._records.items() if record.parent == name), None)

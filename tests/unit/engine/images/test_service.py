@@ -299,14 +299,46 @@ async def test_what_an_interrupted_operation_left_goes_at_the_next_start(world: 
 # Names and removal
 
 
+async def test_layers_that_a_power_cut_took_are_unpacked_again(world: World) -> None:
+    """From their blobs, in their order; a layer of the build cache alone is forgotten, its step is made again."""
+    base = await world.layer("base")
+    image = await world.image("app", "app:1", on=[base])
+    loose = await world.layer("loose")
+    world.stop()
+    documents = Documents(world.root / "test.db")
+    for chain_id in (base.chain_id, image.chain_id, loose.chain_id):
+        documents.delete("snapshot", str(chain_id))
+    documents.close()
+    await world.start()
+    assert world.images.get("app:1").id == image.id
+    for layer, name in zip(image.layers, ("base", "app"), strict=True):
+        assert (world.snapshots.upper(layer.chain_id) / name).read_text() == name
+    assert world.images.layer(loose.chain_id) is None
+    assert world.images.loose_layers() == ()
+
+
+async def test_an_image_whose_layer_cannot_be_unpacked_again_is_lost(world: World) -> None:
+    """Better no image than one that differs from its digest."""
+    image = await world.image("app", "app:1")
+    world.stop()
+    documents = Documents(world.root / "test.db")
+    documents.delete("snapshot", str(image.chain_id))
+    documents.close()
+    world.content.path(image.layers[0].descriptor.digest).write_bytes(b"something else")
+    await world.start()
+    assert world.images.list() == ()
+    with pytest.raises(NotFound):
+        world.images.get("app:1")
+
+
 async def test_a_tag_is_a_further_name(world: World) -> None:
     """And moves from one image to another."""
     one, two = await world.image("one", "app:1"), await world.image("two", "app:2")
-    assert world.images.tag(one, "app:latest").tags == ("app:1", "app:latest")
-    assert world.images.tag(two, "app").tags == ("app:2", "app:latest")
+    assert (await world.images.tag(one, "app:latest")).tags == ("app:1", "app:latest")
+    assert (await world.images.tag(two, "app")).tags == ("app:2", "app:latest")
     assert world.images.get(one.id).tags == ("app:1",)
     with pytest.raises(InvalidArgument, match="digest reference"):
-        world.images.tag(one, f"app@{one.id}")
+        await world.images.tag(one, f"app@{one.id}")
 
 
 async def test_the_last_name_takes_image_and_files_along(world: World) -> None:
