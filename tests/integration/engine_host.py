@@ -74,10 +74,8 @@ class EngineHost:
     def start(self) -> float:
         """Start yurtd; return the seconds until it answered."""
         begun = time.perf_counter()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self.within, *self.command("--debug")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        self.launch()
+        assert self._process is not None
         while not self.answers():
             if self._process.poll() is not None:
                 raise AssertionError(f"yurtd ended with {self._process.returncode}:\n{self.tail()}")
@@ -85,6 +83,13 @@ class EngineHost:
                 raise AssertionError(f"yurtd does not answer:\n{self.tail()}")
             time.sleep(0.005)
         return time.perf_counter() - begun
+
+    def launch(self) -> None:
+        """Start yurtd, and do not wait until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self.within, *self.command("--debug")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def answers(self) -> bool:
         """Return whether yurtd answers a ping now."""
