@@ -219,6 +219,23 @@ def test_build(yurt, tmp_path):
     yurt("rmi", "-f", "cli-built:1")
 
 
+def test_build_check(yurt, tmp_path):
+    """Findings with their lines, exit code 1; what the base image sets is known; nothing is built."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE} as base\nENV a=$PATH b=$NOPE\nRUN false\n")
+    done = yurt("build", "--check", str(tmp_path))
+    assert done.code == 1
+    assert "Dockerfile:1: FromAsCasing: " in done.out
+    assert "Dockerfile:2: UndefinedVar: the variable $NOPE is not set here" in done.out
+    assert "     2 | ENV a=$PATH b=$NOPE" in done.out
+    assert "2 findings in Dockerfile" in done.err
+    skipped = "BUILDKIT_DOCKERFILE_CHECK=skip=FromAsCasing,UndefinedVar"
+    done = yurt("build", "--check", "--build-arg", skipped, str(tmp_path))
+    assert (done.code, done.out) == (0, "Dockerfile: no findings\n")
+    done = yurt("build", "--check", "-", input=b"FROM scratch\nRUNN x\n")
+    assert done.code == 1
+    assert 'Dockerfile:2: unknown instruction "RUNN"' in done.err
+
+
 def test_build_from_stdin(yurt, tmp_path):
     """A tar, compressed or not, is the context; anything else is a Dockerfile."""
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY a /a\nCMD cat /a")

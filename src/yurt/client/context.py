@@ -57,6 +57,14 @@ class BuildContext:
             return cls(directory, _outside_name(content), content, rules, _from_here(path))
         return cls(directory, relative, None, rules)
 
+    def dockerfile_text(self) -> bytes:
+        """Return the Dockerfile's bytes."""
+        if self.content is not None:
+            return self.content
+        path = os.path.join(self.directory, self.dockerfile)
+        with translated({OSError: InvalidArgument}, f"cannot read {path}"), open(path, "rb") as file:
+            return file.read()
+
     def in_users_words(self, text: str) -> str:
         """Return what the engine said with the user's name of the Dockerfile for the one it has in the stream."""
         return text.replace(self.dockerfile, self.known_as) if self.known_as else text

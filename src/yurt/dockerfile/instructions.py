@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from yurt.dockerfile.lexer import Heredoc
+from yurt.dockerfile.lexer import Heredoc, Source
 from yurt.dockerfile.location import Location
 
 
@@ -150,7 +150,14 @@ class Stage:
 class Dockerfile:
     """A parsed Dockerfile. *arguments* stand before the first FROM and count in FROM lines only."""
 
-    file: str
-    escape: str
+    source: Source
     arguments: tuple[Arg, ...]
     stages: tuple[Stage, ...]
+
+    @property
+    def file(self) -> str:
+        return self.source.file
+
+    @property
+    def escape(self) -> str:
+        return self.source.escape

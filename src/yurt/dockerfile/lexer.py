@@ -52,6 +52,8 @@ class Statement:
     rest: str
     location: Location
     heredocs: tuple[Heredoc, ...] = ()
+    comment: str = ""  # the last one between the statement before and this, without its #
+    has_gap: bool = False  # a continued line is followed by an empty one
 
     @property
     def original(self) -> str:
@@ -74,7 +76,8 @@ def lex(data: bytes, *, file: str = "Dockerfile") -> Source:
     lines = _lines(data, file)
     directives = _directives(lines, file)
     escape = directives.get("escape", "\\")
-    return Source(file, escape, tuple(_statements(lines, file, escape)), directives)
+    statements = tuple(_statements(lines, file, escape, start=len(directives)))
+    return Source(file, escape, statements, directives)
 
 
 def _lines(data: bytes, file: str) -> list[str]:
@@ -88,7 +91,8 @@ def _lines(data: bytes, file: str) -> list[str]:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise Location(file, line, line).error("a NUL character", hint="is this a text file?")
-    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n")
+    return [line.removesuffix("\r") for line in lines]
 
 
 def _directives(lines: list[str], file: str) -> dict[str, str]:
@@ -108,16 +112,17 @@ def _directives(lines: list[str], file: str) -> dict[str, str]:
     return found
 
 
-def _statements(lines: list[str], file: str, escape: str) -> Iterator[Statement]:
+def _statements(lines: list[str], file: str, escape: str, *, start: int) -> Iterator[Statement]:
     continued = re.compile(rf"(?:^|(?<!{re.escape(escape)})){re.escape(escape)}[ \t]*$")
-    index = 0
+    index, comment = start, ""
     while index < len(lines):
         line = lines[index].lstrip()
         if not line or line.startswith("#"):
+            comment = line[1:].strip() if line else comment
             index += 1
             continue
         first = index + 1
-        text, index = _join(lines, index, continued)
+        text, index, has_gap = _join(lines, index, continued)
         where = Location(file, first, index)
         word, _, rest = _partition(text)
         keyword = word.upper()
@@ -126,23 +131,26 @@ def _statements(lines: list[str], file: str, escape: str) -> Iterator[Statement]
         if _opens_heredocs(keyword, rest):
             heredocs, index = _heredocs(rest, lines, index, where, escape)
             where = Location(file, first, max(first, index))
-        yield Statement(keyword, word, flags, rest, where, heredocs)
+        yield Statement(keyword, word, flags, rest, where, heredocs, comment, has_gap)
+        comment = ""
 
 
-def _join(lines: list[str], index: int, continued: re.Pattern[str]) -> tuple[str, int]:
-    """Return the logical line that starts at *index* and the index after it."""
+def _join(lines: list[str], index: int, continued: re.Pattern[str]) -> tuple[str, int, bool]:
+    """Return the logical line that starts at *index*, the index after it, and whether an empty line is in it."""
     parts: list[str] = []
+    has_gap = False
     while index < len(lines):
         line = lines[index] if parts else lines[index].lstrip()
         index += 1
         if parts and (not line.strip() or line.lstrip().startswith("#")):
+            has_gap = has_gap or not line.strip()
             continue
         match = continued.search(line)
         if match is None:
             parts.append(line)
             break
         parts.append(line[: match.start()])
-    return "".join(parts).strip(), index
+    return "".join(parts).strip(), index, has_gap
 
 
 def _partition(text: str) -> tuple[str, str, str]:

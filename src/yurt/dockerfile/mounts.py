@@ -1,5 +1,6 @@
 """``RUN --mount=…``: the text behind the flag to a value."""
 
+import posixpath
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +38,11 @@ class RunMount:
     uid: int = 0
     gid: int = 0
     size: int | None = None
+
+    @property
+    def secret_name(self) -> str:
+        """The secret that a mount of that type shows."""
+        return self.id or posixpath.basename(self.source or self.target)
 
 
 def parse_mount(text: str) -> RunMount:

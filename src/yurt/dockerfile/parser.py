@@ -29,7 +29,7 @@ from yurt.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from yurt.dockerfile.lexer import Heredoc, Statement, heredoc_words, lex
+from yurt.dockerfile.lexer import Heredoc, Source, Statement, heredoc_words, lex
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.shell import expand, scan_words
 from yurt.errors import InvalidArgument
@@ -45,7 +45,11 @@ _HEALTH_TIMES = {
 
 def parse(data: bytes, *, file: str = "Dockerfile") -> Dockerfile:
     """Return the Dockerfile in *data*; raise InvalidArgument (``file:line: what is wrong``) when it is none."""
-    source = lex(data, file=file)
+    return parse_source(lex(data, file=file))
+
+
+def parse_source(source: Source) -> Dockerfile:
+    """Return the Dockerfile that *source* states; raise InvalidArgument like `parse`."""
     arguments: list[Arg] = []
     heads: list[From] = []
     bodies: list[list[Instruction]] = []
@@ -64,15 +68,14 @@ def parse(data: bytes, *, file: str = "Dockerfile") -> Dockerfile:
                 hint="only ARG may stand before FROM",
             )
     if not heads:
-        last = max(1, data.count(b"\n"))
-        raise Location(file, last, last).error(
+        last = source.statements[-1].location.last if source.statements else 1
+        raise Location(source.file, last, last).error(
             "no FROM: nothing to build", hint="start with FROM and a base image, such as FROM python:3"
         )
     stages = tuple(
         Stage(index, head, tuple(body)) for index, (head, body) in enumerate(zip(heads, bodies, strict=True))
     )
-    _check_names(stages)
-    return Dockerfile(file, source.escape, tuple(arguments), stages)
+    return Dockerfile(source, tuple(arguments), stages)
 
 
 def parse_trigger(trigger: str, *, escape: str = "\\") -> Instruction:
@@ -101,16 +104,6 @@ def _unknown(
     close = difflib.get_close_matches(fold(word), list(known), n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
     return where.error(f'unknown {what} "{word}"', hint=hint)
-
-
-def _check_names(stages: tuple[Stage, ...]) -> None:
-    seen: dict[str, Location] = {}
-    for stage in stages:
-        if not stage.name:
-            continue
-        if stage.name in seen:
-            raise stage.base.location.error(f"stage name {stage.name} is already taken by {seen[stage.name]}")
-        seen[stage.name] = stage.base.location
 
 
 def _flags(statement: Statement, *known: str, many: tuple[str, ...] = ()) -> dict[str, list[str]]:

@@ -10,12 +10,19 @@ from yurt.errors import InvalidArgument
 
 def find_stage(stages: tuple[Stage, ...], reference: str) -> Stage | None:
     """Return the last stage of that name, or of that number; None when it must be an image."""
-    for stage in reversed(stages):
-        if stage.name and stage.name == reference.lower():
-            return stage
+    if (named := named_stage(stages, reference)) is not None:
+        return named
     if reference.isdecimal() and reference.isascii() and len(reference) < 6 and int(reference) < len(stages):
         return stages[int(reference)]
     return None
+
+
+def named_stage(stages: tuple[Stage, ...], name: str) -> Stage | None:
+    """Return the last of *stages* that FROM *name* means; None when that is an image.
+
+    FROM 0 is an image called 0: numbers count in --from only.
+    """
+    return next((stage for stage in reversed(stages) if stage.name and stage.name == name.lower()), None)
 
 
 def target_stage(dockerfile: Dockerfile, target: str) -> Stage:
@@ -65,8 +72,8 @@ def dependencies(dockerfile: Dockerfile, stage: Stage, base: str) -> tuple[Stage
                 hint=f"move it above (it starts at {later.base.location})",
             )
 
-    if (other := find_stage(dockerfile.stages[: stage.index], base)) is not None and other.name:
-        found[other.index] = other
+    if (below := named_stage(dockerfile.stages[: stage.index], base)) is not None:
+        found[below.index] = below
     for instruction in stage.instructions:
         if isinstance(instruction, Copy) and instruction.origin:
             note(instruction.origin, instruction.location)

@@ -75,7 +75,6 @@ def test_a_django_project_reads_as_it_stands() -> None:
         ("FROM x\nHEALTHCHECK --interval=abc CMD y", "Dockerfile:2: --interval=abc: 'abc' is not", None),
         ("FROM x\nUSER", "Dockerfile:2: USER without an argument", "write it as: USER name[:group]"),
         ("FROM x\nLABEL a='b", "Dockerfile:2: missing closing quote ' in LABEL", None),
-        ("FROM x AS a\nFROM y AS A", "Dockerfile:2: stage name a is already taken", None),
         ("# escape=x\nFROM a", "Dockerfile:1: invalid escape character 'x'", None),
         ("# escape=`\n# escape=`\nFROM a", "Dockerfile:2: directive escape is given twice", None),
     ],

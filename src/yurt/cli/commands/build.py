@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from yurt.cli.session import Session
+    from yurt.client.context import BuildContext
 
 
 @command(
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     --rm                        Remove intermediate containers (default: true)
     --force-rm                  Also those of a failed build
     --iidfile FILE              Write the image's id to a file
+    --check                     Check the Dockerfile for likely mistakes, and build nothing
     --progress KIND             auto or plain
     """,
     example="""
@@ -54,6 +56,9 @@ def build(session: Session, options: Options) -> None:
     from yurt.cli.credentials import header_of_all
     from yurt.cli.progress import Progress
 
+    if options.flag("check"):
+        _check(session, options)
+        return
     context = _context(options.arguments[0], options.text("file"))
     quiet = options.flag("quiet")
     shown = io.StringIO() if quiet else session.out
@@ -79,6 +84,36 @@ def build(session: Session, options: Options) -> None:
             file.write(identifier)
 
 
+def _check(session: Session, options: Options) -> None:
+    """Check the Dockerfile that would be built."""
+    from yurt.cli.build_check import check_and_print
+    from yurt.client.context import is_archive
+    from yurt.dockerfile.ignore import IgnoreRules
+    from yurt.dockerfile.remote import is_remote
+
+    path, file = options.arguments[0], options.text("file")
+    rules = IgnoreRules()
+    if is_remote(path):
+        raise Failure(f"cannot check {path}: it is not here", hint="fetch it, and check the folder")
+    if path == "-":
+        text, known_as = sys.stdin.buffer.read(), "Dockerfile"
+        if is_archive(text):
+            raise Failure("cannot check a Dockerfile in an archive", hint="unpack it, and check the folder")
+    else:
+        context = _local_context(path, file)
+        text, rules = context.dockerfile_text(), context.rules
+        known_as = context.known_as or context.dockerfile
+    check_and_print(
+        session,
+        text,
+        file=known_as,
+        given=_arguments(options, session.environ),
+        platform=options.text("platform"),
+        target=options.text("target"),
+        ignores=rules.ignores,
+    )
+
+
 @dataclass(frozen=True)
 class _Context:
     """What is built: *body* is a tar, unless the engine fetches the context from *remote*. *dockerfile* lies in it."""
@@ -90,7 +125,6 @@ class _Context:
 
 
 def _context(path: str, dockerfile: str) -> _Context:
-    from yurt.client.context import BuildContext
     from yurt.dockerfile.remote import is_remote
 
     if is_remote(path):
@@ -104,13 +138,19 @@ def _context(path: str, dockerfile: str) -> _Context:
         if dockerfile == "-":
             raise Failure("context and Dockerfile cannot both come from stdin")
         return _Context(_standard_input(), dockerfile)
-    if dockerfile == "-":
-        context = BuildContext.find(path, inline=sys.stdin.read())
-    elif is_remote(dockerfile):
-        context = BuildContext.find(path, inline=_fetched(dockerfile))
-    else:
-        context = BuildContext.find(path, dockerfile=_relative(dockerfile, path))
+    context = _local_context(path, dockerfile)
     return _Context(context.stream(), context.dockerfile, in_words=context.in_users_words)
+
+
+def _local_context(path: str, dockerfile: str) -> BuildContext:
+    from yurt.client.context import BuildContext
+    from yurt.dockerfile.remote import is_remote
+
+    if dockerfile == "-":
+        return BuildContext.find(path, inline=sys.stdin.read())
+    if is_remote(dockerfile):
+        return BuildContext.find(path, inline=_fetched(dockerfile))
+    return BuildContext.find(path, dockerfile=_relative(dockerfile, path))
 
 
 def _standard_input() -> Iterator[bytes]:
@@ -150,13 +190,18 @@ def _relative(dockerfile: str, path: str) -> str:
     return dockerfile
 
 
-def _query(options: Options, environ: Mapping[str, str], context: _Context) -> dict[str, Any]:
-    from yurt.cli import values
-
+def _arguments(options: Options, environ: Mapping[str, str]) -> dict[str, str | None]:
     arguments: dict[str, str | None] = {}
     for text in options.all("build-arg"):
         name, mark, value = text.partition("=")
         arguments[name] = value if mark else environ.get(name)
+    return arguments
+
+
+def _query(options: Options, environ: Mapping[str, str], context: _Context) -> dict[str, Any]:
+    from yurt.cli import values
+
+    arguments = _arguments(options, environ)
     labels = pairs(options.all("label"))
     return {
         "version": "1",

@@ -7,7 +7,7 @@ from yurt.dockerfile.instructions import Copy, Dockerfile, Instruction, Run, Sta
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.mounts import parse_mount
 from yurt.dockerfile.scope import Scope, platform_arguments
-from yurt.dockerfile.stages import find_stage, needed, target_stage
+from yurt.dockerfile.stages import find_stage, named_stage, needed, target_stage
 from yurt.engine.build.steps import SCRATCH
 from yurt.oci.config import ImageConfig
 
@@ -47,8 +47,7 @@ class Layout:
 
 def is_stage(stages: Sequence[Stage], reference: str) -> bool:
     """Say whether FROM *reference* means one of *stages*."""
-    # FROM 0 is an image called 0: numbers count in --from only.
-    return any(stage.name and stage.name == reference.lower() for stage in stages)
+    return named_stage(tuple(stages), reference) is not None
 
 
 def _origins(instruction: Instruction) -> list[str]:
@@ -80,5 +79,9 @@ def lay_out(dockerfile: Dockerfile, *, target: str, given: Mapping[str, str | No
                 hint="give the ARG before FROM a default, or pass --build-arg",
             )
         bases[stage.index] = base
+        if stage.base.platform and not scope.expand(stage.base.platform, stage.base.location):
+            raise stage.base.location.error(
+                f"FROM --platform={stage.base.platform} names no platform: the variable is empty"
+            )
     wanted = needed(dockerfile, target_stage(dockerfile, target), bases)
     return Layout(dockerfile, wanted, bases, scope.arguments)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from yurt.dockerfile.checks.findings import Finding
 from yurt.engine.progress import Progress
 
 
@@ -107,10 +108,17 @@ class StageEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """A check found something; the build goes on."""
+
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """The last event of a build that went well: the image's id (``sha256:…``)."""
 
     image_id: str
 
 
-BuildEvent = Output | Pulling | Announced | Begun | Ended | StagesBegun | StageEnded | Built
+BuildEvent = Output | Pulling | Announced | Begun | Ended | StagesBegun | StageEnded | Warned | Built

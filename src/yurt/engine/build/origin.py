@@ -34,6 +34,10 @@ class Origin(Protocol):
         """
         ...
 
+    async def ignored(self, name: str) -> IgnoreRules:
+        """Return the rules of the context's .dockerignore, or of that of the Dockerfile *name*."""
+        ...
+
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:
         """Return the files of the request's folder *name*, below *folder*, which is empty."""
         ...
@@ -49,11 +53,16 @@ class Origin(Protocol):
 
 def own_rules_applied(tree: ContextTree, dockerfile: str) -> ContextTree:
     """Return *tree* without what its own .dockerignore, or that of *dockerfile*, names."""
+    rules = own_rules(tree, dockerfile)
+    return tree.without(rules.ignores) if rules else tree
+
+
+def own_rules(tree: ContextTree, dockerfile: str) -> IgnoreRules:
+    """Return the rules of the .dockerignore in *tree* that counts for *dockerfile*."""
     for file in (f"{dockerfile}{IGNORE_FILE}", IGNORE_FILE):
         if (data := tree.read(file, limit=MAX_DOCKERFILE)) is not None:
-            rules = IgnoreRules.parse(data.decode(errors="replace"), file=file)
-            return tree.without(rules.ignores) if rules else tree
-    return tree
+            return IgnoreRules.parse(data.decode(errors="replace"), file=file)
+    return IgnoreRules()
 
 
 class Archive:
@@ -77,6 +86,9 @@ class Archive:
     ) -> ContextTree:
         """The client applied .dockerignore already; clients of the API may not have."""
         return own_rules_applied(self._tree, name)
+
+    async def ignored(self, name: str) -> IgnoreRules:
+        return own_rules(self._tree, name)
 
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:  # noqa: ARG002
         """An archive has no other folders; none can be asked for."""

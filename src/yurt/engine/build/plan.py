@@ -40,9 +40,9 @@ from yurt.dockerfile.parser import parse_trigger
 from yurt.dockerfile.remote import FileSource, RemoteSource, is_remote, parse_remote
 from yurt.dockerfile.scope import PREDEFINED, Scope, platform_arguments
 from yurt.dockerfile.shell import expand_heredoc, expand_words
-from yurt.dockerfile.stages import find_stage
+from yurt.dockerfile.stages import find_stage, named_stage
 from yurt.engine.build.files import ContextTree, Selection
-from yurt.engine.build.layout import Base, Layout, is_stage
+from yurt.engine.build.layout import Base, Layout
 from yurt.engine.build.steps import (
     SCRATCH,
     BuildPlan,
@@ -61,7 +61,9 @@ from yurt.oci.config import ImageConfig
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+BUILDER_PREFIX = "BUILDKIT_"  # arguments that tell the builder something, not the Dockerfile
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+_PUBLISHED = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[0-9.]*):)?(?:[0-9]{1,5}(?:-[0-9]{1,5})?)?:(?=[0-9])")
 _PROCESS_LINKS = re.compile(r"/proc/(self|thread-self|[0-9]+)(/|$)")
 _HEREDOC_ONLY = re.compile(r"""<<-?['"]?[A-Za-z_][A-Za-z0-9_.]*['"]?""")
 
@@ -96,6 +98,7 @@ class Planner:
     missing: dict[RemoteSource, Location] = field(default_factory=dict)
     """Sources of ADD that `plan` needs and *remotes* lacks: what it returned is not yet the plan."""
     _done: dict[int, StagePlan] = field(default_factory=dict)
+    _scopes: dict[int, Scope] = field(default_factory=dict)
     _needs: set[int] = field(default_factory=set)
     _number: int = 0
 
@@ -138,12 +141,20 @@ class Planner:
             if isinstance(arg, Arg)
             for name, _ in arg.items
         }
-        return tuple(sorted(name for name in self.given if name not in declared | PREDEFINED))
+        return tuple(
+            sorted(
+                name
+                for name in self.given
+                if name not in declared | PREDEFINED and not name.startswith(BUILDER_PREFIX)
+            )
+        )
 
     def _stage(self, stage: Stage) -> StagePlan:
         self._needs = set()
         base, config, key = self._base(stage)
-        scope = Scope(given=self.given, outer=self.layout.arguments, escape=self.layout.dockerfile.escape)
+        scope = self._scopes.get(base) if isinstance(base, int) else None
+        if scope is None:
+            scope = Scope(given=self.given, outer=self.layout.arguments, escape=self.layout.dockerfile.escape)
         triggers = config.on_build
         if not any(entry.startswith("PATH=") for entry in config.env):
             config = replace(config, env=(f"PATH={DEFAULT_PATH}", *config.env))
@@ -156,6 +167,7 @@ class Planner:
             state = self._step(state, placed, steps)
         for instruction in stage.instructions:
             state = self._step(state, instruction, steps)
+        self._scopes[stage.index] = state.scope  # a stage on this one knows its arguments
         return StagePlan(
             stage.index, stage.name, base, tuple(steps), state.config, state.key, frozenset(self._needs)
         )
@@ -165,9 +177,7 @@ class Planner:
         if reference == SCRATCH:
             architecture = platform_arguments(self.platform)["TARGETARCH"]
             return SCRATCH, ImageConfig(architecture=architecture), chained("", "files", "")
-        if is_stage(self.layout.dockerfile.stages[: stage.index], reference):
-            other = find_stage(self.layout.dockerfile.stages[: stage.index], reference)
-            assert other is not None
+        if (other := named_stage(self.layout.dockerfile.stages[: stage.index], reference)) is not None:
             before = self._done[other.index]
             self._needs.add(other.index)
             return other.index, before.config, before.key
@@ -431,7 +441,8 @@ def _merged(before: tuple[str, ...], added: Sequence[str]) -> tuple[str, ...]:
 
 
 def _ports(word: str, where: Location) -> list[str]:
-    match = _PORT.fullmatch(word)
+    # An address or a port of the host means nothing here; a check says so (ExposeInvalidFormat).
+    match = _PORT.fullmatch(_PUBLISHED.sub("", word, count=1) if ":" in word else word)
     if match is None:
         raise where.error(f"{word!r} is not a port", hint="write 8000, 8000/udp or 8000-8010")
     first, last = int(match[1]), int(match[2] or match[1])

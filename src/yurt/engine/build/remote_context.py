@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from yurt.distribution.auth import Auth
+from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.remote import FileSource, parse_remote
 from yurt.engine.build.context import receive
 from yurt.engine.build.copying import is_archive
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
-from yurt.engine.build.origin import MAX_DOCKERFILE, Origin, own_rules_applied
+from yurt.engine.build.origin import MAX_DOCKERFILE, Origin, own_rules, own_rules_applied
 from yurt.engine.build.remote import RemoteSources
 from yurt.engine.images.threads import in_thread
 from yurt.errors import InvalidArgument
@@ -58,6 +59,9 @@ class RemoteContext:
         kept: KeptContents,  # noqa: ARG002
     ) -> ContextTree:
         return own_rules_applied(self._tree, name)
+
+    async def ignored(self, name: str) -> IgnoreRules:
+        return own_rules(self._tree, name)
 
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:
         return await self._client.folder(name, folder, kept)

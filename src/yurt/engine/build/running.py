@@ -73,7 +73,9 @@ class Runner:
 
         The container's removal is pushed on *undo*: when that unwinds nothing of it is left, running or not.
         """
-        given = {name: await self._origin.secret(name) for name in map(_secret_name, _secrets(work))}
+        given = {
+            name: await self._origin.secret(name) for name in (mount.secret_name for mount in _secrets(work))
+        }
         folder = self._folder / f"run-{new_id()[:12]}"  # others run now, too
         folder.mkdir()
         request = self._create_request(step, work, shown, given, folder)
@@ -202,7 +204,7 @@ class Runner:
         secrets: dict[str, str],
         folder: Path,
     ) -> MountRequest | None:
-        name = _secret_name(mount)
+        name = mount.secret_name
         content = given[name]
         if content is None:
             if mount.required:
@@ -226,10 +228,6 @@ class Runner:
 
 def _secrets(work: RunWork) -> list[RunMount]:
     return [mount for mount in work.mounts if mount.kind == "secret"]
-
-
-def _secret_name(mount: RunMount) -> str:
-    return mount.id or Path(mount.source or mount.target).name
 
 
 def _pairs(entries: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import structlog
 
+from yurt.dockerfile.checks.check import options_of
+from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.parser import parse
 from yurt.dockerfile.remote import RemoteSource
 from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
+from yurt.engine.build.checking import Examined, examined, refusal, warned
 from yurt.engine.build.execute import Execution, StepFailed, now
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
@@ -32,6 +35,7 @@ from yurt.engine.build.model import (
     Ended,
     Output,
     Pulling,
+    Warned,
 )
 from yurt.engine.build.needs import context_needs
 from yurt.engine.build.origin import Origin
@@ -57,6 +61,7 @@ from yurt.errors import (
 )
 from yurt.ids import new_id, short
 from yurt.linux.mount import mounted_below, unmount
+from yurt.oci.config import ImageConfig
 from yurt.oci.reference import Reference
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
@@ -151,6 +156,37 @@ class BuildService:
                 task.cancel()
                 await asyncio.wait([task])
 
+    async def examine(self, request: BuildRequest, origin: Origin) -> Examined:
+        """Read the Dockerfile that *origin* brings and check all of it; nothing is built, and nothing pulled."""
+        name = new_id()
+        folder = self._work / short(name)
+        if request.remote:
+            origin = RemoteContext(request.remote, request.subdir, self._remotes, origin)
+        try:
+            with translated({OSError: Unavailable}, "cannot make a folder for the build"):
+                (folder / "context").mkdir(parents=True)
+            text = await origin.dockerfile(request.dockerfile, folder / "context")
+            if text is None:
+                raise _no_dockerfile(request)
+            rules = IgnoreRules()
+            if b"CopyIgnoredFile" in text or b"experimental" in text:
+                rules = await origin.ignored(request.dockerfile)
+        finally:
+            await in_thread(_discard, folder)
+        return examined(
+            text,
+            request,
+            platform=request.platform or str(self._images.platform),
+            image=lambda reference: self._config_of(request.contexts.get(reference, reference)),
+            ignores=rules.ignores,
+        )
+
+    def _config_of(self, reference: str) -> ImageConfig | None:
+        try:
+            return self._images.get(reference).config
+        except (NotFound, InvalidArgument):
+            return None
+
     async def prune(self, *, until_ns: int = 0) -> Pruned:
         """Forget the build cache, ``RUN --mount=type=cache`` included.
 
@@ -194,10 +230,7 @@ class BuildService:
         request = job.request
         data = await job.origin.dockerfile(request.dockerfile, job.context)
         if data is None:
-            raise NotFound(
-                f"no {request.dockerfile} in the build context",
-                hint="name it with -f, relative to the context",
-            )
+            raise _no_dockerfile(request)
         dockerfile = parse(data, file=request.dockerfile)
         platform = request.platform or str(self._images.platform)
         layout = lay_out(dockerfile, target=request.target, given=request.build_args, platform=platform)
@@ -213,6 +246,11 @@ class BuildService:
                 )
             else:
                 folders[reference] = await self._folder(job, reference)
+        findings = warned(layout, images, request, platform)
+        for finding in findings:
+            job.emit(Warned(finding))
+        if (refused := refusal(findings, options_of(dockerfile.source, request.build_args))) is not None:
+            raise refused
         has_triggers = any(base.config.on_build for base in images.values())
         wanted = None if has_triggers else context_needs(layout)
         return Planner(
@@ -346,6 +384,12 @@ class BuildService:
             raise
         job.emit(Ended(news.key))
         return image
+
+
+def _no_dockerfile(request: BuildRequest) -> NotFound:
+    return NotFound(
+        f"no {request.dockerfile} in the build context", hint="name it with -f, relative to the context"
+    )
 
 
 def _say_cached(plan: BuildPlan, job: _Job) -> None:

@@ -18,7 +18,6 @@ _SILENT = frozenset({
 })  # fmt: skip
 _SILENT_PREFIXES = ("vcs:", "input-metadata:", SESSION)
 _REFUSED = {
-    "requestid": "asking for a Dockerfile's outline, targets or checks (--call, --check)",
     "cgroup-parent": "--cgroup-parent",
 }
 _IMAGE_EXPORTERS = frozenset({"moby", "image"})
@@ -33,6 +32,7 @@ class Asked:
     context_folder: str
     sessions: Mapping[str, str]  # by folder
     upload: str = ""  # the path of an archive that the client has in place of folders
+    question: str = ""  # about the Dockerfile, in place of a build: its name
 
 
 def asked(frontend: str, options: Mapping[str, str], inputs: Mapping[str, str] | None = None) -> Asked:
@@ -76,6 +76,7 @@ def asked(frontend: str, options: Mapping[str, str], inputs: Mapping[str, str] |
         options.get("contextkey") or "context",
         prefixed[SESSION],
         context.removeprefix(UPLOAD) if is_upload else "",
+        options.get("requestid", ""),
     )
 
 
@@ -97,7 +98,7 @@ def _images(contexts: Mapping[str, str], inputs: Mapping[str, str]) -> dict[str,
 def _check(options: Mapping[str, str]) -> None:
     known = {
         "filename", "target", "no-cache", "image-resolve-mode", "platform", "force-network-mode", "add-hosts",
-        "shm-size", "ulimit", "context", "contextsubdir",
+        "shm-size", "ulimit", "context", "contextsubdir", "requestid",
     }  # fmt: skip
     for name, value in options.items():
         if name in _REFUSED:

@@ -11,20 +11,22 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import yurt
-from yurt.engine.build.model import Activity, BuildEvent, BuildRequest, Built
+from yurt.engine.build.checking import Examined
+from yurt.engine.build.model import Activity, BuildEvent, BuildRequest, Built, Warned
 from yurt.engine.build.origin import Origin
 from yurt.engine.images.model import Image, Pruned
 from yurt.errors import Internal, NotFound, Unimplemented, YurtError
 from yurt.oci.platform import Platform as OciPlatform
 from yurt.oci.reference import Reference
 from yurt.server.buildkit import messages as wire
-from yurt.server.buildkit.attributes import asked, exports
+from yurt.server.buildkit.attributes import Asked, asked, exports
 from yurt.server.buildkit.failures import failure
 from yurt.server.buildkit.grpc import Exchange, GrpcError, Handler
 from yurt.server.buildkit.jobs import Job, Jobs
-from yurt.server.buildkit.origin import SessionOrigin
+from yurt.server.buildkit.origin import LOAD_DEFINITION, SessionOrigin
 from yurt.server.buildkit.progress import Narrator
 from yurt.server.buildkit.protobuf import decode, encode
+from yurt.server.buildkit.questions import answer
 from yurt.server.buildkit.sessions import Sessions
 
 CONTROL = "/moby.buildkit.v1.Control"
@@ -51,6 +53,7 @@ class Builds(Protocol):
     """What is needed of the engine's builder."""
 
     def build(self, request: BuildRequest, origin: Origin) -> AsyncIterator[BuildEvent]: ...
+    async def examine(self, request: BuildRequest, origin: Origin) -> Examined: ...
     async def prune(self) -> Pruned: ...
 
 
@@ -110,7 +113,7 @@ class Control:
             wanted = exports(request)
             narrator = Narrator(f"{request.ref} export", job.publish)
             if request.frontend:
-                image_id = await self._build(job, request.frontend, request.frontend_attrs)
+                image_id = await self._build(job, asked(request.frontend, request.frontend_attrs))
             else:
                 image_id = await self._returned(job)
             response: dict[str, str] = {}
@@ -144,7 +147,12 @@ class Control:
             raise Unimplemented("building from LLB is not supported: only Dockerfiles are built")
         inputs = {name: image_of(data) for name, data in request.frontend_inputs.items()}
         job = await self._job(exchange)
-        image_id = await self._build(job, request.frontend, request.frontend_opt, inputs)
+        what = asked(request.frontend, request.frontend_opt, inputs)
+        if what.question:
+            result = wire.Result(metadata=await self._answer(job, what))
+            await exchange.send(wire.FrontendSolveResponse(result))
+            return
+        image_id = await self._build(job, what)
         reference = wire.Ref(uuid.uuid4().hex, definition_of(image_id))
         job.images[reference.id] = image_id
         await exchange.send(wire.FrontendSolveResponse(wire.Result(reference)))
@@ -193,15 +201,26 @@ class Control:
             raise NotFound(f"the result {result.ref.id} is none of this build's")
         return job.images[result.ref.id]
 
-    async def _build(
-        self,
-        job: Job,
-        frontend: str,
-        options: Mapping[str, str],
-        inputs: Mapping[str, str] | None = None,
-    ) -> str:
+    async def _answer(self, job: Job, what: Asked) -> dict[str, bytes]:
+        """Answer a question about a Dockerfile, as metadata of a result that is no image."""
+        narrator = Narrator(f"{job.request.ref} {uuid.uuid4().hex}", job.publish)
+        origin = SessionOrigin(what, job.request.session, self._sessions, narrator)
+        builds = await self._workshop.builds()
+        with job.building():
+            try:
+                return answer(
+                    what.question,
+                    what.request,
+                    await builds.examine(what.request, origin),
+                    platform=what.request.platform or str(self._images.platform),
+                )
+            except YurtError as error:
+                raise failure(
+                    error, name=what.request.dockerfile, dockerfile=origin.dockerfile_text
+                ) from error
+
+    async def _build(self, job: Job, what: Asked) -> str:
         """Build; return the image's id. The build ends with its job, or with the caller."""
-        what = asked(frontend, options, inputs)
         narrator = Narrator(f"{job.request.ref} {uuid.uuid4().hex}", job.publish)
         origin = SessionOrigin(what, job.request.session, self._sessions, narrator)
         builds = await self._workshop.builds()
@@ -210,6 +229,10 @@ class Control:
                 async for event in builds.build(what.request, origin):
                     if isinstance(event, Built):
                         return event.image_id
+                    if isinstance(event, Warned):
+                        text = origin.dockerfile_text
+                        source = wire.SourceInfo(what.request.dockerfile, text, "Dockerfile")
+                        narrator.warn(LOAD_DEFINITION, event.finding, source=source)
                     narrator.take(event)
             except YurtError as error:
                 failed = failure(error, name=what.request.dockerfile, dockerfile=origin.dockerfile_text)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 from yurt.errors import InvalidArgument, NotFound
 from yurt.server.buildkit.messages import ReturnRequest, SolveRequest, StatusResponse
@@ -34,7 +35,7 @@ class Job:
         while self._log_bytes > MAX_LOGS and self._trimmed < len(self._news) - 1:
             old = self._news[self._trimmed]
             self._log_bytes -= _log_bytes(old)
-            self._news[self._trimmed] = StatusResponse(old.vertexes, old.statuses)
+            self._news[self._trimmed] = replace(old, logs=())
             self._trimmed += 1
         self._changed.set()
 
@@ -48,6 +49,7 @@ class Job:
                     tuple(each for one in news for each in one.vertexes),
                     tuple(each for one in news for each in one.statuses),
                     tuple(each for one in news for each in one.logs),
+                    tuple(each for one in news for each in one.warnings),
                 )
             elif self._is_over:
                 return

@@ -138,10 +138,41 @@ class VertexLog:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    line: int = number(1)
+    character: int = number(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    start: Position | None = message(1, Position)
+    end: Position | None = message(2, Position)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    filename: str = text(1)
+    data: bytes = blob(2)
+    language: str = text(4)
+
+
+@dataclass(frozen=True, slots=True)
+class VertexWarning:
+    vertex: str = text(1)
+    level: int = number(2)
+    short: bytes = blob(3)
+    detail: tuple[bytes, ...] = blobs(4)
+    url: str = text(5)
+    info: SourceInfo | None = message(6, SourceInfo)
+    ranges: tuple[Range, ...] = messages(7, Range)
+
+
+@dataclass(frozen=True, slots=True)
 class StatusResponse:
     vertexes: tuple[Vertex, ...] = messages(1, Vertex)
     statuses: tuple[VertexStatus, ...] = messages(2, VertexStatus)
     logs: tuple[VertexLog, ...] = messages(3, VertexLog)
+    warnings: tuple[VertexWarning, ...] = messages(4, VertexWarning)
 
 
 @dataclass(frozen=True, slots=True)

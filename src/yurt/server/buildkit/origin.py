@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from yurt.distribution.auth import Auth
+from yurt.dockerfile.ignore import IgnoreRules
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
 from yurt.engine.build.model import Activity
@@ -28,6 +29,7 @@ from yurt.server.buildkit.sessions import Session, Sessions
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
 GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"  # noqa: S105 - a method
 PULL = "/moby.upload.v1.Upload/Pull"
+LOAD_DEFINITION = "load build definition"  # the activity that checks belong to
 HUB_HOST = "registry-1.docker.io"  # what BuildKit's clients know Docker Hub as
 
 
@@ -50,14 +52,14 @@ class SessionOrigin:
         """Return the Dockerfile: from the client's folder of it, or from the archive that it uploads."""
         if not self._asked.upload:
             return await self._load_dockerfile(name)
-        key = "load remote build context"
+        key = LOAD_DEFINITION
         with self._told(key, "[internal] load remote build context"):
             found = await self._archive.dockerfile(name, folder)
         self.dockerfile_text = found or b""
         return found
 
     async def _load_dockerfile(self, name: str) -> bytes | None:
-        key = "load build definition"
+        key = LOAD_DEFINITION
         files = SmallFiles(MAX_DOCKERFILE)
         names = (name, f"{name}{IGNORE_FILE}", *((name.lower(),) if name == "Dockerfile" else ()))
         with self._told(key, f"[internal] load build definition from {posixpath.basename(name)}"):
@@ -87,6 +89,13 @@ class SessionOrigin:
         ignored = self._ignored if self._ignored is not None else await self._load_ignored(where, "internal")
         wish = Wish(where, wanted or (), ignored)
         return await self._tree(wish, "[internal] load build context", folder, kept)
+
+    async def ignored(self, name: str) -> IgnoreRules:
+        if self._asked.upload:
+            return await self._archive.ignored(name)
+        where = self._asked.context_folder
+        lines = self._ignored if self._ignored is not None else await self._load_ignored(where, "internal")
+        return IgnoreRules.parse("\n".join(lines))
 
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:
         ignored = await self._load_ignored(name, f"context {name}")

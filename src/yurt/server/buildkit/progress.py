@@ -5,9 +5,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from yurt.dockerfile.checks.findings import RULES, Finding
 from yurt.engine.build.model import Activity, Announced, Begun, BuildEvent, Ended, Output, Pulling
 from yurt.engine.progress import Progress
-from yurt.server.buildkit.messages import StatusResponse, Timestamp, Vertex, VertexLog, VertexStatus
+from yurt.server.buildkit.messages import (
+    Position,
+    Range,
+    SourceInfo,
+    StatusResponse,
+    Timestamp,
+    Vertex,
+    VertexLog,
+    VertexStatus,
+    VertexWarning,
+)
 
 Publish = Callable[[StatusResponse], None]
 
@@ -71,6 +82,16 @@ class Narrator:
         """Tell output of an activity."""
         data = text.encode("utf-8", "replace")
         self._publish(StatusResponse(logs=(VertexLog(self.digest(key), self._now(), stream, data),)))
+
+    def warn(self, key: str, finding: Finding, *, source: SourceInfo) -> None:
+        """Tell what a check found in *source*, as news of an activity."""
+        where = finding.where
+        ranges = tuple(Range(Position(line), Position(line)) for line in range(where.first, where.last + 1))
+        detail = (RULES[finding.rule].encode(),)
+        warning = VertexWarning(
+            self.digest(key), 1, str(finding).encode(), detail, finding.url, source, ranges
+        )
+        self._publish(StatusResponse(warnings=(warning,)))
 
     def status(self, key: str, id: str, *, current: int = 0, total: int = 0, is_done: bool = False) -> None:  # noqa: A002
         """Tell how far something with a name of its own is, within an activity."""

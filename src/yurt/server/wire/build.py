@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from yurt.api.types.stream import StreamLine
-from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling
+from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling, Warned
 from yurt.engine.build.order import InOrder
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
@@ -102,6 +102,8 @@ def lines(event: BuildEvent, *, quiet: bool) -> tuple[StreamLine, ...]:
         return ()
     if isinstance(event, Output):
         return (StreamLine(stream=event.text),)
+    if isinstance(event, Warned):
+        return (StreamLine(stream=f"[Warning] {event.finding}\n"),)
     if isinstance(event, Pulling):
         return (progress.to_wire(event.progress),)
     return ()

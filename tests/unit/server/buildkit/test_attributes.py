@@ -65,7 +65,6 @@ def test_a_context_may_lie_elsewhere() -> None:
     [
         ("gateway.v0", {}),
         ("", {}),
-        ("dockerfile.v0", {"requestid": "frontend.lint"}),
         ("dockerfile.v0", {"platform": "linux/amd64,linux/arm64"}),
         ("dockerfile.v0", {"attest:provenance": "mode=max"}),
         ("dockerfile.v0", {"something-new": "1"}),
