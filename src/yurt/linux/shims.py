@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,10 +148,14 @@ def exited_from(document: dict[str, object]) -> Exited:
 
 
 class Shims:
-    """The zygote, started when first needed, and again when it was lost."""
+    """The zygote, started when first needed, and again when it was lost.
 
-    def __init__(self, run: Path) -> None:
+    *environ* is what the runtime finds in its environment beside this process's own.
+    """
+
+    def __init__(self, run: Path, environ: Mapping[str, str] | None = None) -> None:
         self._run = run
+        self._environ = dict(environ or {})
         self._zygote: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -172,6 +176,7 @@ class Shims:
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
                     cwd="/",
+                    env=os.environ | self._environ,
                 )
             except OSError as error:
                 ours.close()

@@ -178,18 +178,22 @@ class Client:
         return f"<Client {self.kind} cursor={self.cursor} pending={len(self.pending)}>"
 
 
-def run(request: Request, descriptors: list[int]) -> None:
-    """Be the shim of *request* until its process ended and everyone was told. The first descriptor listens."""
+def run(request: Request, descriptors: list[int], program: int = -1) -> None:
+    """Be the shim of *request* until its process ended and everyone was told. The first descriptor listens.
+
+    *program* is the runtime, opened, that is run in place of the file that ``argv`` names; -1: that file.
+    """
     os.chdir(request.directory)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    Shim(request, descriptors).run()
+    Shim(request, descriptors, program).run()
 
 
 class Shim:
     """The state of one shim, and its event loop."""
 
-    def __init__(self, request: Request, descriptors: list[int]) -> None:
+    def __init__(self, request: Request, descriptors: list[int], program: int) -> None:
         self.request = request
+        self.program = program
         self.log: LogFile | None = None
         self.spill: LogFile | None = None  # the log, if a slow attach client can catch up from it
         self.forwarder = 0
@@ -299,7 +303,7 @@ class Shim:
                 given[0] = reader
         try:
             self.runtime_pid = os.posix_spawnp(
-                request.argv[0],
+                request.argv[0] if self.program < 0 else f"/proc/self/fd/{self.program}",
                 request.argv,
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, given[number], number) for number in range(3)],
@@ -310,6 +314,8 @@ class Shim:
         finally:
             for descriptor in {null, *given}:
                 os.close(descriptor)
+            if self.program >= 0:
+                os.close(self.program)
         self.outputs = dict(mine)
 
     def _dispatch(self, descriptor: int, mask: int) -> None:

@@ -107,7 +107,7 @@ class ContainerService:
         self._snapshots = snapshots
         self._places = Places(settings)
         self._background = Background()
-        self._shims = Shims(settings.run)
+        self._shims = Shims(settings.run, runtime.environ())
         self._registry = Registry(documents)
         self._runner = Runner(
             registry=self._registry,
