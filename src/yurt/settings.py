@@ -81,6 +81,7 @@ class EngineSettings:
 
     root: Path  # durable state
     run: Path  # what does not outlive a boot: sockets, bundles, mounted namespaces
+    keeper: Path | None = None  # the folder of the keeper of a user's engine, which is in its namespaces
     listen: tuple[ListenAddress, ...] = ()  # where the Engine API does
     inherited_sockets: int = 0  # how many of them systemd passed on, from descriptor 3 on
     tls: TlsFiles | None = None

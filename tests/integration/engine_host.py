@@ -56,7 +56,7 @@ class EngineHost:
         self.socket = folder / "yurt.sock"
         self.host = f"unix://{self.socket}"
         self.log = folder / "yurtd.log"
-        self.run = runtime_folder(self.root)
+        self.run = runtime_folder(self.root, os.environ)
         self.within: list[str] = []  # a command that runs yurtd as another would be run
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[docker.DockerClient] = []

@@ -42,4 +42,4 @@ def test_a_normal_user_may_ask(needs: Needs) -> None:
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     findings = {each["name"]: each for each in json.loads(told.stdout)}
     assert findings["runtime"]["state"] == "ok", told.stderr
-    assert findings["engine"]["remedy"] == "sudo yurt ps"
+    assert findings["engine"]["remedy"] == "yurt ps"

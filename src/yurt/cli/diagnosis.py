@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -88,8 +88,11 @@ def _of_host(host: Host) -> Iterator[Finding]:
         )
     yield _optional(host, "tini", "tini", "no run --init")
     yield _optional(host, "git", "git", "no builds from repositories")
-    yield _forwarding(host)
-    yield _namespaces(host)
+    if host.is_root:
+        yield _forwarding(host)
+        yield _namespaces(host)
+    else:
+        yield from _rootless(host)
     if host.seccomp:
         yield Finding("seccomp", State.OK, "the kernel filters system calls")
     else:
@@ -106,6 +109,8 @@ def _of_host(host: Host) -> Iterator[Finding]:
             "no bundle: registries can't be verified",
             "apt-get install ca-certificates",
         )
+    if not host.is_root:
+        return
     if host.has_group:
         yield Finding("socket", State.OK, "for root and the group yurt")
     else:
@@ -188,6 +193,64 @@ def _namespaces(host: Host) -> Finding:
     return Finding("user namespaces", State.OK, f"up to {host.namespaces}")
 
 
+def _rootless(host: Host) -> Iterator[Finding]:
+    """What a normal user's engine needs: without namespaces nothing runs, without the rest less does."""
+    namespaces = _namespaces(host)
+    yield namespaces if namespaces.state is State.OK else replace(namespaces, state=State.MISSING)
+    if not host.user_overlay:
+        yield Finding(
+            "overlay of users",
+            State.MISSING,
+            "this kernel mounts none in user namespaces",
+            "boot Linux 5.11 or newer, or: sudo yurt ps",
+        )
+    if not host.has_subids:
+        yield Finding(
+            "subuids",
+            State.NOTE,
+            f"{host.user} has one uid: every user of every container is {host.user}",
+            f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.user}; "
+            "yurtd --dismantle, and start it again",
+        )
+    elif "newuidmap" not in host.programs or "newgidmap" not in host.programs:
+        yield Finding(
+            "subuids",
+            State.NOTE,
+            f"nothing gives {host.user} the further numbers: containers have one uid",
+            "sudo apt-get install uidmap",
+        )
+    else:
+        yield Finding("subuids", State.OK, f"{host.user} has further numbers for users of containers")
+    yield _way_out(host)
+    yield Finding(
+        "limits",
+        State.NOTE,
+        "a rootless engine sets none, and pauses nothing: it has no cgroups",
+        "sudo yurt ps",
+    )
+
+
+def _way_out(host: Host) -> Finding:
+    carrier = host.programs.get("pasta") or host.programs.get("slirp4netns")
+    if not carrier:
+        return Finding(
+            "way out", State.NOTE, "neither pasta nor slirp4netns: containers reach nothing outside",
+            "sudo apt-get install passt",
+        )  # fmt: skip
+    if host.tun is None:
+        return Finding(
+            "way out", State.NOTE, "no /dev/net/tun: containers reach nothing outside", "sudo modprobe tun"
+        )
+    if not host.tun:
+        return Finding(
+            "way out",
+            State.NOTE,
+            f"/dev/net/tun is not open to {host.user}: containers reach nothing outside",
+            "sudo chmod 0666 /dev/net/tun",
+        )
+    return Finding("way out", State.OK, carrier)
+
+
 def _space(host: Host) -> Finding:
     text = f"{output.size(host.free)} free for {host.root}"
     if host.free < LITTLE:
@@ -225,9 +288,7 @@ def _silent(engine: Engine, *, is_root: bool) -> Finding:
             else "sudo yurt doctor, or join the group: sudo usermod -aG yurt $USER"
         )
         return Finding("engine", State.MISSING, engine.problem, remedy)
-    if is_root:
-        return Finding("engine", State.NOTE, "no engine runs: the next command starts it", "yurt ps")
-    return Finding("engine", State.NOTE, "no engine runs, and it needs root", "sudo yurt ps")
+    return Finding("engine", State.NOTE, "no engine runs: the next command starts it", "yurt ps")
 
 
 def _isolation(info: Mapping[str, Any]) -> Finding:

@@ -74,12 +74,9 @@ def _alone(root: str) -> Iterator[None]:
         os.makedirs(root, mode=0o711, exist_ok=True)
         lock = os.open(f"{root}/start.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as failed:
-        advice = (
-            "set YURT_ROOT to a folder of yours" if os.geteuid() == 0 else "the engine needs root: use sudo"
-        )
         raise Unavailable(
             f"cannot start the engine: {root} cannot be written: {failed.strerror}",
-            hint=f"{advice}, or set YURT_HOST to an engine that runs already",
+            hint="set YURT_ROOT to a folder of yours, or set YURT_HOST to an engine that runs already",
         ) from failed
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

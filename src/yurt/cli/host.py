@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROGRAMS = ("runc", "crun", "mmdebstrap", "tini", "git", "nft", "newuidmap")
+PROGRAMS = (
+    *("runc", "crun", "mmdebstrap", "tini", "git", "nft"),
+    *("newuidmap", "newgidmap", "pasta", "slirp4netns"),  # of users' engines
+)
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where PATH of normal users does not look
 GROUP = "yurt"
+USER_OVERLAY = (5, 11)  # the first kernel that mounts an overlay in a user namespace
 CONTROLLERS = ("cpu", "memory", "pids")  # that limits of containers need
 
 
@@ -41,6 +45,10 @@ class Host:
     free: int  # bytes there
     is_root: bool
     has_group: bool  # whose members may use the engine's socket
+    user: str = "root"
+    has_subids: bool = False  # further numbers of users and groups belong to the user
+    tun: bool | None = None  # whether the user may open /dev/net/tun; None: there is none
+    user_overlay: bool = False  # the kernel mounts overlays for users, too
 
 
 def look(
@@ -53,6 +61,7 @@ def look(
     """Return what the machine whose files are below *at* offers to an engine in *root*; *path* is PATH."""
     base = at.rstrip("/")
     cgroups, missing = _cgroups(base)
+    user, tun = _user(), f"{base}/dev/net/tun"
     return Host(
         programs={name: found for name in PROGRAMS if (found := _program(name, path, base))},
         packages=tuple(name for name in engine_packages if find_spec(name) is None),
@@ -74,6 +83,10 @@ def look(
         root=root,
         free=_free(root),
         is_root=os.geteuid() == 0,
+        user=user,
+        has_subids=all(_is_in(f"{base}/etc/{file}", user) for file in ("subuid", "subgid")),
+        tun=os.access(tun, os.R_OK | os.W_OK) if os.path.exists(tun) else None,
+        user_overlay=_kernel(base) >= USER_OVERLAY,
         has_group=any(line.startswith(f"{GROUP}:") for line in _text(f"{base}/etc/group").splitlines()),
     )
 
@@ -112,6 +125,26 @@ def _free(root: str) -> int:
         folder = os.path.dirname(folder)
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+def _user() -> str:
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _is_in(file: str, user: str) -> bool:
+    """Tell whether a line of *file* begins with the user, by name or by number."""
+    names = {user, str(os.geteuid())}
+    return any(line.split(":")[0] in names for line in _text(file).splitlines())
+
+
+def _kernel(base: str) -> tuple[int, ...]:
+    release = _text(f"{base}/proc/sys/kernel/osrelease").partition("-")[0]
+    return tuple(int(part) for part in release.split(".")[:2] if part.isdecimal())
 
 
 def _first(base: str, *patterns: str) -> str:

@@ -39,7 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="yurtd", description="The Yurt engine: a Docker Engine API on a socket."
     )
-    parser.add_argument("--root", metavar="DIR", help="where state lives (default: /var/lib/yurt)")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="where state lives (default: /var/lib/yurt; ~/.local/share/yurt of a normal user)",
+    )
     parser.add_argument(
         "--host",
         "-H",
@@ -47,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="where to listen: unix:///PATH, tcp://NAME:PORT (with TLS) or fd:// (systemd's sockets); "
-        "may be given several times (default: unix:///run/yurt/yurt.sock)",
+        "may be given several times (default: unix:///run/yurt/yurt.sock; $XDG_RUNTIME_DIR/yurt/yurt.sock of a user)",
     )
     parser.add_argument(
         "--tlsverify", action="store_true", help="TCP clients must have a certificate; there is no other TCP"
@@ -55,7 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tlscacert", metavar="FILE", help="who signed the clients' certificates")
     parser.add_argument("--tlscert", metavar="FILE", help="the engine's certificate")
     parser.add_argument("--tlskey", metavar="FILE", help="the key of the engine's certificate")
-    parser.add_argument("--config", metavar="FILE", help="settings in TOML (default: /etc/yurt/yurt.toml)")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="settings in TOML (default: /etc/yurt/yurt.toml; ~/.config/yurt/yurt.toml of a normal user)",
+    )
     parser.add_argument(
         "--require-isolation",
         metavar="LEVEL",
@@ -87,7 +95,9 @@ def _run(arguments: argparse.Namespace) -> int:
         tlskey=arguments.tlskey,
     )
     if os.geteuid() != 0:
-        raise Unavailable("the engine needs root to start containers", hint="run it with sudo")
+        from yurt.linux.rootless.enter import enter
+
+        enter(settings.run, os.environ, required=settings.require_isolation)
     _require(settings.require_isolation)
     os.umask(0o022)
     held = lock.RootLock(settings.root)
@@ -98,6 +108,10 @@ def _run(arguments: argparse.Namespace) -> int:
         asyncio.run(_dismantle(settings) if arguments.dismantle else _serve(settings))
     finally:
         held.release()
+    if arguments.dismantle and settings.keeper is not None:
+        from yurt.linux.rootless.client import KeeperClient
+
+        KeeperClient(settings.keeper).end()
     return 0
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from yurt import places
 from yurt.errors import InvalidArgument, NotFound
 from yurt.isolation import Level
 from yurt.settings import (
-    SYSTEM_ROOT,
     EngineSettings,
     ListenAddress,
     TlsFiles,
@@ -19,14 +19,12 @@ from yurt.settings import (
     default_root,
 )
 
-DEFAULT_CONFIG = Path("/etc/yurt/yurt.toml")
 CA_BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian and its kin
     Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora and its kin
     Path("/etc/ssl/cert.pem"),  # Alpine
 )
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-RUNTIME_FOLDER = Path("/run/yurt")
 
 
 class ConfigFile(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
@@ -77,16 +75,19 @@ def resolve(
     if chosen:
         file = read(Path(chosen))
     else:
-        file = read(DEFAULT_CONFIG) if DEFAULT_CONFIG.exists() else ConfigFile()
+        usual = Path(places.config_file(environ))
+        file = read(usual) if usual.exists() else ConfigFile()
     named_root = root or environ.get("YURT_ROOT") or file.root
     root_path = (Path(named_root) if named_root else default_root(environ)).absolute()
     beside = dict(environ) | ({"YURT_ROOT": str(root_path)} if named_root else {})
     chosen_hosts = hosts or environ.get("YURT_HOST") or file.host or default_host(beside)
     required = require_isolation or environ.get("YURT_REQUIRE_ISOLATION") or file.require_isolation
     addresses = (chosen_hosts,) if isinstance(chosen_hosts, str) else chosen_hosts
+    run = runtime_folder(root_path, environ)
     return EngineSettings(
         root=root_path,
-        run=runtime_folder(root_path),
+        run=run,
+        keeper=run if os.geteuid() == 0 and environ.get(places.ENTERED) else None,
         listen=tuple(dict.fromkeys(map(ListenAddress.parse, addresses))),
         inherited_sockets=_inherited_sockets(environ),
         tls=_tls(
@@ -106,11 +107,13 @@ def resolve(
     )
 
 
-def runtime_folder(root: Path) -> Path:
+def runtime_folder(root: Path, environ: Mapping[str, str]) -> Path:
     """Return where an engine keeps what does not outlive a boot; each root has its own."""
-    if root == SYSTEM_ROOT:
-        return RUNTIME_FOLDER
-    return RUNTIME_FOLDER / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+    folder = Path(places.runtime_folder(environ))
+    unnamed = {name: value for name, value in environ.items() if name != "YURT_ROOT"}
+    if root == default_root(unnamed):
+        return folder
+    return folder / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
 
 
 def _tls(verify: bool, ca: str | None, certificate: str | None, key: str | None) -> TlsFiles | None:  # noqa: FBT001

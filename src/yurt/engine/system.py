@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,8 @@ from yurt.engine.volumes.model import Volume
 from yurt.errors import YurtError
 from yurt.ids import new_id
 from yurt.isolation import Level
-from yurt.linux import apparmor, cgroup, isolation, process
+from yurt.linux import apparmor, cgroup, host, isolation, process
+from yurt.linux.rootless.client import KeeperClient
 from yurt.linux.runc import Runtime
 from yurt.oci.digest import Digest
 from yurt.settings import EngineSettings
@@ -66,6 +67,7 @@ class Info:
     devices: tuple[str, ...] = ()  # of CDI, by full name
     has_apparmor: bool = False
     isolation: Level = Level.ROOT
+    controllers: frozenset[str] = frozenset()  # of cgroups, that limits can use
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class System:
             root=str(self._settings.root),
             filesystem=_filesystem(self._settings.root),
             cgroup_version=2 if mode is cgroup.Mode.V2 else 1,
-            swap_limit=_has_swap_limit(mode),
+            swap_limit=host.limits_swap() if isolation.is_rootless() else _has_swap_limit(mode),
             ip_forward=is_forwarding,
             debug=self._settings.debug,
             open_files=len(os.listdir("/proc/self/fd")),
@@ -191,8 +193,30 @@ class System:
             devices=tuple(cdi.devices()),
             has_apparmor=apparmor.is_enabled(),
             isolation=isolation.level(),
-            warnings=() if is_forwarding else ("WARNING: IPv4 forwarding is disabled",),
+            controllers=host.controllers(),
+            warnings=tuple(self._warnings(is_forwarding=is_forwarding)),
         )
+
+    def _warnings(self, *, is_forwarding: bool) -> Iterator[str]:
+        """Yield what does not work as somebody may think, and why."""
+        if not is_forwarding:
+            yield "WARNING: IPv4 forwarding is disabled"
+        if not isolation.is_rootless():
+            return
+        if not cgroup.is_usable():
+            yield "WARNING: containers have no limits and cannot be paused: a rootless engine has no cgroups"
+        if isolation.level() is Level.ONE_UID:
+            yield "WARNING: every user of every container is the engine's own: this engine has one uid"
+        if self._settings.keeper is not None:
+            try:
+                look = KeeperClient(self._settings.keeper).look()
+            except YurtError as error:
+                yield f"WARNING: {error.message}; {error.hint}"
+                return
+            if look.lacking:
+                yield f"WARNING: {look.lacking}"
+            if look.problem:
+                yield f"WARNING: {look.problem}"
 
     async def disk_usage(self, kinds: frozenset[str]) -> DiskUsage:
         """Measure the asked *kinds* (container, image, volume, build-cache)."""

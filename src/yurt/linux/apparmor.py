@@ -8,7 +8,7 @@ import asyncio
 from pathlib import Path
 
 from yurt.errors import Internal, Unavailable
-from yurt.linux import process
+from yurt.linux import isolation, process
 
 DEFAULT = "yurt-default"
 UNCONFINED = "unconfined"
@@ -20,6 +20,8 @@ _loading = asyncio.Lock()
 
 def is_enabled(module: Path = _MODULE, profiles: Path = _PROFILES) -> bool:
     """Tell whether the kernel confines processes by profiles, and lets this engine see which there are."""
+    if isolation.is_rootless():  # only the host's root can load a profile
+        return False
     try:
         return module.read_text().strip() == "Y" and profiles.exists()
     except OSError:

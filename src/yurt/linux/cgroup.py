@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from yurt.linux import isolation
+
 MOUNT = Path("/sys/fs/cgroup")
 PARENT = "yurt"
 _USER_HZ = 100
@@ -70,6 +72,11 @@ def is_split(mount: Path = MOUNT) -> bool:
     """Return whether controllers are in both trees: some mounted as v1, others left to the v2 tree beside them."""
     unified = mount / "unified" / "cgroup.controllers"
     return mode(mount) is Mode.HYBRID and bool(unified.read_text().strip())
+
+
+def is_usable() -> bool:
+    """Return whether containers can have groups of their own; a user's engine has none to make them in."""
+    return not isolation.is_rootless()
 
 
 def parent_of(asked: str) -> str:

@@ -57,7 +57,9 @@ def highest_limit(name: str) -> int:
 
 @cache
 def controllers() -> frozenset[str]:
-    """Return the cgroup controllers of this host."""
+    """Return the cgroup controllers that containers' limits can use."""
+    if not cgroup.is_usable():
+        return frozenset()
     if cgroup.mode() is cgroup.Mode.V2:
         return frozenset((cgroup.MOUNT / "cgroup.controllers").read_text().split())
     return frozenset(name for folder in cgroup.MOUNT.iterdir() for name in folder.name.split(","))
@@ -66,6 +68,8 @@ def controllers() -> frozenset[str]:
 @cache
 def limits_swap() -> bool:
     """Return whether swap can be limited together with memory."""
+    if not cgroup.is_usable():
+        return False
     if cgroup.mode() is cgroup.Mode.V2:
         return "memory" in controllers()
     return (cgroup.MOUNT / "memory" / "memory.memsw.limit_in_bytes").exists()
@@ -74,6 +78,8 @@ def limits_swap() -> bool:
 @cache
 def weighs_block_io() -> bool:
     """Return whether containers' block I/O can be weighed against each other."""
+    if not cgroup.is_usable():
+        return False
     if cgroup.mode() is cgroup.Mode.V2:
         return "io" in controllers()
     folder = cgroup.MOUNT / "blkio"
@@ -83,6 +89,8 @@ def weighs_block_io() -> bool:
 @cache
 def weighs_block_devices() -> bool:
     """Return whether they can be weighed on single devices, too."""
+    if not cgroup.is_usable():
+        return False
     if cgroup.mode() is cgroup.Mode.V2:
         return "io" in controllers()
     return (cgroup.MOUNT / "blkio" / "blkio.weight_device").exists()
@@ -91,7 +99,16 @@ def weighs_block_devices() -> bool:
 @cache
 def schedules_realtime() -> bool:
     """Return whether groups of processes have their own share of real-time scheduling (never with cgroup v2)."""
-    return cgroup.mode() is not cgroup.Mode.V2 and (cgroup.MOUNT / "cpu" / "cpu.rt_period_us").exists()
+    return (
+        cgroup.is_usable()
+        and cgroup.mode() is not cgroup.Mode.V2
+        and (cgroup.MOUNT / "cpu" / "cpu.rt_period_us").exists()
+    )
+
+
+def oom_score_adj() -> int:
+    """Return this process's own."""
+    return int(Path("/proc/self/oom_score_adj").read_text())
 
 
 @cache

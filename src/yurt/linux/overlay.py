@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from yurt.linux import syscall
+from yurt.linux import isolation, syscall
 from yurt.linux.mount import unmount
 
 log = logging.getLogger(__name__)
@@ -18,6 +18,8 @@ _OPTIONS_LIMIT = 4095
 # A host may have these on by default. A layer made with them is no longer a plain tree of files and whiteouts:
 # renamed folders and changed modes would live in extended attributes that no layer archive can carry.
 _PLAIN_LAYERS = ("redirect_dir=off", "metacopy=off")
+# Trusted attributes are the host's root's. Layers are plain with this: the kernel refuses to be told so once more.
+_MARKED_BY_USER = "userxattr"
 # Characters that mean something to the parser of options.
 _SPECIAL = set(",:\\\"' ")
 
@@ -44,9 +46,12 @@ class OverlayMount:
     def _options(self, lower: list[str], upper: Path | str | None, work: Path | str | None) -> str:
         parts = ["lowerdir=" + ":".join(lower)]
         if upper is not None:
-            parts += [f"upperdir={upper}", f"workdir={work}", *_PLAIN_LAYERS]
+            parts += [f"upperdir={upper}", f"workdir={work}"]
+            parts += () if isolation.is_rootless() else _PLAIN_LAYERS
             if self.volatile:
                 parts.append("volatile")
+        if isolation.is_rootless():
+            parts.append(_MARKED_BY_USER)
         return ",".join(parts)
 
     def describe(self, target: Path) -> str:

@@ -179,7 +179,7 @@ class SpecRequest:
 
     process: SpecProcess
     rootfs: str
-    cgroups_path: str
+    cgroups_path: str  # "": it has no groups of its own, and so neither limits nor rules for devices
     hostname: str = ""
     domainname: str = ""
     read_only: bool = False
@@ -187,6 +187,7 @@ class SpecRequest:
     mounts: tuple[SpecMount, ...] = ()
     shm_size: int | None = 64 * 1024 * 1024  # None: /dev/shm is among the mounts, or the host's
     cgroup_mount: bool = True
+    terminal_group: int | None = 5  # who the terminals belong to: Debian's tty; None: who makes them
     devices: tuple[SpecDevice, ...] = ()
     device_rules: tuple[SpecDeviceRule, ...] = ()
     all_devices: bool = False
@@ -236,7 +237,10 @@ def _mounts(request: SpecRequest) -> list[dict[str, Any]]:
             "/dev/pts",
             "devpts",
             "devpts",
-            ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+            (
+                *("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"),
+                *(() if request.terminal_group is None else (f"gid={request.terminal_group}",)),
+            ),
         ),
         SpecMount("/sys", "sysfs", "sysfs", (*guarded, access)),
         SpecMount("/dev/mqueue", "mqueue", "mqueue", guarded),
@@ -259,10 +263,11 @@ def _linux(request: SpecRequest) -> dict[str, Any]:
             {"type": kind, "path": path} if path else {"type": kind}
             for kind, path in request.namespaces.items()
         ],
-        "cgroupsPath": request.cgroups_path,
-        "resources": _resources(request),
         "sysctl": dict(request.sysctls),
     }
+    if request.cgroups_path:
+        linux["cgroupsPath"] = request.cgroups_path
+        linux["resources"] = _resources(request)
     if request.propagation:
         linux["rootfsPropagation"] = request.propagation
     if request.devices:

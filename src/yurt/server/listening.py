@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from yurt.errors import Conflict, InvalidArgument, Unavailable, translated
+from yurt.errors import Conflict, InvalidArgument, Unavailable, Unimplemented, translated
+from yurt.linux import isolation
 from yurt.server import tls
 from yurt.settings import EngineSettings, ListenAddress
 
@@ -40,6 +41,12 @@ def opened(settings: EngineSettings) -> Iterator[tuple[Listener, ...]]:
     Raises Conflict when another engine answers at an address, Unavailable when one cannot be had, InvalidArgument
     for TCP without TLS.
     """
+    tcp = next((address for address in settings.listen if address.scheme == "tcp"), None)
+    if tcp is not None and settings.keeper is not None:
+        raise Unimplemented(
+            f"cannot listen on {tcp}: a rootless engine is in a network of its own, which nobody outside reaches",
+            hint="listen on unix:///PATH, and reach that with ssh -L, or by fd:// on a TCP socket of systemd",
+        )
     context = tls.server_context(settings.tls) if settings.tls else None
     with contextlib.ExitStack() as undo:
         listeners = []
@@ -127,7 +134,7 @@ def _admit_group(path: Path) -> None:
         group = grp.getgrnam(GROUP).gr_gid
     except KeyError:
         return
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not isolation.is_rootless():
         os.chown(path, -1, group)
 
 

@@ -22,7 +22,9 @@ _UNKEPT = (
     "security.ima",
     "security.evm",
 )  # of the host, not of the file
-_REDIRECTS = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+_REDIRECTS = tuple(
+    f"{kind}.overlay.{mark}" for kind in ("trusted", "user") for mark in ("redirect", "metacopy")
+)
 
 
 def is_empty(folder: Path) -> bool:

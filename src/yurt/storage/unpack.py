@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yurt.errors import InvalidArgument
+from yurt.linux import isolation
+from yurt.linux.isolation import owner
 from yurt.oci import tar
 from yurt.oci.layer import AUFS, OPAQUE, WHITEOUT, path_parts
 from yurt.storage.content import disk_error
 
-OVERLAY_OPAQUE = "trusted.overlay.opaque"
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 WHITEOUT_DEVICE = os.makedev(0, 0)
 FOLDER_MODE = 0o755  # of a folder that the archive does not mention
@@ -108,7 +109,7 @@ class _Layer:
                 if not entry.link or "\0" in entry.link:
                     raise InvalidArgument(f"broken archive: the link {entry.name!r} leads nowhere")
                 os.symlink(entry.link, path)
-                os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+                os.chown(path, *owner(entry.uid, entry.gid), follow_symlinks=False)
                 os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
                 return
             case tar.FIFO:
@@ -118,6 +119,8 @@ class _Layer:
                 if device == WHITEOUT_DEVICE:
                     raise InvalidArgument(f"refusing archive entry {entry.name!r}: device 0:0 is a whiteout")
                 kind = stat.S_IFCHR if entry.kind == tar.CHARACTER else stat.S_IFBLK
+                if not isolation.makes_devices():
+                    return
                 os.mknod(path, kind | 0o600, device)
         self._dress(path, entry)
         os.utime(path, (entry.mtime, entry.mtime))
@@ -129,7 +132,7 @@ class _Layer:
                 while piece:
                     piece = piece[os.write(descriptor, piece) :]  # noqa: PLW2901 - what is left of it
             self._size += entry.size
-            os.fchown(descriptor, entry.uid, entry.gid)
+            os.fchown(descriptor, *owner(entry.uid, entry.gid))
             os.fchmod(descriptor, entry.mode)  # after the owner: changing that drops set-user-id
             if entry.xattrs:
                 _set_xattrs(path, entry)
@@ -153,7 +156,7 @@ class _Layer:
         self._folders[parts] = path
 
     def _dress(self, path: str, entry: tar.Entry) -> None:
-        os.chown(path, entry.uid, entry.gid)
+        os.chown(path, *owner(entry.uid, entry.gid))
         os.chmod(path, entry.mode)
         if entry.xattrs:
             _set_xattrs(path, entry)
@@ -320,10 +323,15 @@ class _Layer:
         return False
 
 
+def overlay_opaque() -> str:
+    """Return the attribute with which overlay marks a folder that hides those below it."""
+    return "user.overlay.opaque" if isolation.is_rootless() else "trusted.overlay.opaque"
+
+
 def is_opaque(path: str) -> bool:
     """Tell whether a folder of an overlay layer hides the folders of that name below it."""
     try:
-        return os.getxattr(path, OVERLAY_OPAQUE, follow_symlinks=False) == b"y"
+        return os.getxattr(path, overlay_opaque(), follow_symlinks=False) == b"y"
     except OSError as error:
         if error.errno in {errno.ENODATA, errno.ENOTSUP}:
             return False
@@ -335,7 +343,7 @@ def _is_whiteout(status: os.stat_result) -> bool:
 
 
 def _make_opaque(path: str) -> None:
-    os.setxattr(path, OVERLAY_OPAQUE, b"y")
+    os.setxattr(path, overlay_opaque(), b"y")
 
 
 def _set_xattrs(path: str, entry: tar.Entry) -> None:

@@ -25,6 +25,10 @@ GOOD = Host(
     free=50_000_000_000,
     is_root=True,
     has_group=True,
+    user="alice",
+    has_subids=True,
+    tun=True,
+    user_overlay=True,
 )
 INFO = {"SecurityOptions": ["name=seccomp,profile=builtin"], "Warnings": None}
 VERSION = {"Platform": {"Name": "Yurt 1.0"}, "Version": "1.0", "ApiVersion": "1.51"}
@@ -76,6 +80,30 @@ def test_what_lacks_is_told_with_what_adds_it(change, name, state, remedy):
     assert is_well((finding,)) is (state is not State.MISSING)
 
 
+@pytest.mark.parametrize(
+    ("change", "name", "state", "remedy"),
+    [
+        ({}, "subuids", State.OK, ""),
+        ({}, "way out", State.OK, ""),
+        ({"has_subids": False}, "subuids", State.NOTE, "sudo usermod --add-subuids"),
+        ({"programs": {"pasta": "/p"}}, "subuids", State.NOTE, "sudo apt-get install uidmap"),
+        ({"programs": {}}, "way out", State.NOTE, "sudo apt-get install passt"),
+        ({"tun": None}, "way out", State.NOTE, "sudo modprobe tun"),
+        ({"tun": False}, "way out", State.NOTE, "sudo chmod 0666 /dev/net/tun"),
+        ({"user_overlay": False}, "overlay of users", State.MISSING, "boot Linux 5.11"),
+        ({"unprivileged_namespaces": False}, "user namespaces", State.MISSING, "sysctl -w kernel.unpriv"),
+        ({}, "limits", State.NOTE, "sudo yurt ps"),
+    ],
+)
+def test_what_a_user_s_engine_lacks(change, name, state, remedy):
+    """Without namespaces nothing runs; without the rest, less. A user is told nothing of root's group and sysctls."""
+    programs = dict.fromkeys(("newuidmap", "newgidmap", "slirp4netns"), "/usr/bin/x")
+    host = replace(GOOD, is_root=False, programs=GOOD.programs | programs)
+    findings = found(replace(host, **change))
+    assert (findings[name].state, findings[name].remedy.startswith(remedy)) == (state, True)
+    assert not {"socket", "ip_forward"} & set(findings)
+
+
 def test_crun_serves_where_controllers_are_in_one_tree():
     """The engine chooses so."""
     host = replace(GOOD, programs={"crun": "/usr/bin/crun"})
@@ -89,7 +117,7 @@ def test_crun_serves_where_controllers_are_in_one_tree():
     ("engine", "is_root", "state", "remedy"),
     [
         (Engine("unix:///s", owned=True), True, State.NOTE, "yurt ps"),
-        (Engine("unix:///s", owned=True), False, State.NOTE, "sudo yurt ps"),
+        (Engine("unix:///s", owned=True), False, State.NOTE, "yurt ps"),
         (Engine("unix:///s", owned=True, present=True), False, State.MISSING, "sudo yurt doctor"),
         (Engine("unix:///s", owned=False, problem="gone"), True, State.MISSING, "unset YURT_HOST"),
     ],

@@ -68,8 +68,8 @@ def test_a_missing_file_is_an_error() -> None:
 
 def test_each_root_has_its_own_runtime_folder() -> None:
     """Two engines side by side do not meet."""
-    assert config.runtime_folder(Path("/a")) != config.runtime_folder(Path("/b"))
-    assert config.runtime_folder(Path("/var/lib/yurt")) == Path("/run/yurt")
+    assert config.runtime_folder(Path("/a"), {}) != config.runtime_folder(Path("/b"), {})
+    assert config.runtime_folder(Path("/var/lib/yurt"), {}) == Path("/run/yurt")
 
 
 def test_proxies_are_taken_in_either_case() -> None:

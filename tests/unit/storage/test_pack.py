@@ -10,7 +10,7 @@ import pytest
 
 from yurt.errors import Internal
 from yurt.storage.pack import is_empty, pack
-from yurt.storage.unpack import OVERLAY_OPAQUE, unpack
+from yurt.storage.unpack import overlay_opaque, unpack
 
 pytestmark = pytest.mark.root
 
@@ -38,7 +38,7 @@ def layer(tmp_path: Path) -> Path:
     os.mknod(folder / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     os.mkfifo(folder / "pipe")
     (folder / "opaque").mkdir()
-    os.setxattr(folder / "opaque", OVERLAY_OPAQUE, b"y")
+    os.setxattr(folder / "opaque", overlay_opaque(), b"y")
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from yurt.errors import InvalidArgument
 from yurt.oci import tar
-from yurt.storage.unpack import OVERLAY_OPAQUE, unpack
+from yurt.storage.unpack import overlay_opaque, unpack
 
 pytestmark = pytest.mark.root  # owners, devices and trusted attributes are root's to set
 
@@ -59,7 +59,7 @@ def is_whiteout(path: Path) -> bool:
 
 
 def opaque(path: Path) -> bool:
-    return OVERLAY_OPAQUE in os.listxattr(path)
+    return overlay_opaque() in os.listxattr(path)
 
 
 def tree(folder: Path) -> list[str]:
@@ -179,7 +179,7 @@ def test_what_a_layer_above_hides_below_does_not_count(layer: Path, tmp_path: Pa
     (bottom / "b/c").mkdir(parents=True)
     (bottom / "b/c").chmod(0o700)
     (top / "b").mkdir(parents=True)
-    os.setxattr(top / "b", OVERLAY_OPAQUE, b"y")
+    os.setxattr(top / "b", overlay_opaque(), b"y")
     os.mknod(top / "a", stat.S_IFCHR, 0)
     unpack(archive(a_file("a/x"), a_file("b/c/x")), layer, [top, bottom])
     assert (layer / "a").stat().st_mode & 0o7777 == 0o755

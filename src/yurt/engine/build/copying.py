@@ -15,6 +15,7 @@ from yurt.dockerfile.mode import FileMode
 from yurt.engine.build.files import FILE, FOLDER, LINK, FileEntry, Selection
 from yurt.engine.build.rootfs import make_folders, resolve
 from yurt.errors import InvalidArgument
+from yurt.linux import isolation
 from yurt.oci import tar
 from yurt.oci.layer import path_parts
 from yurt.storage.compression import decompress
@@ -143,11 +144,13 @@ class Copier:
                 os.symlink(entry.link, place)
             case _:
                 status = os.lstat(source)
+                if not stat.S_ISFIFO(status.st_mode) and not isolation.makes_devices():
+                    return
                 os.mknod(place, status.st_mode, status.st_rdev)
         self._put_on(place, entry, source=source)
 
     def _put_on(self, place: str, entry: FileEntry, *, source: str = "") -> None:
-        os.chown(place, *self._owner(entry), follow_symlinks=False)
+        os.chown(place, *isolation.owner(*self._owner(entry)), follow_symlinks=False)
         if entry.kind == LINK:
             os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
             return
@@ -196,9 +199,9 @@ def add_archive(path: str, target: Target, dress: Dress) -> None:
         else:
             _clear(place)
             _unpack_one(entry, reader, place, root=root, inside=inside)
-        if entry.kind == tar.HARDLINK:
+        if entry.kind == tar.HARDLINK or not os.path.lexists(place):
             continue
-        os.chown(place, *owner, follow_symlinks=False)
+        os.chown(place, *isolation.owner(*owner), follow_symlinks=False)
         if entry.kind != tar.SYMLINK:
             os.chmod(place, dress.permissions(entry.mode, folder=entry.kind == tar.DIRECTORY))
         if entry.kind != tar.DIRECTORY:
@@ -229,7 +232,8 @@ def _unpack_one(entry: tar.Entry, reader: tar.TarReader, place: str, *, root: st
             kind = stat.S_IFCHR if entry.kind == tar.CHARACTER else stat.S_IFBLK
             if (entry.major, entry.minor) == (0, 0):
                 raise InvalidArgument(f"refusing archive entry {entry.name!r}: device 0:0 is a whiteout")
-            os.mknod(place, kind | 0o600, os.makedev(entry.major, entry.minor))
+            if isolation.makes_devices():
+                os.mknod(place, kind | 0o600, os.makedev(entry.major, entry.minor))
 
 
 def _chunks(path: str) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import os
 import stat
 
 from yurt.errors import InvalidArgument
+from yurt.linux import isolation
 
 MAX_LINKS = 40  # symbolic links followed on one path, as in the kernel
 
@@ -57,7 +58,7 @@ def make_folders(root: str, path: str, *, owner: tuple[int, int] = (0, 0), mode:
             if not os.path.isdir(parent):
                 make_folders(root, parent[len(root) :], owner=owner, mode=mode)
             os.mkdir(here)
-            os.chown(here, *owner)
+            os.chown(here, *isolation.owner(*owner))
             os.chmod(here, mode)
             continue
         if not stat.S_ISDIR(status.st_mode):

@@ -21,6 +21,7 @@ from yurt.engine.containers.model import ContainerConfig, CreateRequest, HostCon
 from yurt.engine.images.model import Image, Layer
 from yurt.errors import InvalidArgument, NotFound, Unimplemented
 from yurt.ids import new_id, short
+from yurt.linux import isolation
 from yurt.oci.digest import Digest
 from yurt.settings import EngineSettings
 
@@ -192,7 +193,7 @@ class Runner:
         folder = self._caches / name
         if not folder.is_dir():
             folder.mkdir(parents=True)
-            os.chown(folder, mount.uid, mount.gid)
+            os.chown(folder, *isolation.owner(mount.uid, mount.gid))
             folder.chmod(0o755 if mount.mode is None else mount.mode)
         return folder
 
@@ -219,7 +220,7 @@ class Runner:
                 return None
         path = folder / f"secret-{len(list(folder.iterdir()))}"
         path.write_bytes(content)
-        os.chown(path, mount.uid, mount.gid)
+        os.chown(path, *isolation.owner(mount.uid, mount.gid))
         path.chmod(0o400 if mount.mode is None else mount.mode)
         return MountRequest(
             kind="bind", source=str(path), target=mount.target or f"/run/secrets/{name}", read_only=True

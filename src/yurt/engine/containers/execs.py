@@ -22,7 +22,7 @@ from yurt.engine.containers.runner import StartFailed, start_error
 from yurt.engine.containers.tasks import Background
 from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, YurtError
 from yurt.ids import new_id, short
-from yurt.linux import cgroup
+from yurt.linux import members
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Failed, ShimConnection, Shims
 from yurt.shim.monitor import Request
@@ -155,7 +155,7 @@ class Execs:
         shim.close()
         running.shim = None
         if exited is None:
-            _kill(running.exec, parent=running.entry.container.host.cgroup_parent)
+            _kill(running.exec, running.entry.container)
         code = UNKNOWN_EXIT if exited is None else exited.code
         running.exec = replace(running.exec, running=False, exit_code=code, pid=0)
         running.ended_at = time.monotonic()
@@ -252,12 +252,11 @@ class Execs:
             shutil.rmtree(self._directory(container.id, exec_id), ignore_errors=True)
 
 
-def _kill(lost: Exec, *, parent: str) -> None:
+def _kill(lost: Exec, container: Container) -> None:
     """End the process of an exec whose shim was lost: nobody would hear of its end."""
     log.warning("exec.lost", container=short(lost.container_id), exec=short(lost.id))
-    if (
-        lost.pid in cgroup.Cgroup(lost.container_id, parent=parent).pids()
-    ):  # else the number may be another's by now
+    left = members.of(container.id, container.state.pid, parent=container.host.cgroup_parent)
+    if lost.pid in left:  # else the number may be another's by now
         with contextlib.suppress(ProcessLookupError):
             os.kill(lost.pid, signal.SIGKILL)
 

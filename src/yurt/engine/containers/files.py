@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from yurt.errors import InvalidArgument, NotFound
-from yurt.linux import syscall
+from yurt.linux import isolation, syscall
 from yurt.oci.layer import path_parts
 
 CHUNK = 1 << 20
@@ -287,9 +287,11 @@ def _extract_entry(
         elif entry.isfifo():
             os.mkfifo(name, dir_fd=parent)
         elif entry.ischr() or entry.isblk():
+            if not isolation.makes_devices():
+                return
             kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
             os.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=parent)
-        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.chown(name, *isolation.owner(entry.uid, entry.gid), dir_fd=parent, follow_symlinks=False)
         if not entry.issym():
             # After the owner: changing that drops set-user-id. O_PATH keeps a link from being followed.
             with _opened_here(parent, name) as made:

@@ -9,12 +9,14 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from yurt.engine.containers import users
 from yurt.engine.containers.model import MountPoint
 from yurt.errors import Internal, InvalidArgument, Unavailable, translated
-from yurt.linux import syscall
+from yurt.isolation import Level
+from yurt.linux import isolation, syscall
 from yurt.linux.disk import sync_file_system, sync_folder
 from yurt.linux.mount import BindMount, TmpfsMount, make_read_only, mounted_below, unmount
 from yurt.linux.overlay import OverlayMount
@@ -165,7 +167,11 @@ def _link_text(root: int, path: str) -> str | None:
 
 def resolve_user(root: Path, user: str, *, add: Sequence[str] = ()) -> users.User:
     """Return who *user* is in the container mounted at *root*."""
-    return users.resolve(user, read_file(root, "/etc/passwd"), read_file(root, "/etc/group"), add=add)
+    found = users.resolve(user, read_file(root, "/etc/passwd"), read_file(root, "/etc/group"), add=add)
+    if isolation.level() is Level.ONE_UID:  # the kernel lets nobody join a group there
+        found = replace(found, groups=(found.gid,))
+    isolation.check_named(found.uid, *found.groups)
+    return found
 
 
 def has_narrow_programs(root: Path, program: str, search: Sequence[str]) -> bool:
@@ -260,7 +266,7 @@ def _copy_entry(source: Path, target: Path, linked: dict[tuple[int, int], Path])
         return
     if stat.S_ISREG(mode):
         shutil.copyfile(source, target, follow_symlinks=False)
-    elif not stat.S_ISSOCK(mode):
+    elif stat.S_ISFIFO(mode) or (isolation.makes_devices() and not stat.S_ISSOCK(mode)):
         os.mknod(target, mode, status.st_rdev)
     else:
         return  # a socket without its process is nothing

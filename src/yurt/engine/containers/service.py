@@ -72,7 +72,7 @@ from yurt.errors import (
     translated,
 )
 from yurt.ids import new_id, short
-from yurt.linux import cgroup, isolation
+from yurt.linux import cgroup, isolation, members
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Shims, dial
 from yurt.oci.platform import Platform
@@ -537,6 +537,11 @@ class ContainerService:
         self._runner.publish(entry, "unpause")
 
     def _freeze(self, entry: Entry, *, frozen: bool) -> None:
+        if not cgroup.is_usable():
+            raise Unavailable(
+                f"cannot pause {entry.container.name}: this engine is rootless, and has no cgroup to freeze it in",
+                hint="stop it, or run the engine as root",
+            )
         group = cgroup.Cgroup(entry.container.id, parent=entry.container.host.cgroup_parent)
         try:
             if frozen:
@@ -587,7 +592,7 @@ class ContainerService:
                 if changed:
                     host = replace(host, resources=replace(host.resources, **changed))
                     checks.check(entry.container.config, host)
-                    if entry.is_alive:
+                    if entry.is_alive and cgroup.is_usable():
                         await self._runtime.update(
                             entry.container.id,
                             spec.update_document(host.resources),
@@ -697,10 +702,9 @@ class ContainerService:
         entry = self._registry.find(ref)
         if not entry.is_alive:
             raise Conflict(f"container {entry.container.id} is not running")
-        return await table(
-            cgroup.Cgroup(entry.container.id, parent=entry.container.host.cgroup_parent).pids(),
-            ps_args or "-ef",
-        )
+        container = entry.container
+        pids = members.of(container.id, container.state.pid, parent=container.host.cgroup_parent)
+        return await table(pids, ps_args or "-ef")
 
     async def stats(
         self, ref: str, *, stream: bool = True, one_shot: bool = False

@@ -19,7 +19,7 @@ from yurt.engine.containers.model import (
 )
 from yurt.errors import InvalidArgument, Unavailable
 from yurt.ids import short
-from yurt.linux import apparmor, cgroup, host
+from yurt.linux import apparmor, cgroup, host, isolation
 from yurt.linux.mount import mounted_below
 from yurt.oci import capabilities
 from yurt.oci.runtime_spec import (
@@ -38,11 +38,8 @@ from yurt.oci.runtime_spec import (
 INIT_PATH = "/sbin/docker-init"  # where Docker puts it, so that health checks and scripts find it
 _INITS = ("docker-init", "tini-static", "tini", "catatonit")
 SHAREABLE = "shareable"
+TERMINALS = 5  # Debian's group tty, and so Docker's for terminals
 _CPU_PERIOD = 100_000
-_BRIDGED_SYSCTLS = {
-    "net.ipv4.ip_unprivileged_port_start": "0",
-    "net.ipv4.ping_group_range": "0 2147483647",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +87,14 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
         *_etc_mounts(around.etc, container),
         *mounts.to_spec(around.mounts, has_mounts_below=_has_mounts_below),
     ]
+    devices = tuple(_devices(host_config))
+    if isolation.is_rootless():
+        own_mounts += [*_of_the_host(host_config), *_moved_devices(host_config)]
     if host_config.init:
         args = (INIT_PATH, "--", *args)
         own_mounts.append(SpecMount(INIT_PATH, "bind", init_program(), ("bind", "ro")))
     guards = security.parse(host_config.security_opt, frozenset(caps))
     namespaces, shm_size, ipc_mounts = _namespaces(container, around)
-    devices = tuple(_devices(host_config))
     privileged = host_config.privileged
     request = SpecRequest(
         process=SpecProcess(
@@ -110,17 +109,20 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
             no_new_privileges=guards.no_new_privileges,
             apparmor_profile=apparmor_profile(host_config),
             rlimits=rlimits(host_config.resources),
-            oom_score_adj=host_config.oom_score_adj or None,
+            oom_score_adj=oom_score_adj(host_config),
             console_size=host_config.console_size if all(host_config.console_size) else None,
         ),
         rootfs=str(around.rootfs),
-        cgroups_path=f"{cgroup.parent_of(host_config.cgroup_parent)}/{container.id}",
+        cgroups_path=f"{cgroup.parent_of(host_config.cgroup_parent)}/{container.id}"
+        if cgroup.is_usable()
+        else "",
         hostname=hostname,
         domainname=config.domainname,
         read_only=host_config.read_only,
         namespaces=namespaces,
         mounts=(*own_mounts, *ipc_mounts),
         shm_size=shm_size,
+        terminal_group=TERMINALS if isolation.has_group(TERMINALS) else None,
         devices=devices,
         device_rules=tuple(_device_rules(host_config.resources)),
         all_devices=privileged,
@@ -185,7 +187,15 @@ def granted(host_config: HostConfig) -> tuple[str, ...]:
 
 
 def may_raise_limits() -> bool:
-    return "CAP_SYS_RESOURCE" in host.bounding_capabilities(capabilities.ALL)
+    return not isolation.is_rootless() and "CAP_SYS_RESOURCE" in host.bounding_capabilities(capabilities.ALL)
+
+
+def oom_score_adj(host_config: HostConfig) -> int | None:
+    """Return what to set; a user's engine may not make its processes less likely to be killed than itself."""
+    asked = host_config.oom_score_adj
+    if not asked or (isolation.is_rootless() and asked < host.oom_score_adj()):
+        return None
+    return asked
 
 
 def numeric_limit(value: int) -> int:
@@ -268,6 +278,19 @@ def _etc_mounts(etc: Path, container: Container) -> Iterator[SpecMount]:
             yield SpecMount(target, "bind", str(etc / name), ("rbind", "rprivate"))
 
 
+def _of_the_host(host_config: HostConfig) -> Iterator[SpecMount]:
+    """File systems of namespaces that are the host's: only its root can mount them, so they are shown as they are."""
+    if host_config.pid_mode == "host":
+        yield SpecMount("/proc", "bind", "/proc", ("rbind", "nosuid", "noexec", "nodev"))
+    if host_config.ipc_mode == "host":
+        has_queues = os.path.isdir("/dev/mqueue")
+        yield (
+            SpecMount("/dev/mqueue", "bind", "/dev/mqueue", ("rbind", "nosuid", "noexec", "nodev"))
+            if has_queues
+            else SpecMount("/dev/mqueue", "tmpfs", "tmpfs", ("nosuid", "noexec", "nodev", "size=0"))
+        )
+
+
 def _namespaces(
     container: Container, around: Surroundings
 ) -> tuple[dict[str, str], int | None, tuple[SpecMount, ...]]:
@@ -310,14 +333,31 @@ def _shared_memory(source: str) -> SpecMount:
 
 def _sysctls(host_config: HostConfig, netns: Path | None) -> dict[str, str]:
     own = netns is not None and not host_config.network_mode.startswith("container:")
-    return {**(_BRIDGED_SYSCTLS if own else {}), **host_config.sysctls}
+    bridged = {
+        "net.ipv4.ip_unprivileged_port_start": "0",
+        "net.ipv4.ping_group_range": f"0 {isolation.highest_group()}",
+    }
+    return {**(bridged if own else {}), **host_config.sysctls}
 
 
 def _devices(host_config: HostConfig) -> Iterator[SpecDevice]:
+    for node, device in _found_devices(host_config):
+        if device.path == str(node) or isolation.makes_devices():
+            yield device
+
+
+def _moved_devices(host_config: HostConfig) -> Iterator[SpecMount]:
+    """Where none can be made, runtimes show the host's nodes, but know them by one path: those with two are mounts."""
+    for node, device in _found_devices(host_config):
+        if device.path != str(node):
+            yield SpecMount(device.path, "bind", str(node), ("bind", "rprivate", "nosuid", "noexec"))
+
+
+def _found_devices(host_config: HostConfig) -> Iterator[tuple[Path, SpecDevice]]:
     if host_config.privileged:
         for node in host.device_nodes(Path("/dev")):
             if device := _device(node, str(node), "rwm"):
-                yield device
+                yield node, device
     for source, target, access in host_config.resources.devices:
         with _naming_device(source):
             nodes = host.device_nodes(Path(source))
@@ -328,7 +368,7 @@ def _devices(host_config: HostConfig) -> Iterator[SpecDevice]:
                     raise InvalidArgument(
                         f"error gathering device information: {source} is not a device node"
                     )
-                yield device
+                yield node, device
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Self
 
 from yurt.engine.networks.model import PortBinding
-from yurt.errors import Conflict, InvalidArgument
+from yurt.engine.networks.ports import Addresses
+from yurt.errors import Conflict, Forbidden, InvalidArgument, YurtError
 
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
@@ -49,6 +50,20 @@ class HeldPorts:
             held.close()
         self._sockets = ()
 
+    def let_go(self) -> None:
+        """End what lives in this process: others could have the ports, and packets still go to the container."""
+        self.release()
+
+
+class OwnPorts:
+    """The ports of the network that this process is in: packet rules lead them to containers."""
+
+    def hold(self, owner: str, bindings: Sequence[PortBinding], to: Addresses) -> HeldPorts:  # noqa: ARG002
+        return HeldPorts.hold(bindings)
+
+    def keep(self, owners: Iterable[str]) -> None:
+        """Nobody else has any: they end with the process that holds them."""
+
 
 def _host_ip(binding: PortBinding) -> str:
     return binding.host_ip or "0.0.0.0"  # noqa: S104 - published on every address, Docker's default
@@ -66,7 +81,6 @@ def _bound_in_range(binding: PortBinding) -> socket.socket:
 
 def _bound(binding: PortBinding) -> socket.socket:
     host_ip = _host_ip(binding)
-    shown = f"[{host_ip}]" if ":" in host_ip else host_ip
     try:
         family = socket.AF_INET if ip_address(host_ip).version == 4 else socket.AF_INET6
     except ValueError as error:
@@ -84,13 +98,24 @@ def _bound(binding: PortBinding) -> socket.socket:
             held.listen(1)
     except OSError as error:
         held.close()
-        if error.errno == errno.EADDRINUSE:
-            raise Conflict(
-                f"Bind for {shown}:{binding.host_port} failed: port is already allocated",
-                hint=f"stop what uses it (ss -lnp 'sport = :{binding.host_port}'), or publish another port",
-            ) from error
-        raise InvalidArgument(
-            f"Bind for {shown}:{binding.host_port} failed: {error.strerror}",
-            hint="the host address must be one of this machine's",
-        ) from error
+        raise refusal(host_ip, binding.host_port, error) from error
     return held
+
+
+def refusal(host_ip: str, port: int, error: OSError) -> YurtError:
+    """Return what to say when a port of the host cannot be had."""
+    shown = f"[{host_ip}]" if ":" in host_ip else host_ip
+    if error.errno == errno.EADDRINUSE:
+        return Conflict(
+            f"Bind for {shown}:{port} failed: port is already allocated",
+            hint=f"stop what uses it (ss -lnp 'sport = :{port}'), or publish another port",
+        )
+    if error.errno == errno.EACCES:
+        return Forbidden(
+            f"Bind for {shown}:{port} failed: low ports are kept for root on this host",
+            hint=f"sysctl -w net.ipv4.ip_unprivileged_port_start={port}, or publish a port from 1024 on",
+        )
+    return InvalidArgument(
+        f"Bind for {shown}:{port} failed: {error.strerror}",
+        hint="the host address must be one of this machine's",
+    )

@@ -32,6 +32,7 @@ from yurt.engine.networks.namespaces import (
     enter_namespace,
     new_namespace,
 )
+from yurt.engine.networks.ports import Addresses, Held
 from yurt.engine.networks.published import HeldPorts
 from yurt.engine.networks.store import NetworkStore
 from yurt.errors import Conflict, Forbidden, InvalidArgument, YurtError
@@ -52,7 +53,7 @@ class Attached:
     request: SandboxRequest
     netns: Path | None
     endpoints: list[Endpoint] = field(default_factory=list)
-    held: HeldPorts = field(default_factory=lambda: HeldPorts((), ()))
+    held: Held = field(default_factory=lambda: HeldPorts((), ()))
     targets: tuple[Target, ...] = ()
     dns: DnsServer | None = None
     gateway: str | None = None
@@ -206,6 +207,7 @@ class Sandboxes:
         bridges = {network.bridge for network in self._store.bridges()}
         await self._host.in_thread(partial(self._host.bridges.drop_strangers, bridges=bridges, veths=veths))
         self._host.rules.keep_published(t for a in self._attached.values() for t in a.targets)
+        self._host.ports.keep(self._attached)
 
     async def connect(self, container_id: str, network: Network, request: EndpointRequest) -> Endpoint:
         """Put a running container on one more network, at once."""
@@ -255,7 +257,7 @@ class Sandboxes:
     def let_go(self) -> None:
         """End what lives in this process: DNS and held ports. The containers keep everything else."""
         for attached in self._attached.values():
-            attached.held.release()
+            attached.held.let_go()
             attached.stop_dns()
         self._attached.clear()
 
@@ -272,7 +274,9 @@ class Sandboxes:
                 attached.endpoints.append(self._reserve(attached, network, endpoint_request, undo))
             attached.gateway = attached.first_gateway()
             _check_bindings(attached)
-            attached.held = HeldPorts.hold(request.ports if attached.gateway else ())
+            attached.held = self._host.ports.hold(
+                request.container_id, request.ports if attached.gateway else (), _addresses(attached)
+            )
             undo.callback(attached.held.release)
             attached.netns = self._folder / request.container_id
             undo.push_async_callback(self._host.in_thread, forget, attached.netns)
@@ -474,7 +478,7 @@ class Sandboxes:
 
     def _readopt_ports(self, attached: Attached, ports: Sequence[PortBinding]) -> None:
         try:
-            attached.held = HeldPorts.hold(ports)
+            attached.held = self._host.ports.hold(attached.request.container_id, ports, _addresses(attached))
         except YurtError as error:  # someone took it meanwhile; packets still go to the container
             log.warning(
                 "network.port_not_held", container=short(attached.request.container_id), error=str(error)
@@ -514,9 +518,17 @@ def _servers(attached: Attached) -> tuple[str, ...]:
     return attached.request.dns or files.host_resolv_conf().servers
 
 
-def _targets(attached: Attached) -> tuple[Target, ...]:
+def _addresses(attached: Attached) -> Addresses:
+    """Return the addresses that published ports lead to: those on the network that leads outside."""
     through = next((e for e in attached.endpoints if e.gateway == attached.gateway), None)
-    if through is None or through.ipv4 is None or attached.gateway is None:
+    if through is None or attached.gateway is None:
+        return Addresses()
+    return Addresses(through.ipv4, through.ipv6)
+
+
+def _targets(attached: Attached) -> tuple[Target, ...]:
+    through = _addresses(attached)
+    if through.ipv4 is None:
         return ()
     found = [Target(through.ipv4, one) for one in attached.held.bindings if ":" not in one.host_ip]
     if through.ipv6:

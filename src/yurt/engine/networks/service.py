@@ -27,10 +27,12 @@ from yurt.engine.networks.model import (
 )
 from yurt.engine.networks.namespaces import write_sysctl
 from yurt.engine.networks.ports import Documents
+from yurt.engine.networks.relayed import KeeperPorts
 from yurt.engine.networks.sandboxes import Attached, Sandboxes
 from yurt.engine.networks.store import DEFAULT, PREDEFINED, NetworkStore
 from yurt.errors import Conflict, Forbidden, NotFound, Unavailable, translated
 from yurt.ids import new_id, short
+from yurt.linux.rootless.client import KeeperClient
 from yurt.settings import EngineSettings
 
 IPAM_DRIVER = "default"  # the only one
@@ -44,6 +46,7 @@ class NetworkService:
         self._events = events
         self._folder = settings.run / boot.NETWORKS
         self._tag = tag_of(settings.root)
+        self._ports = KeeperPorts(KeeperClient(settings.keeper)) if settings.keeper else None
         self._store = NetworkStore(documents)
         self._changing = asyncio.Lock()  # networks are made and removed one at a time
         self._opened: tuple[Host, Sandboxes] | None = None
@@ -58,7 +61,7 @@ class NetworkService:
         self._store.load()
         with translated({OSError: Unavailable}, "cannot set up networks", hint="start the engine as root"):
             self._folder.mkdir(parents=True, exist_ok=True)
-            host = Host(self._tag)
+            host = Host(self._tag, self._ports)
             self._opened = host, Sandboxes(host, self._store, self._folder)
             if _IP_FORWARD.read_text().strip() != "1":
                 write_sysctl("ipv4/ip_forward", "1")

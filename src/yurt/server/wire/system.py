@@ -52,6 +52,7 @@ WITHOUT_BRIDGE_NETFILTER = ApiVersion(1, 49)
 
 def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
     runtime = value.version.runtime_name
+    limited = value.controllers
     return wire.InfoAnswer(
         id=value.id,
         containers=value.running + value.paused + value.stopped,
@@ -64,21 +65,21 @@ def info(value: Info, *, version: ApiVersion = LATEST) -> wire.InfoAnswer:
         plugins=wire.PluginsInfo(
             volume=["local"], network=["bridge", "host", "null"], log=list(LOG_DRIVERS)
         ),
-        memory_limit=True,
+        memory_limit="memory" in limited,
         swap_limit=value.swap_limit,
-        cpu_cfs_period=True,
-        cpu_cfs_quota=True,
-        cpu_shares=True,
-        cpu_set=True,
-        pids_limit=True,
+        cpu_cfs_period="cpu" in limited,
+        cpu_cfs_quota="cpu" in limited,
+        cpu_shares="cpu" in limited,
+        cpu_set="cpuset" in limited,
+        pids_limit="pids" in limited,
         ipv4_forwarding=value.ip_forward,
         debug=value.debug,
         n_fd=value.open_files,
-        oom_kill_disable=value.cgroup_version == 1,
+        oom_kill_disable=value.cgroup_version == 1 and "memory" in limited,
         n_goroutines=value.tasks,
         system_time=times.rfc3339(times.now()),
         logging_driver="json-file",
-        cgroup_driver="cgroupfs",
+        cgroup_driver="cgroupfs" if limited else "none",
         cgroup_version=str(value.cgroup_version),
         n_events_listener=value.listeners,
         kernel_version=value.version.kernel,

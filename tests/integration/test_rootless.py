@@ -1,0 +1,379 @@
+"""Engines of normal users: throw-away users of this machine, whose yurtd is found where it is by default."""
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import APIError
+from tests.conftest import Needs
+from tests.integration.engine_host import BUSYBOX, IMAGE
+from tests.integration.rootless_host import RootlessHost
+from tests.integration.someone import Someone
+from tests.integration.test_build import build
+from tests.integration.throwaway import SLEEP, refusal, said, until
+
+from yurt.linux.namespace import run_in_network
+
+pytestmark = pytest.mark.root
+
+SERVER = "mkdir /w; echo hello > /w/index.html; exec httpd -f -h /w -p 80"
+
+
+@pytest.fixture(scope="module")
+def rootless(needs: Needs) -> Iterator[RootlessHost]:
+    """The engine of a user with further numbers."""
+    with ExitStack() as undo:
+        yield an_engine(needs, undo)
+
+
+@pytest.fixture
+def new_rootless(needs: Needs) -> Iterator[Callable[..., RootlessHost]]:
+    """Return what makes an engine of another user; its words are `an_engine`'s."""
+    with ExitStack() as undo:
+        yield lambda *flags, **more: an_engine(needs, undo, *flags, **more)
+
+
+@pytest.fixture
+def client(rootless: RootlessHost) -> Iterator[docker.DockerClient]:
+    client = rootless.client()
+    yield client
+    for container in client.containers.list(all=True):
+        container.remove(force=True, v=True)
+    client.networks.prune()
+    client.volumes.prune({"all": True})
+    client.close()
+
+
+def a_user(needs: Needs, undo: ExitStack, *, subids: bool = True) -> Someone:
+    needs.root()
+    for program in ("runc", "useradd", "newuidmap", "pasta", "slirp4netns"):
+        needs.program(program)
+    needs.file(str(BUSYBOX))
+    someone = Someone(subids=subids)
+    undo.callback(someone.remove)
+    return someone
+
+
+def an_engine(needs: Needs, undo: ExitStack, *flags: str, subids: bool = True, **more: Any) -> RootlessHost:
+    host = RootlessHost(a_user(needs, undo, subids=subids), *flags, **more)
+
+    def finish() -> None:
+        host.dismantle()
+        until(lambda: host.leftovers() == [])
+
+    host.start()
+    undo.callback(finish)
+    host.load_busybox()
+    return host
+
+
+def fetch(port: int, host: str = "127.0.0.1") -> str:
+    """Return what a web server answers, "" when there is none."""
+    try:
+        with socket.create_connection((host, port), timeout=5) as web:
+            web.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return b"".join(iter(lambda: web.recv(4096), b"")).decode().rpartition("\r\n")[2].strip()
+    except OSError:
+        return ""
+
+
+def port_of(container: Any, name: str = "80/tcp") -> int:
+    container.reload()
+    return int(container.ports[name][0]["HostPort"])
+
+
+def test_the_level_is_told(client: docker.DockerClient, rootless: RootlessHost) -> None:
+    """In info, in inspect, and that limits are not kept; the user is the root of containers, others are others."""
+    info = client.info()
+    assert {"name=rootless", "name=isolation,level=subuids"} <= set(info["SecurityOptions"])
+    assert (info["CgroupDriver"], info["MemoryLimit"]) == ("none", False)
+    assert [text for text in info["Warnings"] if "no limits" in text]
+    container = client.containers.run(IMAGE, SLEEP, detach=True)
+    container.reload()
+    assert container.attrs["Isolation"] == "rootless with subuids, with seccomp"
+    assert Path(f"/proc/{container.attrs['State']['Pid']}").stat().st_uid == rootless.someone.uid
+    assert said(client, "grep Seccomp: /proc/self/status") == "Seccomp:\t2"
+
+
+def test_what_containers_do(client: docker.DockerClient) -> None:
+    """Users, exec, logs, top, files in and out, a terminal."""
+    assert said(client, "id -u && id -G", user="alice") == "1000\n1000"
+    container = client.containers.run(IMAGE, "sh -c 'echo one; echo two >&2; sleep 600'", detach=True)
+    until(lambda: container.logs() == b"one\ntwo\n")
+    assert container.exec_run("id -u", user="1000").output == b"1000\n"
+    assert container.exec_run("tty", tty=True).output.strip() == b"/dev/pts/0"
+    assert len(container.top()["Processes"]) >= 1
+    archive = b"".join(container.get_archive("/etc/passwd")[0])
+    assert b"alice" in archive
+    assert container.put_archive("/tmp", archive)
+    assert container.exec_run("cat /tmp/passwd").output.startswith(b"root:")
+    container.stop(timeout=0)
+    assert container.wait()["StatusCode"] == 137
+
+
+def test_the_docker_command_works_for_the_user(rootless: RootlessHost, needs: Needs) -> None:
+    """With nothing but DOCKER_HOST; files of the user are mounted with the user's rights."""
+    needs.program("docker")
+    (rootless.someone.home / "mine").write_text("of the user\n")
+    mine = f"{rootless.someone.home}/mine:/mine:ro"
+    assert rootless.cli("run", "--rm", "-v", mine, IMAGE, "cat", "/mine") == "of the user"
+    assert (
+        rootless.cli("run", "--rm", "-v", "/etc:/host", IMAGE, "sh", "-c", "cat /host/shadow || true") == ""
+    )
+    assert "rootless" in rootless.cli("info", "--format", "{{.SecurityOptions}}")
+
+
+def test_limits_are_discarded_and_nothing_is_paused(client: docker.DockerClient) -> None:
+    """Without cgroups: Docker's warning for the one, a sentence for the other."""
+    made = client.api.create_container(
+        IMAGE, SLEEP, host_config=client.api.create_host_config(mem_limit="64m", pids_limit=50)
+    )
+    assert [
+        text for text in made["Warnings"] if text.startswith("Your kernel does not support memory limits")
+    ]
+    client.api.start(made["Id"])
+    with pytest.raises(APIError, match="no cgroup to freeze it in"):
+        client.api.pause(made["Id"])
+    client.api.update_container(made["Id"], mem_limit="80m")
+
+
+@pytest.mark.parametrize(
+    ("options", "command", "expected"),
+    [
+        ({"pid_mode": "host"}, "test -d /proc/self && echo yes", "yes"),
+        ({"ipc_mode": "host"}, "test -d /dev/mqueue && echo yes", "yes"),
+        ({"network_mode": "host"}, "test -d /sys/class/net/lo && echo yes", "yes"),
+        ({"network_mode": "none"}, "ip -o link | wc -l", "1"),
+        ({"privileged": True}, "test -e /dev/full && echo yes", "yes"),
+        ({"read_only": True}, "touch /x 2>/dev/null || echo no", "no"),
+        ({"tmpfs": {"/t": "size=1m"}}, "touch /t/x && echo yes", "yes"),
+        ({"cap_drop": ["ALL"]}, "chown 1 /etc 2>/dev/null || echo no", "no"),
+        ({"devices": ["/dev/null:/dev/mine"]}, "echo > /dev/mine && echo yes", "yes"),
+        ({"sysctls": {"net.ipv4.ip_forward": "1"}}, "cat /proc/sys/net/ipv4/ip_forward", "1"),
+        ({"oom_score_adj": -500}, "echo yes", "yes"),
+        ({"init": True}, "echo yes", "yes"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_options(client: docker.DockerClient, options: dict[str, Any], command: str, expected: str) -> None:
+    """Each has its effect here as for root."""
+    assert said(client, command, **options) == expected
+
+
+def test_a_number_beyond_the_users_is_refused(client: docker.DockerClient) -> None:
+    """In words, with what gives more."""
+    assert "there is no user or group 70000 in this engine" in refusal(client, user="70000")
+
+
+def test_a_build(client: docker.DockerClient) -> None:
+    """Owners, removed files, replaced folders: layers are what they are on an engine of root's."""
+    made = build(
+        client,
+        f"FROM {IMAGE}\n"
+        "RUN mkdir -p /d/e && touch /d/e/old && echo bob:x:1234:1234::/:/bin/sh >> /etc/passwd\n"
+        "COPY --chown=1234:1234 file /file\n"
+        "RUN rm -r /d/e && mkdir /d/e && touch /d/e/new && rm /etc/group\n"
+        "USER bob\n"
+        "CMD id -un && stat -c %u /file && ls /d/e && ls /etc/group\n",
+        tag="built",
+        files={"file": "x"},
+    )
+    assert not made.error, made.output
+    assert client.containers.run(
+        "built", "sh -c 'id -un; stat -c %u /file; ls /d/e /etc/group; true'", remove=True
+    ) == (b"bob\n1234\n/d/e:\nnew\n")
+    packed = b"".join(client.images.get("built").save())
+    client.images.remove("built")
+    (loaded,) = client.images.load(io.BytesIO(packed))
+    assert b"new" in client.containers.run(loaded, "ls /d/e", remove=True)
+
+
+def test_a_named_volume(client: docker.DockerClient) -> None:
+    """Takes the image's content, with its owners, and keeps what containers write."""
+    volumes = {"kept": {"bind": "/home", "mode": "rw"}}
+    assert said(client, "touch /home/x; chown 7:8 /home/x", volumes=volumes) == ""
+    assert said(client, "stat -c %u:%g /home/x", volumes=volumes) == "7:8"
+
+
+def test_names_on_a_network(client: docker.DockerClient) -> None:
+    """Containers of a network find one another by name and alias."""
+    network = client.networks.create("shop")
+    db = client.containers.create(IMAGE, ["sh", "-c", SERVER], name="db")
+    network.connect(db, aliases=["store"])
+    db.start()
+    for name in ("db", "store"):
+        assert said(client, f"wget -qO- http://{name}/", network="shop") == "hello"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_a_published_port(client: docker.DockerClient, address: str) -> None:
+    """Is reached from the host, and free again when the container has ended."""
+    web = client.containers.run(IMAGE, ["sh", "-c", SERVER], detach=True, ports={"80/tcp": (address, 0)})
+    port = port_of(web)
+    until(lambda: fetch(port) == "hello")
+    assert "port is already allocated" in refusal(client, ports={"80/tcp": port})
+    web.remove(force=True)
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_published_port_of_datagrams(client: docker.DockerClient) -> None:
+    """Answers come from the address that was asked."""
+    container = client.containers.run(IMAGE, SLEEP, detach=True, ports={"53/udp": 0})
+    port = port_of(container, "53/udp")
+    inside = os.open(f"/proc/{container.attrs['State']['Pid']}/ns/net", os.O_RDONLY)
+    answering = run_in_network(inside, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    os.close(inside)
+    with answering, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        answering.bind(("0.0.0.0", 53))
+        for end in (answering, asking):
+            end.settimeout(10)
+        asking.connect(("127.0.0.9", port))
+        for question in (b"one", b"two"):
+            asking.send(question)
+            said_there, sender = answering.recvfrom(100)
+            answering.sendto(said_there.upper(), sender)
+            assert asking.recv(100) == question.upper()
+
+
+def test_a_low_port_is_refused(client: docker.DockerClient) -> None:
+    """With the setting that would allow it."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if lowest <= 80:
+        pytest.skip("this host lets everyone have low ports")
+    assert "low ports are kept for root" in refusal(client, ports={"80/tcp": 80})
+
+
+def test_packets_find_the_way_out_and_not_to_the_hosts_loopback(client: docker.DockerClient) -> None:
+    """There is a default route; what listens on the host's 127.0.0.1 is not reached through its gateway."""
+    gateway = said(client, "ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p'", network_mode="host")
+    assert gateway
+    with socket.create_server(("127.0.0.1", 0)) as inner:
+        port = inner.getsockname()[1]
+        for address in (gateway, "10.0.2.2", "10.0.2.3"):
+            assert said(client, f"nc -w 2 {address} {port} </dev/null && echo yes || echo no") == "no"
+
+
+def test_what_kill_9_leaves(new_rootless: Callable[..., RootlessHost]) -> None:
+    """Containers, their ports, names and way out outlive the engine; a new keeper takes over from a killed one."""
+    host = new_rootless()
+    host.client().networks.create("shop")
+    web = host.client().containers.run(
+        IMAGE, ["sh", "-c", SERVER], detach=True, ports={"80/tcp": None}, name="web", network="shop"
+    )
+    port, pid = port_of(web), web.attrs["State"]["Pid"]
+    until(lambda: fetch(port) == "hello")
+
+    def is_as_it_was(what: str) -> None:
+        client = host.client()
+        web = client.containers.get("web")
+        assert (web.status, web.attrs["State"]["Pid"]) == ("running", pid), what
+        until(lambda: fetch(port) == "hello")
+        assert web.exec_run("echo in").output == b"in\n", what
+        assert said(client, "wget -qO- http://web/", network="shop") == "hello", what
+        assert port_of(web) == port, what
+
+    host.kill()
+    assert fetch(port) == "hello", "while no engine runs"
+    host.start()
+    is_as_it_was("the engine was killed")
+    os.kill(host.keeper(), signal.SIGKILL)
+    host.kill()
+    host.start()
+    is_as_it_was("the engine and the keeper were killed")
+    web = host.client().containers.get("web")
+    web.stop(timeout=0)
+    assert fetch(port) == ""
+    web.start()
+    until(lambda: fetch(port_of(web)) == "hello")
+
+
+def test_one_uid(new_rootless: Callable[..., RootlessHost]) -> None:
+    """A user without further numbers: everything belongs to it, nobody else can be become, and that is said."""
+    host = new_rootless(subids=False)
+    client = host.client()
+    info = client.info()
+    assert "name=isolation,level=one-uid" in info["SecurityOptions"]
+    warned = "\n".join(info["Warnings"])
+    assert "this engine has one uid" in warned
+    assert f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.someone.name}" in warned
+    assert said(client, "id -u; cat /proc/self/uid_map | wc -l") == "0\n1"
+    assert "there is no user or group 1000 in this engine" in refusal(client, user="alice")
+    made = build(client, f"FROM {IMAGE}\nCOPY --chown=5:6 f /f\nRUN stat -c %u:%g /f\n", files={"f": ""})
+    assert not made.error, made.output
+    assert "0:0" in made.output
+    web = client.containers.run(IMAGE, ["sh", "-c", SERVER], detach=True, ports={"80/tcp": None}, tty=True)
+    until(lambda: fetch(port_of(web)) == "hello")
+    assert web.attrs["Isolation"] == "rootless with one uid, with seccomp"
+
+
+@pytest.mark.parametrize(
+    ("subids", "level", "word"),
+    [(False, "subuids", "gives .* no further numbers"), (True, "root", "the host has another root")],
+)
+def test_a_level_that_is_not_reached_is_refused(needs: Needs, subids: bool, level: str, word: str) -> None:
+    """Before anything is made: one sentence, and nothing is left running."""
+    with ExitStack() as undo:
+        someone = a_user(needs, undo, subids=subids)
+        command = someone.command(sys.executable, "-m", "yurt.daemon", "--require-isolation", level)
+        refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        assert refused.returncode == 1
+        assert refused.stderr.count("\n") == 1
+        assert (
+            f"at least {'root namespaces' if level == 'root' else 'rootless with subuids'} is required"
+            in (refused.stderr)
+        )
+        assert re.search(word, refused.stderr)
+        assert someone.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "warning"),
+    [
+        ({"tun": False}, "/dev/net/tun is not open to this user (chmod 0666 /dev/net/tun)"),
+        (
+            {"without": "pasta slirp4netns"},
+            "neither pasta nor slirp4netns is installed (apt-get install passt)",
+        ),
+    ],
+)
+def test_without_a_way_out(
+    new_rootless: Callable[..., RootlessHost], more: dict[str, Any], warning: str
+) -> None:
+    """The engine runs, containers reach one another and are reached, and info says what is missing."""
+    host = new_rootless(**more)
+    client = host.client()
+    assert f"WARNING: containers reach nothing outside: {warning}" in client.info()["Warnings"]
+    web = client.containers.run(IMAGE, ["sh", "-c", SERVER], detach=True, ports={"80/tcp": None})
+    until(lambda: fetch(port_of(web)) == "hello")
+
+
+def test_slirp4netns_serves_where_pasta_is_not(new_rootless: Callable[..., RootlessHost]) -> None:
+    """Its address is the way out then."""
+    host = new_rootless(without="pasta")
+    routes = said(host.client(), "ip route", network_mode="host")
+    assert "default via 10.0.2.2" in routes
+
+
+def test_the_yurt_command_starts_the_users_engine(needs: Needs) -> None:
+    """As everywhere: the first command brings it up, in the user's own places."""
+    with ExitStack() as undo:
+        host = RootlessHost(a_user(needs, undo))
+        yurt = host.as_someone(
+            sys.executable, "-m", "yurt.cli.main", "info", "--format", "{{.DockerRootDir}}"
+        )
+        shown = subprocess.run(yurt, capture_output=True, text=True, check=False, timeout=60)
+        assert shown.stdout.strip() == str(host.root), shown.stderr
+        doctor = host.as_someone(sys.executable, "-m", "yurt.cli.main", "doctor")
+        told = subprocess.run(doctor, capture_output=True, text=True, check=False, timeout=60).stdout
+        assert "rootless with subuids, with seccomp" in told
+        assert "has further numbers for users of containers" in told
