@@ -193,6 +193,11 @@ class EngineHost:
         shutil.rmtree(self.run, ignore_errors=True)
 
 
+def parent_of(pid: int) -> int:
+    """Return the number of a process's parent: of a container's first process, its shim."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def _processes(places: tuple[str, ...]) -> list[tuple[int, str]]:
     """Return processes whose command line or working folder is below *places*."""
     found = []

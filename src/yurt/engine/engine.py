@@ -15,6 +15,7 @@ from yurt.engine.containers.service import ContainerService
 from yurt.engine.events import Events
 from yurt.engine.images.service import ImageService
 from yurt.engine.networks.service import NetworkService
+from yurt.engine.repairs import Repairs
 from yurt.engine.system import System
 from yurt.engine.volumes.service import VolumeService
 from yurt.errors import YurtError
@@ -96,22 +97,24 @@ class Engine:
         """
         # What was read is made to last before anything is based on it, such as a number that is free again.
         await asyncio.to_thread(self.documents.sync)
-        if self.rebooted:
-            log.info("engine.machine_restarted")
-        await self.images.restore()
-        await self.volumes.restore()
+        self._tell(await self.images.restore())
+        self._tell(await self.volumes.restore())
         await self.networks.restore()
-        await self.containers.restore(rebooted=self.rebooted)
-        await self.networks.sweep()
+        self._tell(await self.containers.restore(rebooted=self.rebooted))
+        self._tell(await self.networks.sweep())
         await self.workshop.restore()
         boot.remember(self.run)  # all of an earlier boot is given up, and no process of this one was started
-        self.containers.resume()
+        self._tell(self.containers.resume())
         log.info(
             "engine.started",
             containers=len(tuple(self.containers.list())),
             images=len(self.images.list()),
             networks=len(self.networks.list()),
         )
+
+    def _tell(self, repairs: Repairs) -> None:
+        for what in repairs:
+            log.info("engine.repaired", what=what)
 
     async def stop(self) -> None:
         """Let go of everything; containers go on. Continues past failures and raises them together."""

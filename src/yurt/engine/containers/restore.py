@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -13,8 +14,10 @@ from yurt.engine.containers.model import Container, Status
 from yurt.engine.containers.ports import Images, Networks, Snapshots, Volumes
 from yurt.engine.containers.registry import Entry, Places, Registry
 from yurt.engine.containers.runner import Runner
+from yurt.engine.repairs import Repairs, counted, repairs
 from yurt.errors import NotFound, YurtError
 from yurt.ids import short
+from yurt.linux.mount import mounted_below
 from yurt.linux.overlay import OverlayMount
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import ShimConnection, Shims, Started
@@ -54,9 +57,14 @@ class Restorer:
         self._snapshots = snapshots
         self._remove = remove
         self._rebooted = rebooted
+        self._ran_on = 0
+        self._unfinished = 0
+        self._failed = 0
+        self._ended: Counter[int] = Counter()  # by exit code
 
-    async def restore(self) -> None:
+    async def restore(self) -> Repairs:
         """Afterwards the registry says what is so, and nothing is left that it does not know."""
+        known = {entry.container.id for entry in self._registry}
         for entry in self._registry:
             self._hold(entry.container)
         for entry in self._registry:
@@ -65,7 +73,20 @@ class Restorer:
             except Exception:
                 # Whatever it was, the other containers are restored.
                 log.exception("container.restore_failed", container=short(entry.container.id))
-        await self._sweep()
+                self._failed += 1
+        swept = await self._sweep(known)
+        return (
+            *repairs("adopted", {"container": self._ran_on}, " that ran on"),
+            *self._ended_repairs(),
+            *repairs("finished the removal of", {"container": self._unfinished}),
+            *repairs("removed", swept, " that no container has"),
+            *repairs("could not restore", {"container": self._failed}, ": the log has the reason of each"),
+        )
+
+    def _ended_repairs(self) -> Repairs:
+        why = "had ended with the machine" if self._rebooted else "had ended"
+        codes = ", ".join(f"{number} with {code}" for code, number in sorted(self._ended.items()))
+        return (f"{counted(self._ended.total(), 'container')} {why}: {codes}",) if codes else ()
 
     def _hold(self, container: Container) -> None:
         self._images.hold(container.image_id, container.id)
@@ -83,6 +104,7 @@ class Restorer:
             if shim is not None:
                 shim.close()
             await self._discard(entry)
+            self._unfinished += 1
             return
         if shim is not None and await self._adopted(entry, shim):
             return
@@ -125,6 +147,7 @@ class Restorer:
                     lambda current: replace(current, networks=sandbox.endpoints, ports=sandbox.ports),
                 )
         self._runner.supervise(entry, shim)
+        self._ran_on += 1
         log.info("container.adopted", container=short(container.id), pid=entry.container.state.pid)
         return True
 
@@ -149,6 +172,7 @@ class Restorer:
             await self._runner.clean_up(entry)
             self._runner.record_exit(entry, exited, error=error)
             entry.keep = False
+            self._ended[exited.code] += 1
         else:
             await self._runtime.delete(container.id, parent=container.host.cgroup_parent)
             bundle = self._places.bundle(container.id)
@@ -165,6 +189,7 @@ class Restorer:
             )
         ):
             await self._remove(entry, volumes=True)
+            self._unfinished += 1
 
     def _mend_log(self, container_id: str) -> None:
         """A power cut may have taken the ends of its files; the next run would mend that, its readers come sooner."""
@@ -181,21 +206,30 @@ class Restorer:
         await self._runner.clean_up(entry)
         await self._remove(entry, volumes=True)
 
-    async def _sweep(self) -> None:
-        """Remove what belongs to no container: of a create or a removal that was cut short."""
+    async def _sweep(self, known: set[str]) -> dict[str, int]:
+        """Remove what belongs to no container: of a create or a removal that was cut short; return how much it was.
+
+        Of those that were *known* and are not any more it is being removed already.
+        """
+        swept = {"mount": 0, "folder": 0, "file system": 0}
         for parent in (self._places.bundle("x").parent, self._places.state("x").parent):
             parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             for name in os.listdir(parent):
-                if name not in self._registry:
+                if name not in known:
+                    swept["mount"] += len(mounted_below(parent / name))
+                    swept["folder"] += 1
                     await self._runtime.delete(name)
                     await asyncio.to_thread(rootfs.remove_bundle, parent / name)
         for key in self._snapshots.keys():  # noqa: SIM118 - a method of the snapshotter, not a mapping
             if key not in self._registry:
                 self._snapshots.remove(key)
+                swept["file system"] += 1
+        return swept
 
 
-def resume(registry: Registry, runner: Runner) -> None:
+def resume(registry: Registry, runner: Runner) -> Repairs:
     """Have policies start what they want running, as if it had just ended. Once every container is restored."""
+    started = 0
     for entry in registry:
         container = entry.container
         if (
@@ -209,3 +243,9 @@ def resume(registry: Registry, runner: Runner) -> None:
             )
         if entry.container.state.status is Status.RESTARTING and entry.restart_task is None:
             runner.restart_later(entry, state.FIRST_DELAY)
+            started += 1
+    return repairs(
+        "starting",
+        {"container": started},
+        " by their restart policies" if started > 1 else " by its restart policy",
+    )

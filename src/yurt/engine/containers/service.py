@@ -60,6 +60,7 @@ from yurt.engine.events import Events
 from yurt.engine.images.model import Image
 from yurt.engine.images.threads import feeding, in_thread
 from yurt.engine.networks.model import EndpointRequest
+from yurt.engine.repairs import Repairs
 from yurt.errors import (
     Conflict,
     Internal,
@@ -131,7 +132,7 @@ class ContainerService:
 
     # ---- the engine's own life
 
-    async def restore(self, *, rebooted: bool = False) -> None:
+    async def restore(self, *, rebooted: bool = False) -> Repairs:
         """Find everything as it is: afterwards running containers are supervised again, with their logs and exits whole.
 
         What an interrupted call left is cleaned up; nothing is started before `resume`.
@@ -139,7 +140,7 @@ class ContainerService:
         """
         self._shims.warm()
         self._registry.load()
-        await Restorer(
+        return await Restorer(
             registry=self._registry,
             places=self._places,
             runner=self._runner,
@@ -152,9 +153,9 @@ class ContainerService:
             rebooted=rebooted,
         ).restore()
 
-    def resume(self) -> None:
+    def resume(self) -> Repairs:
         """Start the containers that their policy wants running, in the background."""
-        resume(self._registry, self._runner)
+        return resume(self._registry, self._runner)
 
     async def shutdown(self) -> None:
         """Let go of everything; containers stay as they are."""

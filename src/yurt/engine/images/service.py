@@ -27,6 +27,7 @@ from yurt.engine.images.removal import plan_removal
 from yurt.engine.images.store import ImageStore, image_of, names_of, timestamp_ns
 from yurt.engine.images.threads import Feed, feeding, in_thread
 from yurt.engine.progress import Progress, ProgressSink, silent
+from yurt.engine.repairs import Repairs, repairs
 from yurt.errors import Conflict, InvalidArgument, NotFound
 from yurt.oci.config import History, ImageConfig
 from yurt.oci.descriptor import Descriptor, MediaType
@@ -68,16 +69,27 @@ class ImageService:
         self._holders: dict[Digest, set[str]] = defaultdict(set)
         self.platform = Platform.of_machine(os.uname().machine)
 
-    async def restore(self) -> None:
+    async def restore(self) -> Repairs:
         """Read the images back, and remove what interrupted operations left. Before anything else is asked."""
-        for lost in self._store.restore():
-            log.error("image.lost", image=lost)
-        await self._unpack_lost()
+        lost = self._store.restore()
+        for image in lost:
+            log.error("image.lost", image=image)
+        unpacked, broken = await self._unpack_lost()
         await in_thread(self._sweep)
         self._write_index()
+        return (
+            *repairs("unpacked", {"layer": unpacked}, " again, of which a power cut may have taken files"),
+            *repairs(
+                "gave up", {"image": len(lost) + broken}, ": pull or build again what the log names as lost"
+            ),
+        )
 
-    async def _unpack_lost(self) -> None:
-        """Unpack the layers whose files a power cut took; an image with a layer that cannot be is lost."""
+    async def _unpack_lost(self) -> tuple[int, int]:
+        """Unpack the layers whose files a power cut took; an image with a layer that cannot be is lost.
+
+        Return the numbers of both.
+        """
+        unpacked = lost = 0
         with self._leases.lease() as lease:
             for image in self.list():
                 parent: Digest | None = None
@@ -86,13 +98,16 @@ class ImageService:
                         if not self._snapshots.exists(layer.chain_id):
                             log.warning("image.layer_unpacked_again", image=image.id, layer=layer.chain_id)
                             await self._layers.register(layer.descriptor, layer.diff_id, parent, lease)
+                            unpacked += 1
                         parent = layer.chain_id
                 except InvalidArgument as error:
                     log.error("image.lost", image=image.id, error=str(error))  # noqa: TRY400 - bytes, not code
                     self._store.drop(self._store.references_of(image.id), image)
+                    lost += 1
         for layer in self.loose_layers():  # of the build cache: a step is made again
             if not self._snapshots.exists(layer.chain_id):
                 self._store.drop_loose(layer.chain_id)
+        return unpacked, lost
 
     def _sweep(self) -> None:
         self._content.sweep()

@@ -118,16 +118,16 @@ class Bridges:
         """Afterwards the network's bridge does not exist."""
         self._links.apply([netlink.delete_link(str(network.bridge))])
 
-    def drop_strangers(self, *, bridges: Iterable[str | None], veths: Iterable[str | None]) -> None:
-        """Remove the interfaces that look like ours and are neither of *bridges* nor of *veths*."""
+    def drop_strangers(self, *, bridges: Iterable[str | None], veths: Iterable[str | None]) -> int:
+        """Remove the interfaces that look like ours and are neither of *bridges* nor of *veths*; return how many."""
         kept = {*bridges, *veths}
-        self._links.apply(
-            [
-                netlink.delete_link(link.name)
-                for link in self._links.links()
-                if link.name.startswith((self.prefix, self.veth_prefix)) and link.name not in kept
-            ]
-        )
+        strange = [
+            link.name
+            for link in self._links.links()
+            if link.name.startswith((self.prefix, self.veth_prefix)) and link.name not in kept
+        ]
+        self._links.apply([netlink.delete_link(name) for name in strange])
+        return len(strange)
 
 
 def _interface6(address: str | None, subnet: str | None) -> IPv6Interface | None:

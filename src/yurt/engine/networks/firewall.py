@@ -263,8 +263,8 @@ class Firewall:
                     found[name, spelled] = " . ".join(map(str, value["concat"]))
         return found
 
-    def keep_published(self, targets: Iterable[Target]) -> None:
-        """Afterwards nothing is published but *targets* (those of them that were)."""
+    def keep_published(self, targets: Iterable[Target]) -> int:
+        """Afterwards nothing is published but *targets* (those of them that were); return how many were more."""
         wanted = {(t.map, t.key): t.value for t in targets}
         stale = [key for key, value in self.published().items() if wanted.get(key) != value]
         self._nft.run(
@@ -273,6 +273,7 @@ class Firewall:
                 for m, key in stale
             )
         )
+        return len(stale)
 
     def allow_forwarding(self, networks: Sequence[Network]) -> None:
         """Let the bridges' traffic through another's forward chain that drops by default.

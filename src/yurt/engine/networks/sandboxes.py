@@ -197,17 +197,23 @@ class Sandboxes:
         self._attached[request.container_id] = attached
         return attached
 
-    async def sweep(self) -> None:
-        """Afterwards only the containers known here have namespaces, interfaces and published ports."""
-        kept = {a.netns.name for a in self._attached.values() if a.netns is not None}
-        for path in self._folder.iterdir():
-            if path.name not in kept:
-                await self._host.in_thread(forget, path)
+    async def sweep(self) -> dict[str, int]:
+        """Afterwards only the containers known here have namespaces, interfaces and published ports.
+
+        Return how many of each were removed.
+        """
+        # Interfaces come first: the kernel takes down those of a forgotten namespace in its own time.
         veths = {e.host_interface for a in self._attached.values() for e in a.endpoints}
         bridges = {network.bridge for network in self._store.bridges()}
-        await self._host.in_thread(partial(self._host.bridges.drop_strangers, bridges=bridges, veths=veths))
-        self._host.rules.keep_published(t for a in self._attached.values() for t in a.targets)
+        drop = partial(self._host.bridges.drop_strangers, bridges=bridges, veths=veths)
+        interfaces = await self._host.in_thread(drop)
+        kept = {a.netns.name for a in self._attached.values() if a.netns is not None}
+        strange = [path for path in self._folder.iterdir() if path.name not in kept]
+        for path in strange:
+            await self._host.in_thread(forget, path)
+        ports = self._host.rules.keep_published(t for a in self._attached.values() for t in a.targets)
         self._host.ports.keep(self._attached)
+        return {"network namespace": len(strange), "interface": interfaces, "published port": ports}
 
     async def connect(self, container_id: str, network: Network, request: EndpointRequest) -> Endpoint:
         """Put a running container on one more network, at once."""

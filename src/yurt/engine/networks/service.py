@@ -30,6 +30,7 @@ from yurt.engine.networks.ports import Documents
 from yurt.engine.networks.relayed import KeeperPorts
 from yurt.engine.networks.sandboxes import Attached, Sandboxes
 from yurt.engine.networks.store import DEFAULT, PREDEFINED, NetworkStore
+from yurt.engine.repairs import Repairs, repairs
 from yurt.errors import Conflict, Forbidden, NotFound, Unavailable, translated
 from yurt.ids import new_id, short
 from yurt.linux.rootless.client import KeeperClient
@@ -220,9 +221,9 @@ class NetworkService:
         """
         return self._to_sandbox(await self._sandboxes.adopt(request, endpoints, ports))
 
-    async def sweep(self) -> None:
+    async def sweep(self) -> Repairs:
         """Afterwards only adopted containers have namespaces, interfaces and published ports."""
-        await self._sandboxes.sweep()
+        return repairs("removed", await self._sandboxes.sweep(), " that no running container has")
 
     def rename(self, container_id: str, name: str) -> tuple[Endpoint, ...]:
         """Have a running container found by its new name instead of its old one; return its endpoints now."""

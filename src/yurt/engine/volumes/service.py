@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from yurt.engine.events import Events
+from yurt.engine.repairs import Repairs, repairs
 from yurt.engine.volumes import options as mount_options
 from yurt.engine.volumes.model import Volume
 from yurt.engine.volumes.ports import Documents
@@ -56,8 +57,9 @@ class VolumeService:
         self._holders: dict[str, set[str]] = {}
         self._deleting: set[asyncio.Task[None]] = set()
 
-    async def restore(self) -> None:
+    async def restore(self) -> Repairs:
         """Afterwards every stored volume has its folder; removals that were cut short are finished."""
+        made = adopted = 0
         with translated({OSError: Unavailable}, f"cannot use {self._folder}"):
             self._folder.mkdir(mode=0o701, parents=True, exist_ok=True)
             found = {entry.name for entry in os.scandir(self._folder) if entry.is_dir(follow_symlinks=False)}
@@ -70,14 +72,21 @@ class VolumeService:
             volume = msgspec.json.decode(body, type=Volume, dec_hook=_path)
             if name not in found:
                 log.warning("volume.folder_missing", volume=name)
+                made += 1
             self._volumes[name] = self._here(volume)
             self._make_folder(name)
         for name in sorted(found - removed - self._volumes.keys()):
             if _NAME.fullmatch(name) and (self._folder / name / "_data").is_dir():
                 log.warning("volume.adopted", volume=name)
+                adopted += 1
                 self._store(self._here(Volume(name, Path(), time.time_ns())))
         for name in removed:
             self._delete_in_background(self._folder / name)
+        return (
+            *repairs("made", {"volume": made}, " again whose folder was missing"),
+            *repairs("adopted", {"volume": adopted}, " that only its folder told of"),
+            *repairs("finished the removal of", {"volume": len(removed)}),
+        )
 
     async def create(
         self,
