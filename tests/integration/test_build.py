@@ -251,7 +251,7 @@ def test_mounts_of_a_run_leave_nothing_but_caches(client: docker.DockerClient) -
     build(client, text.replace("$N", "1"), files={"a": "from the context"})
     result = build(client, text.replace("$N", "2"), files={"a": "from the context"})
     assert run(client, result.image, "cat", "/seen", "/copied") == "1\n2\nfrom the context"
-    assert run(client, result.image, "sh", "-c", "ls /ctx /cache /t") == "/cache:\n\n/ctx:\n\n/t:\n"
+    assert not {"ctx", "cache", "t"} & set(run(client, result.image, "ls", "/").split())
 
 
 def test_nothing_of_the_host_stays_in_the_image(client: docker.DockerClient) -> None:

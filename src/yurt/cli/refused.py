@@ -47,7 +47,7 @@ FLAGS: dict[str, dict[str, tuple[str, str]]] = {
         **dict.fromkeys(
             ("cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems"), _BUILD_LIMIT
         ),
-        **dict.fromkeys(("memory-swap", "ulimit", "cgroup-parent"), _BUILD_LIMIT),
+        **dict.fromkeys(("memory-swap", "cgroup-parent"), _BUILD_LIMIT),
         "disable-content-trust": _TRUST,
         "isolation": ("Linux has one kind of isolation", "leave the flag out"),
         "security-opt": ("the steps of a build run as fenced as any container", "leave the flag out"),

@@ -41,34 +41,52 @@ if TYPE_CHECKING:
     -m, --memory SIZE           Limit of memory of RUN
     --rm                        Remove intermediate containers (default: true)
     --force-rm                  Also those of a failed build
+    --ulimit LIMIT…             Of RUN: nofile=1024:2048
+    --secret SECRET…            Shown to RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE
+    --ssh AGENT…                Shown to RUN --mount=type=ssh: default, or ID=SOCKET
+    --allow RIGHT…              What steps may have: security.insecure, network.host
+    --no-cache-filter STAGE…    Make these stages anew
+    -o, --output WHERE…         A folder, - (a tar), or type=local|tar|oci|docker|image,dest=PATH
     --iidfile FILE              Write the image's id to a file
+    --metadata-file FILE        Write what the result is to a file, as JSON
     --check                     Check the Dockerfile for likely mistakes, and build nothing
     --progress KIND             auto or plain
     """,
     example="""
     yurt build -t shop .
     yurt build -t shop:test --target test --build-arg PYTHON=3.13 -f deploy/Dockerfile .
+    yurt build --secret id=token,env=TOKEN --ssh default -o dist .
     yurt build -t shop https://git.example.com/shop.git#v2:backend
     tar -cz . | yurt build -t shop -
     """,
 )
 def build(session: Session, options: Options) -> None:
+    from yurt.cli import build_extras
+    from yurt.cli.build_output import Output, deliver
     from yurt.cli.credentials import header_of_all
     from yurt.cli.progress import Progress
 
     if options.flag("check"):
         _check(session, options)
         return
+    outputs = [Output.parse(text) for text in options.all("output")]
+    for each in outputs:
+        if each.to_terminal and session.out.isatty():
+            raise Failure(
+                "the result is not written to a terminal", hint="add dest=FILE, or redirect the output"
+            )
+    extras = build_extras.headers(session, options)
     context = _context(options.arguments[0], options.text("file"))
     quiet = options.flag("quiet")
-    shown = io.StringIO() if quiet else session.out
+    to_stdout = any(each.to_terminal for each in outputs)
+    shown = io.StringIO() if quiet else session.err if to_stdout else session.out
     progress = Progress(shown, moving=False if options.text("progress") == "plain" or quiet else None)
     lines = session.client.lines(
         "POST",
         "/build",
         query=_query(options, session.environ, context),
         body=context.body,
-        headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ),
+        headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ) | extras,
     )
     try:
         progress.follow(lines)
@@ -77,11 +95,25 @@ def build(session: Session, options: Options) -> None:
             session.err.write(shown.getvalue())
         raise Failure(f"the build failed: {context.in_words(failed.message)}", hint=failed.hint) from failed
     identifier = next((str(aux["ID"]) for aux in reversed(progress.aux) if aux.get("ID")), "")
-    if quiet:
+    if quiet and not to_stdout:
         session.print(identifier)
+    for each in outputs:
+        deliver(session, each, identifier, options.all("tag"))
     if options.text("iidfile"):
-        with open(options.text("iidfile"), "w", encoding="utf-8") as file:
-            file.write(identifier)
+        _write(options.text("iidfile"), identifier)
+    if options.text("metadata-file"):
+        document = {"containerimage.digest": identifier, "containerimage.config.digest": identifier}
+        if options.has("tag"):
+            document["image.name"] = ",".join(options.all("tag"))
+        _write(options.text("metadata-file"), json.dumps(document, indent=2) + "\n")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as failed:
+        raise Failure(f"cannot write {path}: {failed.strerror}") from failed
 
 
 def _check(session: Session, options: Options) -> None:
@@ -220,5 +252,10 @@ def _query(options: Options, environ: Mapping[str, str], context: _Context) -> d
         "networkmode": options.text("network") or None,
         "extrahosts": ",".join(options.all("add-host")) or None,
         "shmsize": values.size(options.text("shm-size")) if options.has("shm-size") else None,
+        "ulimits": json.dumps([values.ulimit(text) for text in options.all("ulimit")])
+        if options.has("ulimit")
+        else None,
+        "allow": options.all("allow") or None,
+        "nocachefilter": options.all("no-cache-filter") or None,
         "memory": values.size(options.text("memory")) if options.has("memory") else None,
     }

@@ -22,8 +22,9 @@ from yurt.engine.build.copying import Copier, Dress, Target, add_archive, is_arc
 from yurt.engine.build.files import RootTree, Selection
 from yurt.engine.build.making import Making
 from yurt.engine.build.model import Begun, BuildEvent, Ended, Output, StageEnded, StagesBegun
+from yurt.engine.build.mounting import Shown
 from yurt.engine.build.plan import Planner
-from yurt.engine.build.rootfs import find_owner, make_folders
+from yurt.engine.build.rootfs import find_owner, make_folders, remove_stubs
 from yurt.engine.build.running import Runner
 from yurt.engine.build.steps import SCRATCH, BuildPlan, CopyWork, FolderWork, RunWork, StagePlan, Step
 from yurt.engine.images.model import Layer
@@ -78,7 +79,7 @@ class Execution:
     context: Path
     making: Making
     emit: Callable[[BuildEvent], None]
-    no_cache: bool = False
+    no_cache: frozenset[int] = frozenset()  # stages that are made anew
     cached_steps: int = 0
     _results: dict[int, _Result] = field(default_factory=dict)
     _made: dict[int, asyncio.Event] = field(default_factory=dict)  # by stage
@@ -104,14 +105,14 @@ class Execution:
     def _works(self) -> int:
         return sum(step.work is not None for stage in self.plan.stages for step in stage.steps)
 
-    def _hit(self, key: str) -> Hit | None:
+    def _hit(self, stage: StagePlan, key: str) -> Hit | None:
         if (fresh := self._fresh.get(key)) is not None:
             return fresh
-        return None if self.no_cache else self.cache.step(key)
+        return None if stage.index in self.no_cache else self.cache.step(key)
 
-    def _hit_on(self, key: str, layers: Sequence[Layer]) -> Hit | None:
+    def _hit_on(self, stage: StagePlan, key: str, layers: Sequence[Layer]) -> Hit | None:
         """Return what is known for *key* if it fits on *layers*: those may have been made anew, and differ."""
-        hit = self._hit(key)
+        hit = self._hit(stage, key)
         if (
             hit is None
             or hit.layer is None
@@ -132,26 +133,26 @@ class Execution:
             for step in stage.steps:
                 if step.work is None:
                     continue
-                cached = cached and self._hit(step.key) is not None
+                cached = cached and self._hit(stage, step.key) is not None
                 if not cached:
-                    required |= self._reads(step)
+                    required |= self._reads(stage, step)
         return required
 
-    def _reads(self, step: Step) -> set[int]:
+    def _reads(self, stage: StagePlan, step: Step) -> set[int]:
         """Return the stages whose files *step* reads."""
         work = step.work
         if isinstance(work, CopyWork) and work.stage is not None:
             return {work.stage}
         if isinstance(work, RunWork):
-            found = (self._origin_stage(mount) for mount in work.mounts if mount.kind == "bind")
+            found = (self._origin_stage(stage, mount) for mount in work.mounts if mount.origin)
             return {index for index in found if index in self._made}
         return set()
 
-    def _origin_stage(self, mount: RunMount) -> int | None:
+    def _origin_stage(self, stage: StagePlan, mount: RunMount) -> int | None:
         if not mount.origin or mount.origin in self.planner.images:
             return None
-        stage = find_stage(self.planner.layout.dockerfile.stages, mount.origin)
-        return None if stage is None else stage.index
+        found = find_stage(self.planner.layout.dockerfile.stages[: stage.index], mount.origin)
+        return None if found is None else found.index
 
     async def _finish(self, stage: StagePlan, *, whole: bool) -> None:
         try:
@@ -186,7 +187,7 @@ class Execution:
                 self._note(result, step, None, result.created)
                 say_key(step.key)
                 continue
-            hit = self._hit_on(step.key, result.layers) if cached else None
+            hit = self._hit_on(stage, step.key, result.layers) if cached else None
             if hit is None and whole:
                 hit, cached = await self._once(stage, step, result.layers)
             if cached:
@@ -201,10 +202,10 @@ class Execution:
 
     async def _once(self, stage: StagePlan, step: Step, layers: Sequence[Layer]) -> tuple[Hit, bool]:
         """Make *step*, unless somebody made it meanwhile; return what is made, and whether it was."""
-        for index in self._reads(step):
+        for index in self._reads(stage, step):
             await self._made[index].wait()
         async with self.making.alone(step.key):
-            if (hit := self._hit_on(step.key, layers)) is not None:
+            if (hit := self._hit_on(stage, step.key, layers)) is not None:
                 return hit, True
             async with self.making.slot():
                 return await self._make(stage, step, layers), False
@@ -250,10 +251,11 @@ class Execution:
     async def _run(
         self, stage: StagePlan, step: Step, work: RunWork, layers: Sequence[Layer], undo: AsyncExitStack
     ) -> Layer | None:
-        shown: dict[RunMount, str] = {}
-        for mount in work.mounts:
-            if mount.kind == "bind":
-                shown[mount] = await self._shown(mount, undo)
+        shown = {
+            mount: self._shown(stage, mount, undo)
+            for mount in work.mounts
+            if mount.kind == "bind" or (mount.kind == "cache" and mount.origin)
+        }
         with _placed(step.instruction):
             ran = await self.runner.run(step, work, layers, shown, undo, stage=stage.index)
         if ran.exit_code != 0:
@@ -265,20 +267,21 @@ class Execution:
                 location=str(step.instruction.location),
                 output=ran.tail,
             )
+        upper, lowers = self.snapshots.upper(ran.container), self.snapshots.lowers(ran.container)
+        await in_thread(remove_stubs, upper, lowers, ran.targets)
         return await self.images.commit_layer(ran.container, parent=_top(layers))
 
-    async def _shown(self, mount: RunMount, undo: AsyncExitStack) -> str:
+    def _shown(self, stage: StagePlan, mount: RunMount, undo: AsyncExitStack) -> Shown:
         if not mount.origin:
-            return str(self.context)
+            return Shown(str(self.context))
         if mount.origin in self.planner.folders:
-            return self.planner.folders[mount.origin].root
-        stage = self._origin_stage(mount)
-        layers = (
-            self._results[stage].layers
-            if stage is not None
-            else self.images.get(self.planner.images[mount.origin].id).layers
-        )
-        return str(self._mounted(layers, undo))
+            return Shown(self.planner.folders[mount.origin].root, mount.origin)
+        origin = self._origin_stage(stage, mount)
+        if origin is not None:
+            result = self._results[origin]
+            return Shown(str(self._mounted(result.layers, undo)), _top(result.layers) or "")
+        image = self.images.get(self.planner.images[mount.origin].id)
+        return Shown(str(self._mounted(image.layers, undo)), image.id)
 
     def _mounted(self, layers: Sequence[Layer], undo: AsyncExitStack | ExitStack) -> Path:
         """Show *layers* read-only at a folder of this build's until *undo* unwinds."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from yurt.dockerfile.checks.findings import Finding
 from yurt.engine.progress import Progress
 
+INSECURE, HOST_NETWORK = "security.insecure", "network.host"
+
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
@@ -36,6 +38,8 @@ class BuildRequest:
     folders: frozenset[str] = frozenset()
     remote: str = ""
     subdir: str = ""
+    entitlements: frozenset[str] = frozenset()  # what steps may have that ask for it: INSECURE, HOST_NETWORK
+    no_cache_stages: frozenset[str] = frozenset()  # names or numbers of stages that are made anew
 
 
 @dataclass(frozen=True, slots=True)

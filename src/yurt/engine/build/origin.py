@@ -1,11 +1,13 @@
 """Where a build comes from: whoever asks for it gives its Dockerfile, files, secrets and credentials when asked."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from yurt.distribution.auth import Auth
 from yurt.dockerfile.ignore import IgnoreRules
+from yurt.engine.build.agents import through
 from yurt.engine.build.context import receive
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
@@ -46,6 +48,14 @@ class Origin(Protocol):
         """Return a secret for ``RUN --mount=type=secret``; None when it was not given."""
         ...
 
+    async def has_agent(self, name: str) -> bool:
+        """Say whether there is an SSH agent *name* for ``RUN --mount=type=ssh``."""
+        ...
+
+    async def agent(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Lead one connection to the agent *name*, until either side ends it."""
+        ...
+
     async def credentials(self, registry: str) -> Auth | None:
         """Return who to be at *registry*; None: nobody."""
         ...
@@ -66,11 +76,23 @@ def own_rules(tree: ContextTree, dockerfile: str) -> IgnoreRules:
 
 
 class Archive:
-    """The whole context in one archive, as the classic builder's clients send it; *auths* by registry."""
+    """The whole context in one archive, as the classic builder's clients send it; *auths* by registry.
 
-    def __init__(self, chunks: AsyncIterator[bytes], *, auths: Mapping[str, Auth] | None = None) -> None:
+    *secrets* and *agents* (paths of sockets on this machine) are by their ids; only Yurt's own client brings some.
+    """
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        auths: Mapping[str, Auth] | None = None,
+        secrets: Mapping[str, bytes] | None = None,
+        agents: Mapping[str, str] | None = None,
+    ) -> None:
         self._chunks = chunks
         self._auths = auths or {}
+        self._secrets = secrets or {}
+        self._agents = agents or {}
         self._tree = ContextTree("", {})
 
     async def dockerfile(self, name: str, folder: Path) -> bytes | None:
@@ -94,8 +116,14 @@ class Archive:
         """An archive has no other folders; none can be asked for."""
         raise InvalidArgument(f"there is no build context {name}")
 
-    async def secret(self, name: str) -> bytes | None:  # noqa: ARG002 - the protocol has no way to bring one
-        return None
+    async def secret(self, name: str) -> bytes | None:
+        return self._secrets.get(name)
+
+    async def has_agent(self, name: str) -> bool:
+        return name in self._agents
+
+    async def agent(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await through(reader, writer, self._agents[name])
 
     async def credentials(self, registry: str) -> Auth | None:
         """Clients name Docker Hub by an old address."""

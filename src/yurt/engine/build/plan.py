@@ -43,6 +43,7 @@ from yurt.dockerfile.shell import expand_heredoc, expand_words
 from yurt.dockerfile.stages import find_stage, named_stage
 from yurt.engine.build.files import ContextTree, Selection
 from yurt.engine.build.layout import Base, Layout
+from yurt.engine.build.model import HOST_NETWORK, INSECURE
 from yurt.engine.build.steps import (
     SCRATCH,
     BuildPlan,
@@ -56,7 +57,7 @@ from yurt.engine.build.steps import (
     portable,
     work_key,
 )
-from yurt.errors import InvalidArgument, NotFound, Unimplemented
+from yurt.errors import InvalidArgument, NotFound
 from yurt.oci.config import ImageConfig
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -94,12 +95,14 @@ class Planner:
     folders: Mapping[str, ContextTree] = field(default_factory=dict)  # further contexts, by name
     platform: str = "linux/amd64"
     network: str = ""
+    entitlements: frozenset[str] = frozenset()
     remotes: dict[RemoteSource, ContextTree] = field(default_factory=dict)
     missing: dict[RemoteSource, Location] = field(default_factory=dict)
     """Sources of ADD that `plan` needs and *remotes* lacks: what it returned is not yet the plan."""
     _done: dict[int, StagePlan] = field(default_factory=dict)
     _scopes: dict[int, Scope] = field(default_factory=dict)
     _needs: set[int] = field(default_factory=set)
+    _at: int = 0  # the stage that is being planned
     _number: int = 0
 
     def plan(self) -> BuildPlan:
@@ -150,7 +153,7 @@ class Planner:
         )
 
     def _stage(self, stage: Stage) -> StagePlan:
-        self._needs = set()
+        self._needs, self._at = set(), stage.index
         base, config, key = self._base(stage)
         scope = self._scopes.get(base) if isinstance(base, int) else None
         if scope is None:
@@ -201,11 +204,17 @@ class Planner:
         steps.append(Step(self._number, instruction, instruction.original, key, after.config, work))
         return after
 
+    def _earlier(self, reference: str) -> Stage | None:
+        return find_stage(self.layout.dockerfile.stages[: self._at], reference)
+
     def _mount_keys(self, work: RunWork, instruction: Instruction) -> str:
-        """Return what the mounts of a RUN show, as one text for its key. Caches do not count."""
+        """Return what the mounts of a RUN show, as one text for its key. What gathers in caches does not count."""
         shown: list[str] = []
         for mount in work.mounts:
-            if mount.kind != "bind":
+            other = self._earlier(mount.origin) if mount.origin and mount.origin not in self.images else None
+            if other is not None:
+                self._needs.add(other.index)
+            if mount.kind != "bind" and not (mount.kind == "cache" and mount.origin):
                 continue
             if not mount.origin or mount.origin in self.folders:
                 tree = self.folders.get(mount.origin, self.context)
@@ -214,7 +223,7 @@ class Planner:
                 ]
             elif mount.origin in self.images:
                 shown.append(self.images[mount.origin].id)
-            elif (other := find_stage(self.layout.dockerfile.stages, mount.origin)) is not None:
+            elif other is not None:
                 shown.append(self._done[other.index].key)
         return " ".join(shown)
 
@@ -295,13 +304,15 @@ class Planner:
                 mount = parse_mount(state.scope.expand(text, where))
             except ValueError as bad:
                 raise where.error(f"--mount={text}: {bad}") from bad
-            if mount.kind == "ssh":
-                raise Unimplemented(f"{where}: RUN --mount=type=ssh is not supported", hint="use a secret")
             mounts.append(mount)
         if run.network not in {"", "default", "none", "host"}:
             raise where.error(f"--network={run.network}: expected default, none or host")
-        if run.security not in {"", "sandbox"}:
-            raise Unimplemented(f"{where}: RUN --security={run.security} is not supported")
+        if run.security not in {"", "sandbox", "insecure"}:
+            raise where.error(f"--security={run.security}: expected sandbox or insecure")
+        if run.security == "insecure":
+            self._entitled(INSECURE, where)
+        if run.network == "host" and self.network != "host":
+            self._entitled(HOST_NETWORK, where)
         argv, scripts = _script(run, state.config)
         proxies = state.scope.proxies()
         return RunWork(
@@ -309,9 +320,14 @@ class Planner:
             environment=tuple(f"{name}={value}" for name, value in state.scope.run_arguments().items()),
             unkeyed=tuple(f"{name}={value}" for name, value in proxies.items()),
             mounts=tuple(mounts),
+            privileged=run.security == "insecure",
             network=self.network if run.network in {"", "default"} else run.network,
             scripts=scripts,
         )
+
+    def _entitled(self, name: str, where: Location) -> None:
+        if name not in self.entitlements:
+            raise where.error(f"{name} is not allowed", hint=f"allow it to this build with --allow {name}")
 
     def _copy(self, state: _State, copy: Copy) -> CopyWork:
         where = copy.location
@@ -340,7 +356,7 @@ class Planner:
             parents=copy.parents,
         )
         if copy.origin and copy.origin not in self.folders:
-            other = find_stage(self.layout.dockerfile.stages, copy.origin)
+            other = self._earlier(copy.origin)
             if copy.origin not in self.images and other is not None:
                 self._needs.add(other.index)
                 return replace(work, stage=other.index)

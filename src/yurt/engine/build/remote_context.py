@@ -1,5 +1,6 @@
 """A build context behind an address: a repository, an archive, or a Dockerfile alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,12 @@ class RemoteContext:
 
     async def secret(self, name: str) -> bytes | None:
         return await self._client.secret(name)
+
+    async def has_agent(self, name: str) -> bool:
+        return await self._client.has_agent(name)
+
+    async def agent(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._client.agent(name, reader, writer)
 
     async def credentials(self, registry: str) -> Auth | None:
         return await self._client.credentials(registry)

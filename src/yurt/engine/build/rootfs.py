@@ -5,7 +5,10 @@ nobody else writes to the folder meanwhile: a build step owns its snapshot.
 """
 
 import os
+import posixpath
 import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from yurt.errors import InvalidArgument
 from yurt.linux import isolation
@@ -64,6 +67,34 @@ def make_folders(root: str, path: str, *, owner: tuple[int, int] = (0, 0), mode:
         if not stat.S_ISDIR(status.st_mode):
             raise InvalidArgument(f"cannot make the folder /{'/'.join(parts[:depth])}: a file is there")
     return here
+
+
+def remove_stubs(upper: Path, lowers: Sequence[Path], targets: Iterable[str]) -> None:
+    """Remove from *upper* the empty files and folders that only were there to mount something on *targets*.
+
+    *upper* lies on *lowers*; what those have stays. Nothing outside is touched, wherever links in it lead.
+    """
+    for target in targets:
+        parts = [part for part in posixpath.normpath(target).split("/") if part]
+        while parts:
+            above = ["/".join((str(upper), *parts[:depth])) for depth in range(1, len(parts))]
+            if any(os.path.islink(folder) for folder in above):
+                break
+            place = f"{upper}/{'/'.join(parts)}"
+            if os.path.lexists(place):
+                if any(os.path.lexists(lower.joinpath(*parts)) for lower in lowers):
+                    break
+                status = os.lstat(place)
+                try:
+                    if stat.S_ISDIR(status.st_mode):
+                        os.rmdir(place)
+                    elif stat.S_ISREG(status.st_mode) and not status.st_size:
+                        os.unlink(place)
+                    else:
+                        break
+                except OSError:  # not empty: the command put something there
+                    break
+            parts.pop()
 
 
 def find_owner(root: str, text: str) -> tuple[int, int]:

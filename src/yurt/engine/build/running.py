@@ -2,8 +2,6 @@
 
 import asyncio
 import codecs
-import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -11,17 +9,16 @@ from pathlib import Path
 
 from yurt.dockerfile.mounts import RunMount
 from yurt.engine.build.activities import key_of
+from yurt.engine.build.cache_mounts import CacheMounts
 from yurt.engine.build.model import BuildEvent, BuildRequest, Output
+from yurt.engine.build.mounting import Mounting, Shown
 from yurt.engine.build.origin import Origin
 from yurt.engine.build.ports import Containers, Stream
-from yurt.engine.build.rootfs import resolve
 from yurt.engine.build.steps import RunWork, Step
 from yurt.engine.build.surroundings import certificates, environment, proxy_variables
 from yurt.engine.containers.model import ContainerConfig, CreateRequest, HostConfig, MountRequest, Resources
 from yurt.engine.images.model import Image, Layer
-from yurt.errors import InvalidArgument, NotFound, Unimplemented
 from yurt.ids import new_id, short
-from yurt.linux import isolation
 from yurt.oci.digest import Digest
 from yurt.settings import EngineSettings
 
@@ -30,16 +27,20 @@ TAIL = 4000  # characters of a failed step's output that its error carries
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A RUN that ended. *container* still holds what it changed; *tail* is the end of its output."""
+    """A RUN that ended. *container* still holds what it changed; *tail* is the end of its output.
+
+    *targets* are the paths that something was mounted on.
+    """
 
     container: str
     exit_code: int
     error: str
     tail: str
+    targets: tuple[str, ...] = ()
 
 
 class Runner:
-    """Runs the RUN steps of one build. *folder* is the build's own; *caches* outlive it."""
+    """Runs the RUN steps of one build. *folder* is the build's own."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Runner:
         origin: Origin,
         *,
         folder: Path,
-        caches: Path,
+        caches: CacheMounts,
         emit: Callable[[BuildEvent], None],
     ) -> None:
         self._containers = containers
@@ -65,21 +66,20 @@ class Runner:
         step: Step,
         work: RunWork,
         layers: Sequence[Layer],
-        shown: Mapping[RunMount, str],
+        shown: Mapping[RunMount, Shown],
         undo: AsyncExitStack,
         *,
         stage: int,
     ) -> Ran:
-        """Run *work* on *layers* and wait for its end. *shown* says where the files of each bind mount are.
+        """Run *work* on *layers* and wait for its end. *shown* has the files that mounts start from.
 
         The container's removal is pushed on *undo*: when that unwinds nothing of it is left, running or not.
         """
-        given = {
-            name: await self._origin.secret(name) for name in (mount.secret_name for mount in _secrets(work))
-        }
         folder = self._folder / f"run-{new_id()[:12]}"  # others run now, too
         folder.mkdir()
-        request = self._create_request(step, work, shown, given, folder)
+        mounting = Mounting(step.instruction.location, folder, shown, self._origin, self._caches, undo)
+        mounts = [made for mount in work.mounts if (made := await mounting.request(mount)) is not None]
+        request = self._create_request(step, work, mounts, mounting.variables, folder)
         container, _warnings = await self._containers.create(request, image=_image(step, layers))
         undo.push_async_callback(self._remove, container.id)
         self._emit(Output(f" ---> Running in {short(container.id)}\n", stage=stage))
@@ -92,7 +92,7 @@ class Runner:
             ended = await waiter
         finally:
             waiter.cancel()
-        return Ran(container.id, ended.exit_code, ended.error, tail)
+        return Ran(container.id, ended.exit_code, ended.error, tail, tuple(mount.target for mount in mounts))
 
     async def _remove(self, container: str) -> None:
         await self._containers.remove(container, force=True, volumes=True)
@@ -126,109 +126,38 @@ class Runner:
         self,
         step: Step,
         work: RunWork,
-        shown: Mapping[RunMount, str],
-        given: Mapping[str, bytes | None],
+        asked: Sequence[MountRequest],
+        variables: Mapping[str, str],
         folder: Path,
     ) -> CreateRequest:
         mounts, certificate_variables = certificates(self._settings.ca_bundle)
-        secrets: dict[str, str] = {}
-        made = [
-            self._secret(step, mount, given, secrets, folder)
-            if mount.kind == "secret"
-            else self._mount(step, mount, shown)
-            for mount in work.mounts
-        ]
-        added = [*mounts, *(mount for mount in made if mount is not None)]
+        added = [*mounts, *asked]
         for name, content in work.scripts:
             path = folder / name
             path.write_text(content)
             path.chmod(0o755)
             added.append(MountRequest(kind="bind", source=str(path), target=f"/dev/{name}", read_only=True))
-        variables = environment(
+        env = environment(
             step.config.env,
             certificate_variables.items(),
             proxy_variables(self._settings.proxies).items(),
             _pairs(work.unkeyed),
             _pairs(work.environment),
-            secrets.items(),
+            variables.items(),
         )
         return CreateRequest(
             name=None,
-            config=ContainerConfig(image=step.key[:12], cmd=work.argv, env=variables),
+            config=ContainerConfig(image=step.key[:12], cmd=work.argv, env=env),
             host=HostConfig(
                 mounts=tuple(added),
                 network_mode=work.network or "bridge",
+                privileged=work.privileged,
                 extra_hosts=self._request.extra_hosts,
                 shm_size=self._request.shm_size,
                 resources=Resources(memory=self._request.memory, ulimits=self._request.ulimits),
             ),
             hidden=True,
         )
-
-    def _mount(self, step: Step, mount: RunMount, shown: Mapping[RunMount, str]) -> MountRequest:
-        where = step.instruction.location
-        match mount.kind:
-            case "tmpfs":
-                return MountRequest(kind="tmpfs", target=mount.target, tmpfs_size=mount.size)
-            case "cache":
-                if mount.origin or mount.source:
-                    raise Unimplemented(f"{where}: a cache mount with from= or source= is not supported")
-                source = self._cache_folder(mount)
-                return MountRequest(
-                    kind="bind", source=str(source), target=mount.target, read_only=bool(mount.read_only)
-                )
-            case _:
-                if mount.read_only is False:
-                    raise Unimplemented(
-                        f"{where}: a bind mount that can be written is not supported", hint="leave rw out"
-                    )
-                root = shown[mount]
-                source = Path(resolve(root, mount.source))
-                if not source.exists():
-                    raise NotFound(f"{where}: --mount: {mount.source!r} is not there")
-                return MountRequest(kind="bind", source=str(source), target=mount.target, read_only=True)
-
-    def _cache_folder(self, mount: RunMount) -> Path:
-        name = hashlib.sha256((mount.id or mount.target).encode()).hexdigest()[:32]
-        folder = self._caches / name
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            os.chown(folder, *isolation.owner(mount.uid, mount.gid))
-            folder.chmod(0o755 if mount.mode is None else mount.mode)
-        return folder
-
-    def _secret(
-        self,
-        step: Step,
-        mount: RunMount,
-        given: Mapping[str, bytes | None],
-        secrets: dict[str, str],
-        folder: Path,
-    ) -> MountRequest | None:
-        name = mount.secret_name
-        content = given[name]
-        if content is None:
-            if mount.required:
-                raise InvalidArgument(
-                    f"{step.instruction.location}: the secret {name} was not given",
-                    hint=f"pass --secret id={name}",
-                )
-            return None
-        if mount.env:
-            secrets[mount.env] = content.decode(errors="surrogateescape")
-            if not mount.target:
-                return None
-        path = folder / f"secret-{len(list(folder.iterdir()))}"
-        path.write_bytes(content)
-        os.chown(path, *isolation.owner(mount.uid, mount.gid))
-        path.chmod(0o400 if mount.mode is None else mount.mode)
-        return MountRequest(
-            kind="bind", source=str(path), target=mount.target or f"/run/secrets/{name}", read_only=True
-        )
-
-
-def _secrets(work: RunWork) -> list[RunMount]:
-    return [mount for mount in work.mounts if mount.kind == "secret"]
 
 
 def _pairs(entries: Sequence[str]) -> list[tuple[str, str]]:

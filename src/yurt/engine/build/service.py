@@ -19,6 +19,7 @@ from yurt.dockerfile.parser import parse
 from yurt.dockerfile.remote import RemoteSource
 from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
+from yurt.engine.build.cache_mounts import CacheMounts
 from yurt.engine.build.checking import Examined, examined, refusal, warned
 from yurt.engine.build.execute import Execution, StepFailed, now
 from yurt.engine.build.files import ContextTree
@@ -114,7 +115,7 @@ class BuildService:
         self._cache = BuildCache(documents, images)
         self._making = Making()
         self._work = settings.root / "build" / "work"
-        self._caches = settings.root / "build" / "caches"
+        self._caches = CacheMounts(settings.root / "build" / "caches")
         self._kept = KeptContents(settings.root / "build" / "contexts")
         self._remotes = RemoteSources(settings.root / "build" / "remotes", settings)
 
@@ -195,7 +196,7 @@ class BuildService:
         """
         if until_ns and not self._cache.is_older_than(until_ns):
             return Pruned()
-        await in_thread(shutil.rmtree, self._caches, ignore_errors=True)
+        await self._caches.clear()
         await self._kept.clear()
         await self._remotes.clear()
         pruned = await self._cache.prune()
@@ -262,6 +263,7 @@ class BuildService:
             folders=folders,
             platform=platform,
             network=request.network_mode,
+            entitlements=request.entitlements,
         )
 
     async def _fetched(self, job: _Job, source: RemoteSource, where: Location) -> ContextTree:
@@ -287,13 +289,14 @@ class BuildService:
 
     async def _finish(self, job: _Job, plan: BuildPlan, planner: Planner) -> None:
         """Make the image, or find it made already; name it."""
-        image = None if job.request.no_cache else self._cache.image(plan.key)
+        anew = _made_anew(plan, job.request)
+        image = None if anew else self._cache.image(plan.key)
         job.emit(Announced(activities(plan, planner.layout.bases)))
         if image is not None:
             _say_cached(plan, job)
             whole = True
         else:
-            image, whole = await self._execute(job, plan, planner)
+            image, whole = await self._execute(job, plan, planner, anew)
         job.say(f"Successfully built {image.id.short}\n")
         for tag in job.request.tags:
             name = str(Reference.parse(tag).tagged())
@@ -306,7 +309,9 @@ class BuildService:
             job.say(f"Nothing to do: all {plan.count} steps cached\n")
         job.emit(Built(image.id))
 
-    async def _execute(self, job: _Job, plan: BuildPlan, planner: Planner) -> tuple[Image, bool]:
+    async def _execute(
+        self, job: _Job, plan: BuildPlan, planner: Planner, anew: frozenset[int]
+    ) -> tuple[Image, bool]:
         execution = Execution(
             plan=plan,
             planner=planner,
@@ -326,7 +331,7 @@ class BuildService:
             context=job.context,
             making=self._making,
             emit=job.emit,
-            no_cache=job.request.no_cache,
+            no_cache=anew,
         )
         try:
             result, whole = await execution.run()
@@ -390,6 +395,16 @@ def _no_dockerfile(request: BuildRequest) -> NotFound:
     return NotFound(
         f"no {request.dockerfile} in the build context", hint="name it with -f, relative to the context"
     )
+
+
+def _made_anew(plan: BuildPlan, request: BuildRequest) -> frozenset[int]:
+    """Return the stages that may not come from the cache: those that are named, and what reads them."""
+    asked = {name.lower() for name in request.no_cache_stages}
+    anew: set[int] = set()
+    for stage in plan.stages:
+        if request.no_cache or {stage.name, str(stage.index)} & asked or stage.needs & anew:
+            anew.add(stage.index)
+    return frozenset(anew)
 
 
 def _say_cached(plan: BuildPlan, job: _Job) -> None:

@@ -1,6 +1,6 @@
 """What a client asks of the Dockerfile frontend and of exporters, as texts by name, to values. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from yurt.engine.build.model import BuildRequest
@@ -35,7 +35,13 @@ class Asked:
     question: str = ""  # about the Dockerfile, in place of a build: its name
 
 
-def asked(frontend: str, options: Mapping[str, str], inputs: Mapping[str, str] | None = None) -> Asked:
+def asked(
+    frontend: str,
+    options: Mapping[str, str],
+    inputs: Mapping[str, str] | None = None,
+    *,
+    entitlements: Iterable[str] = (),
+) -> Asked:
     """Return what the frontend's options ask for; raise Unimplemented for what is not offered here.
 
     *inputs* are results of other builds, by the name that options have for them: ids of images.
@@ -60,7 +66,9 @@ def asked(frontend: str, options: Mapping[str, str], inputs: Mapping[str, str] |
             target=options.get("target", ""),
             build_args=prefixed[BUILD_ARG],
             labels=prefixed[LABEL],
-            no_cache="no-cache" in options,
+            no_cache=options.get("no-cache") == "",
+            no_cache_stages=frozenset(_listed(options.get("no-cache", ""))),
+            entitlements=frozenset(entitlements),
             pull=options.get("image-resolve-mode") == "pull",
             platform=options.get("platform", ""),
             network_mode="" if network in {"default", "sandbox"} else network,

@@ -39,7 +39,7 @@ GATEWAY_CAPS = (
 )  # fmt: skip
 LLB_CAPS = (
     "exec.meta.network", "exec.meta.setsdefaultpath", "exec.meta.ulimit", "exec.mount.bind", "exec.mount.cache",
-    "exec.mount.cache.sharing", "exec.mount.secret", "exec.mount.tmpfs", "exec.mount.tmpfs.size", "exec.secretenv",
+    "exec.mount.cache.sharing", "exec.mount.secret", "exec.mount.ssh", "exec.meta.security", "exec.mount.tmpfs", "exec.mount.tmpfs.size", "exec.secretenv",
     "file.base", "meta.description", "platform", "source.image", "source.image.resolvemode", "source.local",
     "source.local.excludepatterns", "source.local.followpaths", "source.local.sessionid",
     "source.local.sharedkeyhint",
@@ -113,7 +113,9 @@ class Control:
             wanted = exports(request)
             narrator = Narrator(f"{request.ref} export", job.publish)
             if request.frontend:
-                image_id = await self._build(job, asked(request.frontend, request.frontend_attrs))
+                image_id = await self._build(
+                    job, asked(request.frontend, request.frontend_attrs, entitlements=request.entitlements)
+                )
             else:
                 image_id = await self._returned(job)
             response: dict[str, str] = {}
@@ -147,7 +149,7 @@ class Control:
             raise Unimplemented("building from LLB is not supported: only Dockerfiles are built")
         inputs = {name: image_of(data) for name, data in request.frontend_inputs.items()}
         job = await self._job(exchange)
-        what = asked(request.frontend, request.frontend_opt, inputs)
+        what = asked(request.frontend, request.frontend_opt, inputs, entitlements=job.request.entitlements)
         if what.question:
             result = wire.Result(metadata=await self._answer(job, what))
             await exchange.send(wire.FrontendSolveResponse(result))

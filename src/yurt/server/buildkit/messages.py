@@ -320,6 +320,14 @@ class CredentialsResponse:
     secret: str = text(2)
 
 
+# moby.sshforward.v1.SSH
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAgentRequest:
+    id: str = text(1)
+
+
 # moby.buildkit.secrets.v1.Secrets
 
 

@@ -1,5 +1,6 @@
 """A session as the origin of a build: its client is asked for the Dockerfile, files, secrets and credentials."""
 
+import asyncio
 import posixpath
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ from yurt.errors import Unavailable, YurtError
 from yurt.oci.reference import HUB
 from yurt.server.buildkit.attributes import Asked
 from yurt.server.buildkit.filesync import SmallFiles, Wish, receive, receive_tree
-from yurt.server.buildkit.grpc import NOT_FOUND, GrpcError
+from yurt.server.buildkit.grpc import NOT_FOUND, Call, GrpcError
 from yurt.server.buildkit.messages import (
     BytesMessage,
+    CheckAgentRequest,
     CredentialsRequest,
     CredentialsResponse,
+    Empty,
     GetSecretRequest,
     GetSecretResponse,
 )
@@ -28,6 +31,8 @@ from yurt.server.buildkit.sessions import Session, Sessions
 
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
 GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"  # noqa: S105 - a method
+CHECK_AGENT, FORWARD_AGENT = (f"/moby.sshforward.v1.SSH/{name}" for name in ("CheckAgent", "ForwardAgent"))
+AGENT_ID = "buildkit.ssh.id"
 PULL = "/moby.upload.v1.Upload/Pull"
 LOAD_DEFINITION = "load build definition"  # the activity that checks belong to
 HUB_HOST = "registry-1.docker.io"  # what BuildKit's clients know Docker Hub as
@@ -121,6 +126,36 @@ class SessionOrigin:
             if refused.status.code == NOT_FOUND:
                 return None
             raise
+
+    async def has_agent(self, name: str) -> bool:
+        session = await self._sessions.find(self._session)
+        if not session.offers(CHECK_AGENT):
+            return False
+        try:
+            with _while_the_client_is_there():
+                await session.client.ask(CHECK_AGENT, CheckAgentRequest(name), Empty)
+        except GrpcError:
+            return False
+        return True
+
+    async def agent(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = await self._sessions.find(self._session)
+
+        async def ask(call: Call) -> None:
+            while piece := await reader.read(1 << 16):
+                await call.send(BytesMessage(piece))
+            await call.finish()
+
+        with _while_the_client_is_there():
+            async with session.client.call(FORWARD_AGENT, ((AGENT_ID, name),)) as call:
+                asking = asyncio.create_task(ask(call), name="build.agent.ask")
+                try:
+                    while (message := await call.receive(BytesMessage)) is not None:
+                        writer.write(message.data)
+                        await writer.drain()
+                finally:
+                    asking.cancel()
+                    await asyncio.wait([asking])
 
     async def credentials(self, registry: str) -> Auth | None:
         session = await self._sessions.find(self._session)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from yurt.api import build_extras
+from yurt.api.types.containers import Ulimit
 from yurt.api.types.stream import StreamLine
 from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling, Warned
 from yurt.engine.build.order import InOrder
@@ -21,7 +23,6 @@ WITHOUT_EFFECT = (
     "cpuquota",
     "memswap",
     "cgroupparent",
-    "ulimits",
     "cachefrom",
 )
 NOT_ASKED = frozenset({"", "0", "null", "[]"})  # what clients send for what nobody asked for
@@ -51,6 +52,11 @@ def request(call: Call) -> BuildRequest:
         extra_hosts=_hosts(call.text("extrahosts")),
         shm_size=call.integer("shmsize") or DEFAULT_SHM,
         memory=max(call.integer("memory") or 0, 0),
+        ulimits=tuple(
+            (limit.name, limit.soft, limit.hard) for limit in call.json_of("ulimits", list[Ulimit]) or ()
+        ),
+        entitlements=frozenset(call.texts("allow")),
+        no_cache_stages=frozenset(call.texts("nocachefilter")),
         remote="" if remote == "client-session" else remote,
     )
 
@@ -64,7 +70,10 @@ def warnings(call: Call) -> tuple[StreamLine, ...]:
 def origin(call: Call) -> "Archive":
     from yurt.engine.build.origin import Archive
 
-    return Archive(call.chunks(), auths=registry.auths(call.request.headers.get("X-Registry-Config")))
+    headers = call.request.headers
+    secrets, agents = build_extras.from_headers(headers)
+    auths = registry.auths(headers.get("X-Registry-Config"))
+    return Archive(call.chunks(), auths=auths, secrets=secrets, agents=agents)
 
 
 def _hosts(text: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from yurt.engine.build.files import FILE, FOLDER, ContextTree, FileEntry
 from yurt.engine.build.layout import Base, lay_out
 from yurt.engine.build.plan import Planner
 from yurt.engine.build.steps import BuildPlan, CopyWork, FolderWork, RunWork
-from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
+from yurt.errors import InvalidArgument, NotFound, YurtError
 from yurt.oci.config import ImageConfig
 
 BASE = Base("sha256:" + "1" * 64, "sha256:" + "2" * 64, ImageConfig(env=("PATH=/bin", "LANG=C"), cmd=("sh",)))
@@ -124,7 +124,9 @@ def test_copy_goes_where_the_working_directory_is() -> None:
         ("EXPOSE 99999", InvalidArgument, "Dockerfile:2: '99999' is not a port: ports go from 1"),
         ("ENV A=${B", InvalidArgument, "Dockerfile:2: missing } after ${B"),
         ("RUN --mount=type=cash,target=/x y", InvalidArgument, "Dockerfile:2: --mount=type=cash,target=/x"),
-        ("RUN --mount=type=ssh y", Unimplemented, "Dockerfile:2: RUN --mount=type=ssh is not supported"),
+        ("RUN --security=insecure y", InvalidArgument, "Dockerfile:2: security.insecure is not allowed"),
+        ("RUN --security=odd y", InvalidArgument, "Dockerfile:2: --security=odd: expected sandbox"),
+        ("RUN --network=host y", InvalidArgument, "Dockerfile:2: network.host is not allowed"),
         ("ADD --checksum=md5:1 https://x/y /z", InvalidArgument, "Dockerfile:2: --checksum=md5:1: expected"),
         ("ADD --checksum=sha256:1 app_py /z", InvalidArgument, "Dockerfile:2: --checksum is for sources"),
         ("ADD https://x/y https://x/z /z", InvalidArgument, "Dockerfile:2: several sources"),
