@@ -138,6 +138,15 @@ def traces(tag: str) -> list[str]:
     return found + [name for name in tables if name.endswith(tag)] + [tag] * (f"yu{tag[:5]}" in rules)
 
 
+def listed(family: str, settings: EngineSettings) -> str:
+    """Return the engine's table in *family*."""
+    nft = Nftables()
+    try:
+        return str(nft.listing(f"list table {family} yurt_{tag_of(settings.root)}"))
+    finally:
+        nft.close()
+
+
 async def wait_gone(settings: EngineSettings) -> None:
     """The kernel removes the interfaces of a dead namespace by itself, a little later, and tells nobody."""
     async with asyncio.timeout(10):
@@ -528,6 +537,26 @@ async def test_a_new_engine_adopts_what_still_runs(settings: EngineSettings, nee
                 await after.open_sandbox(a_request("thief", ports=(PortBinding(80, host_port=port),)))
             await after.close_sandbox(request.container_id)
             await after.dismantle()
+    await wait_gone(settings)
+
+
+async def test_rules_of_a_network_whose_removal_was_cut_short_go(
+    settings: EngineSettings, needs: "Needs"
+) -> None:
+    """Its document is gone and its rules are not: in both families the next engine removes them, and no others."""
+    async with a_service(settings) as before:
+        kept = await before.create("kept", ipv6=True)
+        gone = await before.create("gone", ipv6=True)
+    documents = Documents(settings.root / "meta.db")
+    documents.delete("network", gone.id)
+    documents.close()
+    async with a_service(settings) as after:
+        for family in ("ip", "ip6"):
+            rules = listed(family, settings)
+            assert f"to_{kept.id[:12]}" in rules
+            assert f"to_{gone.id[:12]}" not in rules
+        await after.sweep()
+        await after.dismantle()
     await wait_gone(settings)
 
 

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from yurt.engine.networks.firewall6 import (
     MAPS6,
@@ -167,6 +168,14 @@ def _masquerades(network: Network) -> bool:
     return network.options.get(NO_MASQUERADE[0]) != NO_MASQUERADE[1]
 
 
+class _ForeignRule(NamedTuple):
+    """A rule in another's chain that lets a bridge's traffic through; *owner* is the table of the engine that made it."""
+
+    bridge: str
+    handle: int
+    owner: str
+
+
 class Firewall:
     """The rules of one engine on this host. Every call is one transaction of about half a millisecond."""
 
@@ -188,10 +197,18 @@ class Firewall:
             # A table of another shape (an older version): published ports are added again by adoption.
             self._nft.run(f"add table ip {self.table}\ndelete table ip {self.table}\n" + base + own)
         self._restore_six([network for network in networks if network.subnet6])
+        self._sweep_chains(networks)
+        bridges = {network.bridge for network in networks}
+        self._forbid_forwarding(lambda rule: rule.owner == self.table and rule.bridge not in bridges)
+
+    def _sweep_chains(self, networks: Sequence[Network]) -> None:
+        """Remove the chains of networks that are not there any more; no map leads to them."""
         kept = {_chain(network) for network in networks}
-        for chain in self._chains():
-            if chain.startswith("to_") and chain not in kept:
-                self._nft.run(f"flush chain ip {self.table} {chain}\ndelete chain ip {self.table} {chain}\n")
+        for family in ("ip", "ip6") if self._has_six else ("ip",):
+            for chain in self._chains(family):
+                if chain.startswith("to_") and chain not in kept:
+                    place = f"{family} {self.table} {chain}"
+                    self._nft.run(f"flush chain {place}\ndelete chain {place}\n")
 
     def _restore_six(self, networks: Sequence[Network]) -> None:
         absent = f"add table ip6 {self.table}\ndelete table ip6 {self.table}\n"
@@ -222,7 +239,7 @@ class Firewall:
         if network.subnet6:
             text += forget_network_text6(self.table, network, masquerades=_masquerades(network))
         self._nft.run(text)
-        self._forbid_forwarding(lambda bridge: bridge == network.bridge)
+        self._forbid_forwarding(lambda rule: rule.bridge == network.bridge)
 
     def publish(self, targets: Sequence[Target]) -> None:
         """Afterwards each published port leads to its target, wherever it led before.
@@ -289,27 +306,28 @@ class Firewall:
         chain = self._foreign_chain(family)
         if chain is None:
             return
-        present = {bridge for bridge, _handle in self._foreign_rules(family, chain)}
+        present = {rule.bridge for rule in self._foreign_rules(family, chain)}
         rule = f"insert rule {family} filter {chain}"
         lines = []
         for bridge in bridges:
             if bridge not in present:
-                lines.append(f'{rule} iifname "{bridge}" oifname != "docker0" counter accept')
-                lines.append(f'{rule} oifname "{bridge}" iifname != "docker0" counter accept')
+                accept = f'!= "docker0" counter accept comment "{self.table}"'
+                lines.append(f'{rule} iifname "{bridge}" oifname {accept}')
+                lines.append(f'{rule} oifname "{bridge}" iifname {accept}')
         self._nft.run("\n".join(lines) + "\n")
 
     def dismantle(self, bridges: Iterable[str]) -> None:
         """Afterwards no rule of this engine is left, in its table or another's."""
         gone = set(bridges)
-        self._forbid_forwarding(lambda bridge: bridge in gone)
+        self._forbid_forwarding(lambda rule: rule.owner == self.table or rule.bridge in gone)
         self._nft.run(
             "".join(f"add table {f} {self.table}\ndelete table {f} {self.table}\n" for f in ("ip", "ip6"))
         )
 
-    def _chains(self) -> list[str]:
+    def _chains(self, family: str) -> list[str]:
         return [
             entry["chain"]["name"]
-            for entry in self._nft.listing(f"list table ip {self.table}")
+            for entry in self._nft.listing(f"list table {family} {self.table}")
             if "chain" in entry
         ]
 
@@ -323,8 +341,8 @@ class Firewall:
             return "DOCKER-USER"
         return "FORWARD" if found.get("FORWARD") == "drop" else None
 
-    def _foreign_rules(self, family: str, chain: str) -> list[tuple[str, int]]:
-        """Return (bridge, handle) of each accepting rule of a chain that names an interface."""
+    def _foreign_rules(self, family: str, chain: str) -> list[_ForeignRule]:
+        """Return each accepting rule of a chain that names an interface."""
         found = []
         for entry in self._nft.listing(f"list chain {family} filter {chain}"):
             rule = entry.get("rule")
@@ -341,15 +359,17 @@ class Firewall:
                         "oifname",
                     }
                 ):
-                    found.append((str(match["right"]), int(rule["handle"])))
+                    found.append(
+                        _ForeignRule(str(match["right"]), int(rule["handle"]), rule.get("comment", ""))
+                    )
         return found
 
-    def _forbid_forwarding(self, is_ours: Callable[[str], bool]) -> None:
-        for family in ("ip", "ip6") if self._has_six else ("ip",):
+    def _forbid_forwarding(self, unwanted: Callable[[_ForeignRule], bool]) -> None:
+        for family in ("ip", "ip6"):  # also when our own table in ip6 is gone already
             chain = self._foreign_chain(family)
             if chain is None:
                 continue
-            handles = [handle for bridge, handle in self._foreign_rules(family, chain) if is_ours(bridge)]
+            handles = [rule.handle for rule in self._foreign_rules(family, chain) if unwanted(rule)]
             self._nft.run(
                 "".join(f"delete rule {family} filter {chain} handle {handle}\n" for handle in handles)
             )
