@@ -126,6 +126,14 @@ class Cgroup:
         """Let the processes go on; no error when they were not frozen."""
         self._set_frozen("0" if self._unified else "THAWED")
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its processes were told to stay where they are; False when there is no such group."""
+        file = "cgroup.freeze" if self._unified else "freezer.self_freezing"
+        with contextlib.suppress(OSError):
+            return (self._folder("freezer") / file).read_text().strip() == "1"
+        return False
+
     def _set_frozen(self, value: str) -> None:
         file = "cgroup.freeze" if self._unified else "freezer.state"
         (self._folder("freezer") / file).write_text(value)

@@ -3,7 +3,8 @@
 Writing costs two small appends whatever the output is: no escaping, no line splitting. Each record tells where
 a chunk lies, how long it is, which stream it came on and when, and whether it goes on with a line begun before.
 Data is appended before its record, so that after a crash at any instant at most the last chunk lacks its record:
-`repair` gives it one.
+`repair` gives it one. What a full disk does not take is owed: kept in memory, in order and up to a bound, and
+written as soon as there is room.
 
 A log with a bound is a row of segments: ``output.log``, ``output.log.1``, ``output.log.2``, …; the highest number
 is written, the lowest is removed when there are too many. No file is ever renamed, so a crash between any two
@@ -14,11 +15,13 @@ import contextlib
 import os
 import struct
 import time
+from collections import deque
 
 RECORD = struct.Struct("<QQIBB2x")  # offset, time in nanoseconds, length, stream, flags: 24 bytes
 STDOUT = 1
 STDERR = 2
 CONTINUES = 1  # flag: the chunk begins inside a line of its stream
+OWED = 1 << 20  # bytes kept for a disk that takes no more; what comes beyond them is lost
 _LOOK_BACK = 4096  # records searched for what a stream wrote last
 
 
@@ -49,7 +52,7 @@ def segment_numbers(path: str, suffix: str = "") -> list[int]:
 class _Segment:
     """One segment, open: *base* is the number of its first record in the whole log, *start* of its first byte."""
 
-    __slots__ = ("base", "count", "data", "end", "index", "number", "start")
+    __slots__ = ("base", "count", "data", "end", "index", "number", "start", "torn")
 
     def __init__(self, path: str, number: int, base: int, start: int) -> None:
         self.number = number
@@ -66,6 +69,14 @@ class _Segment:
             raise
         self.count = os.fstat(self.index).st_size // RECORD.size
         self.end = os.fstat(self.data).st_size
+        self.torn = False  # whether a piece was written in part
+
+    def even_out(self) -> None:
+        """Afterwards it holds only what was written whole."""
+        if self.torn:
+            os.ftruncate(self.data, self.end)
+            os.ftruncate(self.index, self.count * RECORD.size)
+            self.torn = False
 
     def close(self) -> None:
         os.close(self.data)
@@ -85,6 +96,7 @@ class LogFile:
         self._size = size
         self._files = max(1, files)
         self._unended: set[int] = set()  # streams whose last chunk did not end a line
+        self._owed: deque[tuple[int, bytes, int]] = deque()  # stream, chunk, time
         self._segments: list[_Segment] = []
         base = start = 0
         for number in segment_numbers(path) or [0]:
@@ -134,37 +146,72 @@ class LogFile:
             segment.close()
         self._segments = []
 
-    def append(self, stream: int, chunk: bytes, *, time_ns: int = 0) -> None:
-        """Add *chunk*, which came at a time, or now; afterwards it is in the log, whole. On OSError (a full disk) no piece is half there."""
-        while self._size and chunk:
+    @property
+    def owes(self) -> bool:
+        """Whether something was appended that is not in the log yet."""
+        return bool(self._owed)
+
+    def append(self, stream: int, chunk: bytes, *, time_ns: int = 0) -> bool:
+        """Add *chunk*, which came at a time, or now; return whether it is in the log, whole. Else it is owed.
+
+        While more than OWED bytes are owed it is lost.
+        """
+        if not self._owed:
+            chunk = self._logged(stream, chunk, time_ns)
+        if chunk and sum(len(owed) for _stream, owed, _time in self._owed) < OWED:
+            self._owed.append((stream, chunk, time_ns or time.time_ns()))
+        return self.settle()
+
+    def settle(self) -> bool:
+        """Write what is owed, if there is room again; return whether nothing is owed any more."""
+        while self._owed:
+            stream, chunk, time_ns = self._owed.popleft()
+            if rest := self._logged(stream, chunk, time_ns):
+                self._owed.appendleft((stream, rest, time_ns))
+                return False
+        return True
+
+    def _logged(self, stream: int, chunk: bytes, time_ns: int) -> bytes:
+        """Write *chunk*; return what the disk did not take of it, of which no piece is half there."""
+        try:
+            while chunk:
+                chunk = self._step(stream, chunk, time_ns)
+        except OSError:
+            return chunk
+        return b""
+
+    def _step(self, stream: int, chunk: bytes, time_ns: int) -> bytes:
+        """Write as much of *chunk* as the segment takes, or begin the next; return the rest."""
+        if self._size:
             end = self._segments[-1].end
             room = self._size - end
-            if len(chunk) <= room:
-                break
-            cut = chunk.rfind(b"\n", 0, max(0, room)) + 1
-            if not cut and not end:
-                cut = chunk.find(b"\n") + 1 or len(chunk)  # a line that is longer than a segment
-            if cut:
+            if len(chunk) > room:
+                cut = chunk.rfind(b"\n", 0, max(0, room)) + 1
+                if not cut and not end:
+                    cut = chunk.find(b"\n") + 1 or len(chunk)  # a line that is longer than a segment
+                if not cut:
+                    self._rotate()
+                    return chunk
                 self._write(stream, chunk[:cut], time_ns)
-                chunk = chunk[cut:]
-            if chunk:
-                self._rotate()
-        if chunk:
-            self._write(stream, chunk, time_ns)
+                return chunk[cut:]
+        self._write(stream, chunk, time_ns)
+        return b""
 
     def _write(self, stream: int, chunk: bytes, time_ns: int) -> None:
         segment = self._segments[-1]
         view = memoryview(chunk)
         flags = CONTINUES if stream in self._unended else 0
         try:
+            segment.even_out()
             while view:
                 view = view[os.write(segment.data, view) :]
             record = RECORD.pack(segment.end, time_ns or time.time_ns(), len(chunk), stream, flags)
             if os.write(segment.index, record) != RECORD.size:
                 raise OSError("short write to the index")
         except OSError:
-            os.ftruncate(segment.data, segment.end)
-            os.ftruncate(segment.index, segment.count * RECORD.size)
+            segment.torn = True
+            with contextlib.suppress(OSError):  # then before the next piece
+                segment.even_out()
             raise
         segment.end += len(chunk)
         segment.count += 1

@@ -6,7 +6,8 @@ child when the runtime leaves, and its exit status arrives here whether or not a
 Its life: listening, starting (the runtime runs), running, exited. Two rules:
 
 1. Output is read only after the runtime succeeded, so that a failed start leaves nothing in the log.
-2. What is told on a control connection was first made durable (the log, ``exit.json``).
+2. What is told on a control connection was first made durable (the log, ``exit.json``). What a full disk does not
+   take is told all the same: the engine's own record may have room. The shim stays until it could be written.
 
 On its socket a client sends one JSON line that says what it is:
 
@@ -38,7 +39,9 @@ CHUNK = 1 << 18
 PIPE_SIZE = 1 << 20
 STDIN_BACKLOG = 1 << 16
 UNKNOWN_EXIT = 255
-EXIT_ROOM = 256  # bytes that an exit needs at most
+EXIT_ROOM = 256  # bytes that an exit needs at most, and takes
+RETRY = 0.5  # seconds until what a full disk did not take is tried again
+OWED_PATIENCE = 10.0  # seconds after the exit in which the log may still be completed
 FORWARDER_PAUSE = 1.0  # seconds before the successor of a forwarder that died begins
 _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl  # looked up once, in the zygote, for all its shims
@@ -217,7 +220,9 @@ class Shim:
         self.statuses: dict[int, int] = {}  # of children that ended
         self.size = (request.height, request.width)
         self.outcome: dict[str, Any] | None = None  # the last event: started, failed or exited
-        self.finished = False
+        self.finished = False  # the process has ended, or was never there
+        self.is_written = True  # the exit is, if there was one
+        self.gives_up_at = 0.0  # when the log stays without what the disk did not take
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.wake = wake_read
         for number in _IGNORED:
@@ -233,19 +238,25 @@ class Shim:
     # ---- life
 
     def run(self) -> None:
+        request = self.request
         self._accept()  # who asked for this shim is connected already
         if self.obstacle:
             self._fail(self.obstacle)
         else:
-            self._forward()
-            self._start()
-        while not (self.finished and self._all_told()):
             try:
-                ready = self.poll.poll()
+                self._forward()
+                self._start()
+            except OSError as error:
+                self._fail(f"cannot start the runtime in {request.directory}: {error.strerror}")
+        while not (self.finished and self._all_told() and self._all_written()):
+            try:
+                ready = self.poll.poll(RETRY if self._owes() else None)
             except InterruptedError:
                 continue
             for descriptor, mask in ready:
                 self._dispatch(descriptor, mask)
+            if self._owes():
+                self._settle()
 
     def _take_place(self) -> str:
         """Open the log and take room for the exit, so that a full disk cannot swallow it; return what hinders."""
@@ -260,6 +271,34 @@ class Shim:
         except OSError as error:
             return f"cannot write {error.filename or request.log}: {error.strerror}"
         return ""
+
+    def _owes(self) -> bool:
+        """Whether the disk did not take something yet."""
+        return not self.is_written or (self.log is not None and self.log.owes)
+
+    def _settle(self) -> None:
+        """Write what is owed, if there is room again."""
+        if self.log is not None and self.log.owes:
+            before = self.log.count
+            self.log.settle()
+            if self.log.count > before:
+                for client in self.clients.values():
+                    if client.kind == "attach" and client.cursor == before:
+                        client.cursor = self.log.count  # it got this when it was said
+                self._tell_logged()
+        if not self.is_written:
+            self._write_exit()
+
+    def _all_written(self) -> bool:
+        """Whether nothing is left to write, or nowhere; then nobody needs to find this shim any more."""
+        if not self.is_written:
+            return False
+        if self.log is not None and self.log.owes and time.monotonic() < self.gives_up_at:
+            return False
+        if self.listener.fileno() >= 0:
+            self._leave()
+            return not self.clients
+        return True
 
     def _forward(self, *, delay: float = 0.0) -> None:
         """Fork the forwarder, if there is to be one; before the process is: a start must not wait for it."""
@@ -329,7 +368,7 @@ class Shim:
             self._serve(self.clients[descriptor], mask)
         elif descriptor == self.stdin and mask & (select.EPOLLOUT | select.EPOLLERR):
             self._flush_stdin()
-        elif not self.finished and descriptor == self.listener.fileno():
+        elif descriptor == self.listener.fileno():
             self._accept()
 
     def _reap(self) -> None:
@@ -436,14 +475,31 @@ class Shim:
             cleanup = Cleanup(self.request.state_directory)
             outcome["oom"] = cleanup.out_of_memory()
             cleanup.run()
-        if self.request.exit_file:
-            temporary = self.request.exit_file + ".tmp"
-            with open(temporary, "r+", encoding="ascii") as file:  # its room was taken at the start
-                json.dump(outcome, file)
-                file.truncate()
-            os.replace(temporary, self.request.exit_file)
+        self.outcome = outcome
+        self.is_written = not self.request.exit_file
+        if not self.is_written:
+            self._write_exit()
+        self.gives_up_at = time.monotonic() + OWED_PATIENCE
         self._announce(outcome)
         self._finish()
+
+    def _write_exit(self) -> None:
+        """Write the exit down. Its room was taken at the start, and it takes all of that: nothing needs to be cut."""
+        temporary = self.request.exit_file + ".tmp"
+        text = json.dumps(self.outcome).ljust(EXIT_ROOM).encode()
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                if os.pwrite(descriptor, text, 0) != len(text):
+                    return
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, self.request.exit_file)
+        except FileNotFoundError:
+            pass  # the container was removed meanwhile: nobody asks any more
+        except OSError:
+            return
+        self.is_written = True
 
     def _drain(self) -> None:
         """Read what the process wrote before it ended. Others may hold the pipes still: no one waits for them."""
@@ -457,14 +513,18 @@ class Shim:
 
     def _finish(self) -> None:
         self.finished = True
-        self._accept()
-        self.poll.unregister(self.listener)
-        self.listener.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink("shim.sock")
+        self._all_written()
         self._end_stdin(now=True)
         for client in list(self.clients.values()):
             self._push(client)
+
+    def _leave(self) -> None:
+        """Take in those who are at the door, and close it."""
+        self._accept()
+        self.poll.unregister(self.listener)
+        self.listener.close()
+        with contextlib.suppress(OSError):  # gone with its folder, maybe
+            os.unlink("shim.sock")
 
     def _all_told(self) -> bool:
         """Close every client that has got everything; whether none is left."""
@@ -489,39 +549,35 @@ class Shim:
             self._close_output(descriptor)
             return False
         stream = self.outputs[descriptor]
-        before = self.spill.count if self.spill is not None else 0
-        logged = self._record(stream, chunk)
-        if self.spill is None:
-            logged = 0  # as for who is attached
+        before = self.log.count if self.log is not None else 0
+        # A full disk must not stop the container: what is owed goes on to those who are level with the log.
+        logged = self.log is not None and self.log.append(stream, chunk)
         frame = b""
         for client in list(self.clients.values()):
-            if client.kind == "attach":
-                caught_up = not client.pending and (not logged or client.cursor == before)
-                if caught_up and self.spill is not None:
-                    client.cursor = self.spill.count
-                if stream in client.streams and (caught_up or not logged):
-                    frame = frame or self._framed(stream, chunk)
-                    client.pending += frame
-                if client.pending:
-                    self._push(client)
-            elif client.kind == "notify":
-                self._nudge(client)
-        if not logged or (self.log is not None and self.log.is_bounded):
+            if client.kind != "attach":
+                continue
+            is_level = self.spill is None or (not client.pending and client.cursor == before)
+            if is_level and self.log is not None:
+                client.cursor = self.log.count
+            if is_level and stream in client.streams:
+                frame = frame or self._framed(stream, chunk)
+                client.pending += frame
+            if client.pending:
+                self._push(client)
+        if self.log is not None and self.log.count > before:
+            self._tell_logged()
+        if not logged or self.spill is None or self.spill.is_bounded:
             self._hold_back()
         return True
 
-    def _record(self, stream: int, chunk: bytes) -> int:
-        """Log *chunk*; return the number of records then, 0 when it could not be logged."""
-        if self.log is None:
-            return 0
-        try:
-            self.log.append(stream, chunk)
-        except OSError:
-            return 0  # a full disk must not stop the container; who is attached still gets it
+    def _tell_logged(self) -> None:
+        """Tell those who follow that the log grew."""
         if self.nudge_pipe >= 0:
             with contextlib.suppress(OSError):  # full: it knows; broken: its successor is on the way
                 os.write(self.nudge_pipe, b"\n")
-        return self.log.count
+        for client in list(self.clients.values()):
+            if client.kind == "notify":
+                self._nudge(client)
 
     def _framed(self, stream: int, chunk: bytes) -> bytes:
         return chunk if self.request.tty else _FRAME.pack(stream, len(chunk)) + chunk

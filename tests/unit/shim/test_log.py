@@ -148,6 +148,46 @@ def _numbers(path: str) -> list[int]:
     return [int(line.removeprefix(b"line ")) for line in lines]
 
 
+FULL = """
+import resource, sys
+from yurt.shim.log import LogFile, STDOUT
+def room(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+log = LogFile(sys.argv[1], size=int(sys.argv[2]), files=100)
+taken = []
+for number in range(40):
+    room(int(sys.argv[3]) if number in range(10, 20) else resource.RLIM_INFINITY)
+    taken.append(log.append(STDOUT, b"line %d\\nline " % (2 * number)))
+    log.append(STDOUT, b"%d\\n" % (2 * number + 1))
+assert log.settle() and not log.owes
+print(*taken)
+"""
+
+
+@pytest.mark.parametrize("size", [0, 150])
+@pytest.mark.parametrize("limit", [0, 61, 100])
+def test_full_for_a_while(tmp_path: Path, size: int, limit: int) -> None:
+    """What the disk does not take, wholly or in part, is in the log when there is room again, in order."""
+    path = str(tmp_path / "log")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, path, str(size), str(limit)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[0] == done.stdout.split()[-1] == "True"
+    assert "False" in done.stdout
+    assert _numbers(path) == list(range(80))
+
+
+def test_full_for_good(tmp_path: Path) -> None:
+    """A bounded part of what a full disk does not take is kept; the rest is lost, and nothing is torn."""
+    program = FULL.replace("range(10, 20)", "range(10, 50)").replace(
+        'b"line %d', 'b"x" * 9000 + b"\\\\nline %d'
+    )
+    program = program.replace("assert log.settle() and not log.owes", "assert log.owes and not log.settle()")
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "log"), "0", "400"], check=True)
+    again = LogFile(str(tmp_path / "log"))
+    assert all(chunk[-1:] in b"\n " for _stream, chunk in map(again.read, range(again.count)))
+
+
 def test_torn_record(tmp_path: Path) -> None:
     """Half a record is dropped, and its data gets a whole one."""
     log = LogFile(str(tmp_path / "log"))

@@ -115,6 +115,10 @@ class Places:
     def exit_file(self, container_id: str) -> Path:
         return self.state(container_id) / "exit.json"
 
+    def nameless_exit(self, container_id: str) -> Path:
+        """Where the shim writes the exit before it gives it its name, which takes room that a disk may not have."""
+        return self.state(container_id) / "exit.json.tmp"
+
 
 class Registry:
     """Entries in memory, containers in the documents."""

@@ -1,6 +1,7 @@
 """After a restart of the engine: find every container as it is, and clean up what was interrupted."""
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -17,6 +18,7 @@ from yurt.engine.containers.runner import Runner
 from yurt.engine.repairs import Repairs, counted, repairs
 from yurt.errors import NotFound, YurtError
 from yurt.ids import short
+from yurt.linux import cgroup
 from yurt.linux.mount import mounted_below
 from yurt.linux.overlay import OverlayMount
 from yurt.linux.runc import Runtime
@@ -135,6 +137,7 @@ class Restorer:
                 ),
             )
         if not shim.exited.done():
+            self._match_freezer(entry)
             try:
                 sandbox = await self._networks.adopt(
                     self._runner.sandbox_request(container), container.networks, container.ports
@@ -151,6 +154,22 @@ class Restorer:
         log.info("container.adopted", container=short(container.id), pid=entry.container.state.pid)
         return True
 
+    def _match_freezer(self, entry: Entry) -> None:
+        """Finish what an interrupted pause, unpause or commit left: what was not stored as paused goes on."""
+        container = entry.container
+        group = cgroup.Cgroup(container.id, parent=container.host.cgroup_parent)
+        is_frozen = group.is_frozen
+        if is_frozen == (container.state.status is Status.PAUSED):
+            return
+        log.info("container.thawed", container=short(container.id))
+        if is_frozen:
+            with contextlib.suppress(OSError):
+                group.thaw()
+            return
+        self._registry.note(
+            entry, lambda current: replace(current, state=replace(current.state, status=Status.RUNNING))
+        )
+
     async def _ended_meanwhile(self, entry: Entry) -> None:
         """No shim: the container is not running, whatever its record says."""
         container = entry.container
@@ -166,7 +185,7 @@ class Restorer:
                 )
             if not unseen:
                 # An exit from an earlier run says nothing about this one.
-                self._places.exit_file(container.id).unlink(missing_ok=True)
+                self._runner.forget_exit(container.id)
             exited, error = await self._runner.lost(entry.container, rebooted=self._rebooted)
             entry.keep = True  # policies are looked at when all containers are back
             await self._runner.clean_up(entry)

@@ -170,7 +170,7 @@ class Runner:
         document = runtime_spec(spec.build(container, around))
         exit_file = self._places.exit_file(key)
         (bundle / "config.json").write_bytes(self._encoder.encode(document))
-        exit_file.unlink(missing_ok=True)
+        self.forget_exit(key)
         request = self._shim_request(entry, bundle, exit_file)
         waiting, entry.pending = entry.pending, []
         try:
@@ -374,13 +374,21 @@ class Runner:
 
     def recorded_exit(self, container_id: str) -> Exited | None:
         """Return the exit that the shim of the last run wrote down."""
-        try:
-            return exited_from(json.loads(self._places.exit_file(container_id).read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError):
-            log.warning("container.exit_unreadable", container=short(container_id))
-            return None
+        for file in (self._places.exit_file(container_id), self._places.nameless_exit(container_id)):
+            try:
+                text = file.read_bytes().strip(b"\0")
+                if text:  # else it is the room kept for an exit
+                    return exited_from(json.loads(text))
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError):
+                log.warning("container.exit_unreadable", container=short(container_id), file=file.name)
+        return None
+
+    def forget_exit(self, container_id: str) -> None:
+        """Afterwards no exit of an earlier run is written down."""
+        for file in (self._places.exit_file(container_id), self._places.nameless_exit(container_id)):
+            file.unlink(missing_ok=True)
 
     async def clean_up(self, entry: Entry) -> None:
         """Undo what the start acquired; goes on past failures."""
