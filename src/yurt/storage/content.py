@@ -104,8 +104,12 @@ class ContentStore:
             ],
         }
         aside = self._root / "index.json.new"
-        aside.write_text(json.dumps(document))
-        aside.replace(self._root / "index.json")
+        try:
+            aside.write_text(json.dumps(document))
+            aside.replace(self._root / "index.json")
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
 
     def sweep(self) -> None:
         """Remove what interrupted writers left. Only while none is at work: at start."""

@@ -24,7 +24,7 @@ class Images(Protocol):
 
 class Containers(Protocol):
     def get(self, ref: str) -> Container: ...
-    async def pause(self, ref: str) -> None: ...
+    async def pause(self, ref: str, *, lasting: bool = True) -> None: ...
     async def unpause(self, ref: str) -> None: ...
     def tell(self, ref: str, action: str, **attributes: str) -> None: ...
 
@@ -79,7 +79,7 @@ class Committer:
     async def _layer(self, container: Container, base: Image, *, pause: bool) -> Layer | None:
         if not pause or container.state.status is not Status.RUNNING:
             return await self._images.copy_layer(container.id, parent=base.chain_id)
-        await self._containers.pause(container.id)
+        await self._containers.pause(container.id, lasting=False)
         try:
             return await self._images.copy_layer(container.id, parent=base.chain_id)
         finally:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from yurt.errors import InvalidArgument, NotFound
+from yurt.ids import new_id
 from yurt.linux import isolation, syscall
 from yurt.oci.layer import path_parts
 
@@ -271,12 +272,16 @@ def _extract_entry(
 ) -> None:
     name = parts[-1]
     with _folder(root, path, parts[:-1]) as parent:
+        if entry.isreg():
+            with _unnamed(parent, name) as file:
+                _fill(file, archive, entry)
+                _make_room(parent, name, entry, keep_kinds=keep_kinds)
+                file.appear()
+            return
         _make_room(parent, name, entry, keep_kinds=keep_kinds)
         if entry.isdir():
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o755, dir_fd=parent)
-        elif entry.isreg():
-            _write_file(parent, name, archive, entry)
         elif entry.issym():
             os.symlink(entry.linkname, name, dir_fd=parent)
         elif entry.islnk():
@@ -354,15 +359,61 @@ def _remove_tree(parent: int, name: str) -> None:
     os.rmdir(name, dir_fd=parent)
 
 
-def _write_file(parent: int, name: str, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
+class _Unnamed:
+    """A file in the folder *parent* that gets *name* when it is whole; before that nothing of it is seen.
+
+    Where a file system has no files without a name (overlay has them since Linux 6.3), it has another name so long.
+    """
+
+    def __init__(self, parent: int, name: str) -> None:
+        self._parent = parent
+        self._name = name
+        self._other = ""
+        flags = os.O_WRONLY | os.O_CLOEXEC
+        try:
+            self.descriptor = os.open(".", flags | os.O_TMPFILE, 0o600, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR}:
+                raise
+            self._other = f".{new_id()[:24]}"
+            self.descriptor = os.open(
+                self._other, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent
+            )
+
+    def appear(self) -> None:
+        """Give it its name, which is free."""
+        if self._other:
+            os.rename(self._other, self._name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
+            self._other = ""
+        else:
+            os.link(f"/proc/self/fd/{self.descriptor}", self._name, dst_dir_fd=self._parent)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+        if self._other:
+            os.unlink(self._other, dir_fd=self._parent)
+
+
+@contextlib.contextmanager
+def _unnamed(parent: int, name: str) -> Iterator[_Unnamed]:
+    file = _Unnamed(parent, name)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def _fill(file: _Unnamed, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
+    """Give a file the content, owner, mode and times of *entry*."""
     source = archive.extractfile(entry)
     assert source is not None
-    descriptor = os.open(
-        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent
-    )
-    with os.fdopen(descriptor, "wb") as file:
-        while data := source.read(CHUNK):
-            file.write(data)
+    while data := source.read(CHUNK):
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file.descriptor, view) :]
+    os.chown(file.descriptor, *isolation.owner(entry.uid, entry.gid))
+    os.chmod(file.descriptor, stat.S_IMODE(entry.mode))  # after the owner: changing that drops set-user-id
+    os.utime(file.descriptor, (entry.mtime, entry.mtime))
 
 
 def changes(upper: Path, lowers: Iterable[Path]) -> Iterator[Change]:

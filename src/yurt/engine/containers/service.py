@@ -83,6 +83,7 @@ log = structlog.get_logger()
 
 PRUNED = frozenset({Status.CREATED, Status.EXITED, Status.DEAD})
 STATS_INTERVAL = 1.0  # seconds
+RETRY = 0.5  # seconds until a removal that a full disk hindered is tried again
 
 
 class ContainerService:
@@ -353,9 +354,11 @@ class ContainerService:
     async def prune(self, *, where: Callable[[Container], bool]) -> Pruned:
         """Remove the containers that do not run and that *where* holds for.
 
-        One that meanwhile runs or is gone is passed over.
+        One that meanwhile runs or is gone is passed over. One that cannot be removed is told of by an error, when
+        all others are.
         """
         removed: list[str] = []
+        left: list[tuple[str, YurtError]] = []
         freed = 0
         for container in self.list():
             if container.state.status not in PRUNED or not where(container):
@@ -363,11 +366,20 @@ class ContainerService:
             try:
                 size, _ = await self.size(container.id)
                 await self.remove(container.id)
-            except YurtError:
+            except (NotFound, Conflict):
+                continue
+            except YurtError as error:
+                left.append((container.name, error))
                 continue
             removed.append(container.id)
             freed += size
         self._events.pruned("container", freed)
+        if left:
+            name, why = left[0]
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            raise type(why)(
+                f"removed {len(removed)} containers, but not {name}{more}: {why.message}", hint=why.hint
+            )
         return Pruned(tuple(removed), freed)
 
     async def _end(self, entry: Entry) -> None:
@@ -382,13 +394,24 @@ class ContainerService:
             entry.keep = False
 
     async def _auto_remove(self, entry: Entry) -> None:
-        """--rm: remove it after its end, its anonymous volumes too."""
-        async with entry.lock:
-            if entry.container.id in self._registry and not entry.is_alive:
-                await self._removed(entry, volumes=True)
+        """--rm: remove it after its end, its anonymous volumes too. What a full disk hinders is tried again."""
+        while True:
+            async with entry.lock:
+                if entry.container.id not in self._registry or entry.is_alive:
+                    return
+                try:
+                    await self._removed(entry, volumes=True)
+                except Unavailable as error:
+                    log.warning("container.not_removed", container=entry.container.id[:12], error=str(error))
+                else:
+                    return
+            await asyncio.sleep(RETRY)
 
     async def _removed(self, entry: Entry, *, volumes: bool) -> None:
-        """Give back all that `create` took; goes on past failures, and tells of them in the log."""
+        """Give back all that `create` took; goes on past failures, and tells of them in the log.
+
+        On a full disk it may raise Unavailable: then it is still there, being removed, and can be removed again.
+        """
         container = entry.container
         if container.id not in self._registry:
             raise NotFound(f"No such container: {container.id}")
@@ -403,6 +426,8 @@ class ContainerService:
                 self._volumes.release(name, container.id)
                 if volumes:
                     await self._remove_anonymous(name)
+            except Unavailable:
+                raise
             except YurtError as error:
                 log.error("container.volume_left", container=short(container.id), error=str(error))  # noqa: TRY400
         self._registry.drop(entry)
@@ -516,8 +541,8 @@ class ContainerService:
             )
             entry.notify("not-running")
 
-    async def pause(self, ref: str) -> None:
-        """Freeze its processes."""
+    async def pause(self, ref: str, *, lasting: bool = True) -> None:
+        """Freeze its processes. Unless that is *lasting*, the next engine lets them go on."""
         entry = self._registry.find(ref)
         async with entry.lock:
             container = entry.container
@@ -526,6 +551,15 @@ class ContainerService:
             if container.state.status is not Status.RUNNING:
                 raise Conflict(f"Container {container.id} is not running")
             self._freeze(entry, frozen=True)
+            paused = replace(container.state, status=state.after(container.state.status, "pause"))
+            if not lasting:
+                entry.container = replace(entry.container, state=paused)
+            else:
+                try:
+                    self._registry.update(entry, lambda current: replace(current, state=paused))
+                except BaseException:
+                    self._freeze(entry, frozen=False)
+                    raise
         self._runner.publish(entry, "pause")
 
     async def unpause(self, ref: str) -> None:
@@ -535,6 +569,10 @@ class ContainerService:
             if entry.container.state.status is not Status.PAUSED:
                 raise Conflict(f"Container {entry.container.id} is not paused")
             self._freeze(entry, frozen=False)
+            going = state.after(entry.container.state.status, "unpause")
+            self._registry.note(
+                entry, lambda current: replace(current, state=replace(current.state, status=going))
+            )
         self._runner.publish(entry, "unpause")
 
     def _freeze(self, entry: Entry, *, frozen: bool) -> None:
@@ -553,10 +591,6 @@ class ContainerService:
             raise Internal(
                 f"cannot {'pause' if frozen else 'unpause'} {entry.container.name}: {error}"
             ) from error
-        status = state.after(entry.container.state.status, "pause" if frozen else "unpause")
-        self._registry.note(
-            entry, lambda current: replace(current, state=replace(current.state, status=status))
-        )
 
     def waiter(self, ref: str, condition: str = "not-running") -> Awaitable[WaitResult]:
         """Return what gives the exit once *condition* holds: not-running, next-exit or removed. Registered now."""
@@ -781,7 +815,8 @@ class ContainerService:
                 raise Conflict(f"container {entry.container.id} changes just now", hint="try again")
             place = self._places.rootfs(entry.container.id)
             try:
-                await in_thread(rootfs.mount, self._snapshots.mount_spec(entry.container.id), place)
+                with translated({OSError: Unavailable}, f"cannot mount container {entry.container.name}"):
+                    await in_thread(rootfs.mount, self._snapshots.mount_spec(entry.container.id), place)
                 yield place
             finally:
                 await in_thread(rootfs.remove_bundle, self._places.bundle(entry.container.id))
@@ -904,8 +939,7 @@ class ContainerService:
                 if force:
                     return
                 raise NotFound(f"container {container.id} is not connected to the network {found.name}")
-            if connected:
-                await self._networks.disconnect(container.id, found.id)
+            # Stored first: then the next engine takes down what an interrupted call left of it.
             self._registry.update(
                 entry,
                 lambda current: replace(
@@ -914,6 +948,17 @@ class ContainerService:
                     networks=tuple(one for one in current.networks if one.network_id != found.id),
                 ),
             )
+            if connected:
+                try:
+                    await self._networks.disconnect(container.id, found.id)
+                except BaseException:
+                    self._registry.note(
+                        entry,
+                        lambda current: replace(
+                            current, endpoints=container.endpoints, networks=container.networks
+                        ),
+                    )
+                    raise
             await self._registry.sync(entry)
 
     # ---- health

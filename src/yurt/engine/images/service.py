@@ -104,9 +104,8 @@ class ImageService:
                     log.error("image.lost", image=image.id, error=str(error))  # noqa: TRY400 - bytes, not code
                     self._store.drop(self._store.references_of(image.id), image)
                     lost += 1
-        for layer in self.loose_layers():  # of the build cache: a step is made again
-            if not self._snapshots.exists(layer.chain_id):
-                self._store.drop_loose(layer.chain_id)
+        gone = [one.chain_id for one in self.loose_layers() if not self._snapshots.exists(one.chain_id)]
+        self._store.drop_loose(gone)  # of the build cache: a step is made again
         return unpacked, lost
 
     def _sweep(self) -> None:
@@ -283,7 +282,7 @@ class ImageService:
         *changes* is the configuration it gets; its layers, history and time are filled in here.
         """
         tags = [] if reference is None else [_to_tag(reference)]
-        with self._leases.lease() as lease:
+        async with self._bringing() as lease:
             layer = await feeding(lambda feed: self._layers.import_stream(feed, lease), chunks)
             config = changes or ImageConfig(
                 architecture=self.platform.architecture, variant=self.platform.variant
@@ -303,16 +302,8 @@ class ImageService:
         """
         if self._snapshots.parent(key) != parent:
             raise Conflict(f"snapshot {key} is not over {parent}")
-        with self._leases.lease() as lease:
-            layer = await in_thread(self._layers.pack_snapshot, key, lease)
-            if layer is None:
-                return None
-            known = self._store.layer(layer.chain_id)
-            if known is None:
-                self._store.keep_loose(layer)
-                return layer
-        await self._collect({layer.descriptor.digest})  # the same layer, compressed once more
-        return known
+        async with self._bringing() as lease:
+            return self._kept(await in_thread(self._layers.pack_snapshot, key, lease))
 
     async def copy_layer(self, key: str, *, parent: Digest | None) -> Layer | None:
         """Make a layer, over the chain *parent*, of what the active snapshot *key* holds now; None: it changed nothing.
@@ -321,23 +312,24 @@ class ImageService:
         """
         if self._snapshots.parent(key) != parent:
             raise Conflict(f"snapshot {key} is not over {parent}")
-        with self._leases.lease() as lease:
-            layer = await self._layers.copy_snapshot(key, lease)
-            if layer is None:
-                return None
-            known = self._store.layer(layer.chain_id)
-            if known is None:
-                self._store.keep_loose(layer)
-                return layer
-        await self._collect({layer.descriptor.digest})
-        return known
+        async with self._bringing() as lease:
+            return self._kept(await self._layers.copy_snapshot(key, lease))
+
+    def _kept(self, layer: Layer | None) -> Layer | None:
+        """Keep a new layer until an image has it; return it, or the one that is here already: compressed before."""
+        if layer is None:
+            return None
+        known = self._store.layer(layer.chain_id)
+        if known is None:
+            self._store.keep_loose(layer)
+        return known or layer
 
     async def create(
         self, config: ImageConfig, layers: Sequence[Layer], *, tags: Sequence[str] = (), parent: str = ""
     ) -> Image:
         """Make an image of committed layers, named *tags*. The configuration's diff ids are set here."""
         references = [_to_tag(tag) for tag in tags]
-        with self._leases.lease() as lease:
+        async with self._bringing() as lease:
             return await self._create(config, layers, references, lease, parent=parent)
 
     async def _create(
@@ -520,8 +512,7 @@ class ImageService:
     async def prune_layers(self, *, keep: Collection[str] = ()) -> Pruned:
         """Remove the loose layers whose chain ids are not in *keep*."""
         going = [layer for layer in self.loose_layers() if layer.chain_id not in keep]
-        for layer in going:
-            self._store.drop_loose(layer.chain_id)
+        self._store.drop_loose([layer.chain_id for layer in going])
         names = {name for layer in going for name in (layer.chain_id, layer.descriptor.digest)}
         gone, freed = await self._collect(names)
         return Pruned(tuple(Removed(deleted=name) for name in gone), freed)

@@ -182,10 +182,13 @@ class ImageStore:
         self.documents.put(LOOSE, layer.chain_id, msgspec.json.encode(LayerRecord.of(layer)))
         self.loose[layer.chain_id] = layer
 
-    def drop_loose(self, chain_id: Digest) -> None:
-        """Afterwards no loose layer of that chain is kept."""
-        self.documents.delete(LOOSE, chain_id)
-        self.loose.pop(chain_id, None)
+    def drop_loose(self, chain_ids: Sequence[Digest]) -> None:
+        """Afterwards no loose layers of these chains are kept; all of them as before when that fails."""
+        with self.documents.transaction(freeing=True):
+            for chain_id in chain_ids:
+                self.documents.delete(LOOSE, chain_id)
+        for chain_id in chain_ids:
+            self.loose.pop(chain_id, None)
 
     def sync(self) -> None:
         """Afterwards no power cut can take away what was changed here before the call. For a thread."""

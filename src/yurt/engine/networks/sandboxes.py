@@ -193,7 +193,7 @@ class Sandboxes:
                 self._claim(endpoint)
             self._readopt_ports(attached, ports)
             if request.mode != "none":
-                await self._reopen_dns(attached)
+                await self._reenter(attached)
         self._attached[request.container_id] = attached
         return attached
 
@@ -419,19 +419,12 @@ class Sandboxes:
     def _unplug(self, attached: Attached, endpoint: Endpoint) -> None:
         assert attached.netns is not None
         self._host.links.apply([netlink.delete_link(str(endpoint.host_interface))])
-        again: list[tuple[Endpoint, IPv4Address | IPv6Address]] = []
-        if endpoint.gateway == attached.gateway:
-            attached.gateway = attached.first_gateway()
-            again += [(e, IPv4Address(e.gateway)) for e in attached.by_priority() if e.gateway][:1]
-        if endpoint.gateway6:
-            again += [(e, IPv6Address(e.gateway6)) for e in attached.by_priority() if e.gateway6][:1]
-        if not again:
+        if endpoint.gateway != attached.gateway and not endpoint.gateway6:
             return
+        attached.gateway = attached.first_gateway()
         inside = enter_namespace(attached.netns)
         try:
-            for through, gateway in again:
-                index = inside.routes.index(str(through.interface))
-                inside.routes.apply([netlink.set_default_route(gateway, index)])
+            _lead_outside(attached, inside)
         finally:
             inside.close()
 
@@ -493,10 +486,10 @@ class Sandboxes:
         attached.targets = _targets(attached)
         self._host.rules.publish(attached.targets)
 
-    async def _reopen_dns(self, attached: Attached) -> None:
-        assert attached.netns is not None
+    async def _reenter(self, attached: Attached) -> None:
+        """Serve DNS in its namespace again, and have it lead outside as it should, whatever was interrupted."""
         try:
-            sockets = await self._host.in_thread(_enter_dns, attached.netns, attached.serves_dns())
+            sockets = await self._host.in_thread(_enter, attached)
         except OSError as error:
             log.warning(
                 "network.dns_not_adopted", container=short(attached.request.container_id), error=str(error)
@@ -505,16 +498,29 @@ class Sandboxes:
         self._serve_dns(attached, sockets)
 
 
-def _enter_dns(path: Path, moved: bool) -> DnsSockets | None:  # noqa: FBT001 - called through a thread
-    inside = enter_namespace(path, dns=not moved)
+def _enter(attached: Attached) -> DnsSockets | None:
+    assert attached.netns is not None
+    moved = attached.serves_dns()
+    inside = enter_namespace(attached.netns, dns=not moved)
     done = False
     try:
+        _lead_outside(attached, inside)
         if moved:
             inside.move_dns()
         done = True
         return inside.dns
     finally:
         inside.close(dns=not done)
+
+
+def _lead_outside(attached: Attached, inside: Inside) -> None:
+    """Set its default routes, if networks of it have gateways."""
+    again: list[tuple[Endpoint, IPv4Address | IPv6Address]] = []
+    again += [(e, IPv4Address(e.gateway)) for e in attached.by_priority() if e.gateway][:1]
+    again += [(e, IPv6Address(e.gateway6)) for e in attached.by_priority() if e.gateway6][:1]
+    for through, gateway in again:
+        index = inside.routes.index(str(through.interface))
+        inside.routes.apply([netlink.set_default_route(gateway, index)])
 
 
 def _servers(attached: Attached) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ log = structlog.get_logger()
 KIND = "volume"
 ANONYMOUS = "com.docker.volume.anonymous"
 REMOVED = ".removed-"  # a folder being deleted; no volume's name begins with a dot
+FULL = {errno.ENOSPC, errno.EDQUOT}
+RETRY = 0.5  # seconds until what a full disk did not take is tried again
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
@@ -56,6 +58,7 @@ class VolumeService:
         self._volumes: dict[str, Volume] = {}
         self._holders: dict[str, set[str]] = {}
         self._deleting: set[asyncio.Task[None]] = set()
+        self._is_closing = False
 
     async def restore(self) -> Repairs:
         """Afterwards every stored volume has its folder; removals that were cut short are finished."""
@@ -177,15 +180,30 @@ class VolumeService:
             )
         with translated({OSError: Internal}, f"cannot remove volume {name}"):
             _unmount_all(volume.mountpoint)
-            grave = self._folder / f"{REMOVED}{name}"
-            if (self._folder / name).exists():  # else the disk had no room to forget it the last time
-                self._make_way(grave)
-                # From here on a restart finishes the removal.
-                os.rename(self._folder / name, grave)
-        self._forget(volume)
-        await asyncio.to_thread(self._sync_removal)  # before its files go
-        self._delete_in_background(grave)
+            grave = self._bury(name)
+        if grave is None:
+            # A full disk has no room for another name: the content goes where it is, while the caller waits.
+            self._forget(volume)
+            await asyncio.to_thread(_delete, self._folder / name)
+        else:
+            # From here on a restart finishes the removal.
+            self._volumes.pop(name, None)
+            is_forgotten = await self._forgotten(name)
+            self._delete_in_background(grave, record="" if is_forgotten else name)
         self._tell("destroy", volume)
+
+    def _bury(self, name: str) -> Path | None:
+        """Rename the folder of a volume to what marks it as removed; return that, None when the disk has no room."""
+        grave = self._folder / f"{REMOVED}{name}"
+        try:
+            if (self._folder / name).exists():  # else a removal was cut short
+                self._make_way(grave)
+                os.rename(self._folder / name, grave)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            return None
+        return grave
 
     async def prune(
         self,
@@ -251,6 +269,7 @@ class VolumeService:
 
     async def close(self) -> None:
         """Wait until what was removed is deleted."""
+        self._is_closing = True
         if self._deleting:
             await asyncio.wait(self._deleting)
 
@@ -318,8 +337,27 @@ class VolumeService:
             return  # there was none, or this moment it is gone
         self._delete_in_background(elsewhere)
 
-    def _delete_in_background(self, grave: Path) -> None:
-        task = asyncio.create_task(asyncio.to_thread(_delete, grave), name=f"delete {grave.name}")
+    async def _forgotten(self, name: str) -> bool:
+        """Forget a volume that is not here any more, for good; False when the disk does not even take that."""
+        try:
+            self._documents.delete(KIND, name)
+            await asyncio.to_thread(self._sync_removal)  # before its files go
+        except Unavailable as error:
+            log.warning("volume.record_left", volume=name, error=str(error))
+            return False
+        return True
+
+    def _delete_in_background(self, grave: Path, *, record: str = "") -> None:
+        """Delete a removed volume; before that its *record*, if the disk did not take that at once."""
+
+        async def delete() -> None:
+            while record and record not in self._volumes and not await self._forgotten(record):
+                if self._is_closing:
+                    return  # while the grave is there, the next start goes on with this
+                await asyncio.sleep(RETRY)
+            await asyncio.to_thread(_delete, grave)
+
+        task = asyncio.create_task(delete(), name=f"delete {grave.name}")
         self._deleting.add(task)
         task.add_done_callback(self._deleting.discard)
 

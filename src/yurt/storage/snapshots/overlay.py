@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from yurt.errors import Conflict, NotFound
+from yurt.errors import Conflict, NotFound, Unavailable
 from yurt.linux import host
 from yurt.linux.overlay import OverlayMount
 from yurt.storage.content import disk_error
@@ -114,9 +114,13 @@ class OverlaySnapshotter:
             return
         if size is None:
             size = disk_usage(self._fs(key))
-        with self._lock, self._documents.transaction():
-            self._store(name, replace(record, committed=True, size=size, boot=host.boot_id()))
-            self._forget(key)
+        committed = replace(record, committed=True, size=size, boot=host.boot_id())
+        with self._lock:
+            with self._documents.transaction():
+                self._documents.put(KIND, name, msgspec.json.encode(committed))
+                self._documents.delete(KIND, key)
+            self._records[name] = committed
+            self._records.pop(key, None)
         self._settler.add(name)
         work = self._root / record.folder / "work"
         self._reclaimer.discard(work)
@@ -128,7 +132,12 @@ class OverlaySnapshotter:
                 return
             if record.committed and (child := self._child(key)):
                 raise Conflict(f"snapshot {key} is the parent of {child}")
-            self._forget(key)
+            self._records.pop(key, None)
+            try:
+                self._documents.delete(KIND, key)
+            except Unavailable as error:
+                # Its folder goes all the same, which makes room; nobody wants its record at the next start.
+                log.warning("snapshot.record_left", extra={"snapshot": key, "error": str(error)})
         self._reclaimer.discard(self._root / record.folder)
 
     def exists(self, key: str) -> bool:
