@@ -2,7 +2,7 @@
  *
  * Preloaded into yurtd, which hands it on to the zygote and so to every shim. All of them share one page with the
  * test (see instants.py): what to do, to whom, at which call. Programs they start are left alone: the runtime is
- * linked statically, others have a command line that names no part of ours.
+ * linked statically (see runtime.c), others have a command line that names no part of ours.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,15 +25,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { OFF, COUNT, KILL, FAIL, COUNT_FAILING };
-enum { NOBODY = 0, ENGINE = 1, ZYGOTE = 2, SHIM = 4 };
-#define LABEL 96
-#define LABELS 4096
+#include "page.h"
 
-static struct page {
-    uint32_t action, roles, at, error, count, fired, spared; /* spared: a process that is left alone */
-    char labels[LABELS][LABEL]; /* what was called, in order; the first has number 1 */
-} *page;
+static struct page *page;
 static uint32_t role;
 static pid_t own; /* in a child of vfork() this is still the parent's */
 
@@ -81,7 +75,7 @@ static int instant(int fills_disk, const char *call, const char *what)
         snprintf(page->labels[number - 1], LABEL, "%s %s", call, what);
     if (page->action == KILL && number == page->at) {
         page->fired = 1;
-        syscall(SYS_kill, own, SIGKILL);
+        syscall(SYS_kill, page->victim ? (pid_t)page->victim : own, SIGKILL);
     }
     if (page->action == FAIL && number == page->at) {
         page->fired = 1;
@@ -194,7 +188,7 @@ static mode_t mode_of(int flags, va_list rest)
         va_start(rest, flags); \
         mode_t mode = mode_of(flags, rest); \
         va_end(rest); \
-        if (flags & (O_CREAT | O_TRUNC) && instant(1, #name, path)) \
+        if (flags & (O_CREAT | O_TRUNC | __O_TMPFILE) && instant(1, #name, path)) \
             return -1; \
         return real(__VA_ARGS__); \
     }

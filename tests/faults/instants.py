@@ -6,6 +6,8 @@ networks or processes, and what is sent to others.
 
 import errno
 import mmap
+import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -15,8 +17,8 @@ from pathlib import Path
 
 from tests.integration.engine_host import EngineHost
 
-_SOURCE = Path(__file__).with_suffix(".c")
-_HEAD = struct.Struct("@7I")  # action, roles, at, error, count, fired, spared
+_SOURCES = Path(__file__).parent
+_HEAD = struct.Struct("@8I")  # action, roles, at, error, count, fired, spared, victim
 _LABEL = 96
 _LABELS = 4096
 
@@ -36,6 +38,7 @@ class Role(IntFlag):
 
     ENGINE = 1
     SHIM = 4
+    RUNTIME = 8  # runc and what it makes, until it has left
 
 
 class Instants:
@@ -44,23 +47,39 @@ class Instants:
     def __init__(self, folder: Path) -> None:
         self._library = folder / "instants.so"
         self._path = folder / "instants.page"
+        self._programs = folder / "bin"
         self.spared = 0  # the process whose calls never count
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-O1", "-o", self._library, _SOURCE, "-ldl"], check=True, timeout=60
-        )
+        self._programs.mkdir()
+        programs: list[list[str | Path]] = [
+            ["-shared", "-fPIC", "-o", self._library, _SOURCES / "instants.c", "-ldl"],
+            ["-o", self._programs / "runc", _SOURCES / "runtime.c"],
+        ]
+        for words in programs:
+            subprocess.run(["cc", "-O1", *words], check=True, timeout=60)
         with self._path.open("w+b") as file:
             file.truncate(_HEAD.size + _LABEL * _LABELS)
             self._page = mmap.mmap(file.fileno(), 0)
 
     def watch(self, host: EngineHost) -> None:
         """From its next start on *host* is counted."""
-        host.within = ["env", f"LD_PRELOAD={self._library}", f"YURT_INSTANTS={self._path}"]
+        host.within = [
+            "env",
+            f"LD_PRELOAD={self._library}",
+            f"YURT_INSTANTS={self._path}",
+            f"YURT_RUNTIME={shutil.which('runc')}",
+            f"PATH={self._programs}:{os.environ['PATH']}",
+        ]
 
     @contextmanager
-    def during(self, action: Action, roles: Role, at: int = 0, error: int = errno.ENOSPC) -> Iterator[None]:
-        """While the block runs do *action* at the call with this number, the first being 1; nothing to `spared`."""
+    def during(
+        self, action: Action, roles: Role, at: int = 0, *, error: int = errno.ENOSPC, victim: int = 0
+    ) -> Iterator[None]:
+        """While the block runs do *action* at the call with this number, the first being 1; nothing to `spared`.
+
+        With a *victim* that process is killed at the call, not the one whose call it is.
+        """
         self._page[_HEAD.size :] = bytes(_LABEL * _LABELS)
-        self._page[: _HEAD.size] = _HEAD.pack(action, roles, at, error, 0, 0, self.spared)
+        self._page[: _HEAD.size] = _HEAD.pack(action, roles, at, error, 0, 0, self.spared, victim)
         try:
             yield
         finally:

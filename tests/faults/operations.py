@@ -3,13 +3,19 @@
 import contextlib
 import io
 import json
+import os
+import signal
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from tests.faults.registry import registry_address
 from tests.integration.archives import an_archive, an_image
 from tests.integration.engine_host import IMAGE
+from tests.integration.footprint import soon
+from tests.integration.witness import unframed
 
 from yurt.client.sync import Client
 from yurt.errors import NotFound, YurtError
@@ -17,7 +23,7 @@ from yurt.errors import NotFound, YurtError
 NAME = "faulty"
 SLEEPING = {
     "Image": IMAGE,
-    "Cmd": ["sh", "-c", "trap 'exit 7' TERM; echo hello; while :; do sleep 0.02; done"],
+    "Cmd": ["sh", "-c", "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.02; done"],
 }
 PUBLISHED = SLEEPING | {
     "Volumes": {"/data": {}},
@@ -35,12 +41,14 @@ class Operation:
       prepare: bring about what it needs, in an engine that holds nothing of it.
       act: ask for it; raises when it is refused.
       done: whether it has been done, wholly; an operation half done makes it raise.
+      code: how the container ended then; None: it has not.
     """
 
     name: str
     prepare: Callable[[Client], None]
     act: Callable[[Client], None]
     done: Callable[[Client], bool]
+    code: int | None = None
 
 
 def stream(client: Client, method: str, path: str, **more: Any) -> None:
@@ -74,10 +82,21 @@ def ended(client: Client) -> None:
     client.json("POST", f"/containers/{NAME}/stop", query={"t": 10})
 
 
-def logged(client: Client, *, follow: bool = False) -> Any:
+def logged(client: Client, *, follow: bool = False) -> Iterator[bytes]:
     query = {"stdout": True, "follow": follow}
     with client.request("GET", f"/containers/{NAME}/logs", query=query) as answer:
         yield from answer.lines()
+
+
+def words(client: Client) -> list[str]:
+    """Return the lines that the container said: hello, and bye when it is asked to end."""
+    with client.request("GET", f"/containers/{NAME}/logs", query={"stdout": True}) as answer:
+        return unframed(answer.read()).decode().splitlines()
+
+
+def process(client: Client) -> int:
+    """Return the container's first process, 0 when it does not run."""
+    return int(state(client).get("Pid", 0))
 
 
 def state(client: Client) -> dict[str, Any]:
@@ -85,9 +104,14 @@ def state(client: Client) -> dict[str, Any]:
     with contextlib.suppress(NotFound):
         found: dict[str, Any] = client.json("GET", f"/containers/{NAME}/json")["State"]
         assert found["Status"] in {"created", "running", "exited", "paused"}, found
-        assert found["Status"] != "exited" or found["ExitCode"] in {7, 137}, found
+        codes = {7, 137, 128} if found["Error"] else {7, 137}  # 128: it could not be started again
+        assert found["Status"] != "exited" or found["ExitCode"] in codes, found
         return found
     return {}
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 def status(*expected: str) -> Callable[[Client], bool]:
@@ -167,7 +191,7 @@ def networks(client: Client) -> list[str]:
 
 def networked(client: Client) -> None:
     running(client)
-    client.json("POST", "/networks/create", json={"Name": NAME})
+    make_network(client)
 
 
 def connect(client: Client) -> None:
@@ -185,8 +209,8 @@ def memory(client: Client) -> int:
 
 def prunable(client: Client) -> None:
     ended(client)
-    client.json("POST", "/volumes/create", json={"Name": NAME})
-    client.json("POST", "/networks/create", json={"Name": NAME})
+    made_first(client)
+    make_network(client)
 
 
 def prune(client: Client) -> None:
@@ -200,8 +224,100 @@ def pruned(client: Client) -> bool:
     return not any(exists(path)(client) for path in here)
 
 
+def run(client: Client) -> None:
+    """run --rm: it removes itself at its end."""
+    body = SLEEPING | {"Cmd": ["true"], "HostConfig": {"AutoRemove": True}, "Volumes": {"/data": {}}}
+    client.json("POST", "/containers/create", query={"name": NAME}, json=body)
+    start(client)
+    with contextlib.suppress(NotFound):
+        client.json("POST", f"/containers/{NAME}/wait", query={"condition": "removed"})
+
+
+def orphan(client: Client) -> None:
+    """Kill the shim of the container: what still runs of it is killed, by the runtime."""
+    if pid := process(client):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(parent(pid), signal.SIGKILL)
+    soon(lambda: not process(client))
+
+
+def paused(client: Client) -> None:
+    running(client)
+    client.json("POST", f"/containers/{NAME}/pause")
+
+
+COPIED = b"copied\n"
+NO_LOGIN = {"X-Registry-Auth": "e30="}
+
+
+def copy(client: Client) -> None:
+    body = an_archive({"copied": COPIED})
+    client.json("PUT", f"/containers/{NAME}/archive", query={"path": "/tmp"}, body=body)
+
+
+def copied(client: Client) -> bool:
+    with contextlib.suppress(NotFound):
+        query = {"path": "/tmp/copied"}
+        with client.request("GET", f"/containers/{NAME}/archive", query=query) as answer:
+            found = answer.read()
+        with tarfile.open(fileobj=io.BytesIO(found)) as archive:
+            return archive.extractfile("copied").read() == COPIED  # type: ignore[union-attr]
+    return False
+
+
+def pushed(client: Client) -> None:
+    """Have the registry hold an image that is not here."""
+    name = f"{registry_address()}/{NAME}"
+    load(client)
+    client.json("POST", f"/images/loaded:{NAME}/tag", query={"repo": name, "tag": "1"})
+    stream(client, "POST", f"/images/{name}/push", query={"tag": "1"}, headers=NO_LOGIN)
+    client.json("DELETE", f"/images/{name}:1")
+    client.json("DELETE", f"/images/loaded:{NAME}")
+
+
+def pull(client: Client) -> None:
+    stream(client, "POST", "/images/create", query={"fromImage": f"{registry_address()}/{NAME}", "tag": "1"})
+
+
+def unneeded(client: Client) -> None:
+    """Have an image that nobody uses, and a build cache."""
+    load(client)
+    build(client)
+
+
+def prune_images(client: Client) -> None:
+    with contextlib.suppress(NotFound):
+        client.json("DELETE", "/images/built:1")
+    client.json("POST", "/images/prune", query={"filters": json.dumps({"dangling": {"false": True}})})
+    client.json("POST", "/build/prune", query={"all": True})
+
+
 def tag(client: Client) -> None:
     client.json("POST", f"/images/{IMAGE}/tag", query={"repo": "tagged", "tag": "1"})
+
+
+def rename(client: Client) -> None:
+    client.json("POST", f"/containers/{NAME}/rename", query={"name": "renamed"})
+
+
+def update(client: Client) -> None:
+    client.json("POST", f"/containers/{NAME}/update", json={"Memory": _MEMORY, "MemorySwap": -1})
+
+
+def commit(client: Client) -> None:
+    client.json("POST", "/commit", query={"container": NAME, "repo": "committed", "tag": "1"})
+
+
+def make_network(client: Client) -> None:
+    client.json("POST", "/networks/create", json={"Name": NAME})
+
+
+def disconnect(client: Client) -> None:
+    client.json("POST", f"/networks/{NAME}/disconnect", json={"Container": NAME})
+
+
+def unneeded_left(client: Client) -> list[str]:
+    return [one["Id"] for one in client.json("GET", "/images/json") if IMAGE not in (one["RepoTags"] or ())]
 
 
 def made_first(client: Client) -> None:
@@ -209,34 +325,46 @@ def made_first(client: Client) -> None:
 
 
 _AT = f"/containers/{NAME}"
-OPERATIONS = {
-    one.name: one
-    for one in (
-        Operation("create", nothing, create, exists(f"{_AT}/json")),
-        Operation("start", create, start, status("running")),
-        Operation("stop", running, post(f"{_AT}/stop", query={"t": 10}), status("exited")),
-        Operation("kill", running, post(f"{_AT}/kill", query={"signal": "KILL"}), lambda _client: True),
-        Operation("restart", running, restart, status("running")),
-        Operation("rm", ended, delete(_AT, query={"v": True}), missing(f"{_AT}/json")),
-        Operation("rm -f", running, delete(_AT, query={"v": True, "force": True}), missing(f"{_AT}/json")),
-        Operation("rename", create, post(f"{_AT}/rename", query={"name": "renamed"}), exists("/containers/renamed/json")),
-        Operation("pause", running, post(f"{_AT}/pause"), status("paused")),
-        Operation("update", running, post(f"{_AT}/update", json={"Memory": 1 << 28}), lambda client: memory(client) == 1 << 28),
-        Operation("exec", running, execute, status("running")),
-        Operation("load", nothing, load, image(f"loaded:{NAME}")),
-        Operation("commit", ended, post("/commit", query={"container": NAME, "repo": "committed", "tag": "1"}), image("committed:1")),
-        Operation("build", nothing, build, image("built:1")),
-        Operation("tag", nothing, tag, image("tagged:1")),
-        Operation("rmi", load, delete(f"/images/loaded:{NAME}"), missing(f"/images/loaded:{NAME}/json")),
-        Operation("volume create", nothing, made_first, exists(f"/volumes/{NAME}")),
-        Operation("volume rm", made_first, delete(f"/volumes/{NAME}"), missing(f"/volumes/{NAME}")),
-        Operation("network create", nothing, post("/networks/create", json={"Name": NAME}), exists(f"/networks/{NAME}")),
-        Operation("network rm", post("/networks/create", json={"Name": NAME}), delete(f"/networks/{NAME}"), missing(f"/networks/{NAME}")),
-        Operation("network connect", networked, connect, lambda client: NAME in networks(client)),
-        Operation("network disconnect", connected, post(f"/networks/{NAME}/disconnect", json={"Container": NAME}), lambda client: NAME not in networks(client)),
-        Operation("prune", prunable, prune, pruned),
+_MEMORY = 1 << 28
+
+
+def _table() -> Iterator[Operation]:
+    gone = missing(f"{_AT}/json")
+    yield Operation("create", nothing, create, exists(f"{_AT}/json"))
+    yield Operation("start", create, start, status("running"))
+    yield Operation("run --rm", nothing, run, gone)
+    yield Operation("stop", running, post(f"{_AT}/stop", query={"t": 10}), status("exited"), code=7)
+    yield Operation(
+        "kill", running, post(f"{_AT}/kill", query={"signal": "KILL"}), status("exited"), code=137
     )
-}  # fmt: skip
+    yield Operation("restart", running, restart, status("running"))
+    yield Operation("lost shim", running, orphan, status("exited"), code=137)
+    yield Operation("rm", ended, delete(_AT, query={"v": True}), gone)
+    yield Operation("rm -f", running, delete(_AT, query={"v": True, "force": True}), gone)
+    yield Operation("rename", running, rename, exists("/containers/renamed/json"))
+    yield Operation("pause", running, post(f"{_AT}/pause"), status("paused"))
+    yield Operation("unpause", paused, post(f"{_AT}/unpause"), status("running"))
+    yield Operation("update", running, update, lambda client: memory(client) == _MEMORY)
+    yield Operation("exec", running, execute, status("running"))
+    yield Operation("cp", running, copy, copied)
+    yield Operation("cp stopped", ended, copy, copied)
+    yield Operation("load", nothing, load, image(f"loaded:{NAME}"))
+    yield Operation("commit", ended, commit, image("committed:1"))
+    yield Operation("build", nothing, build, image("built:1"))
+    yield Operation("pull", pushed, pull, image(f"{registry_address()}/{NAME}:1"))
+    yield Operation("tag", nothing, tag, image("tagged:1"))
+    yield Operation("rmi", load, delete(f"/images/loaded:{NAME}"), missing(f"/images/loaded:{NAME}/json"))
+    yield Operation("volume create", nothing, made_first, exists(f"/volumes/{NAME}"))
+    yield Operation("volume rm", made_first, delete(f"/volumes/{NAME}"), missing(f"/volumes/{NAME}"))
+    yield Operation("network create", nothing, make_network, exists(f"/networks/{NAME}"))
+    yield Operation("network rm", make_network, delete(f"/networks/{NAME}"), missing(f"/networks/{NAME}"))
+    yield Operation("network connect", networked, connect, lambda client: NAME in networks(client))
+    yield Operation("network disconnect", connected, disconnect, lambda client: NAME not in networks(client))
+    yield Operation("prune", prunable, prune, pruned)
+    yield Operation("prune images", unneeded, prune_images, lambda client: not unneeded_left(client))
+
+
+OPERATIONS = {one.name: one for one in _table()}
 
 
 def clear(client: Client, *, keep: str) -> None:

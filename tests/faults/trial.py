@@ -7,8 +7,9 @@ from pathlib import Path
 from tests.faults import operations
 from tests.faults.instants import Action, Instants, Role
 from tests.faults.operations import Operation
+from tests.faults.registry import Registry
 from tests.integration.engine_host import EngineHost
-from tests.integration.footprint import Footprint, assert_settles, footprint_at_rest
+from tests.integration.footprint import Footprint, assert_settles, footprint_at_rest, soon
 from tests.integration.witness import start_witness, witness_is_whole
 
 from yurt.client.sync import Client
@@ -19,15 +20,24 @@ FULL = "no space left on device"
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to whom."""
+    """What is done to whom.
+
+    Parameters
+    ----------
+      roles: at whose calls it is done.
+      of_container: it is done to the first process of the operation's container, if that runs, not to the caller.
+    """
 
     action: Action
     roles: Role
+    of_container: bool = False
 
 
 FAULTS = {
     "kill-engine": Fault(Action.KILL, Role.ENGINE),
     "kill-shim": Fault(Action.KILL, Role.SHIM),
+    "kill-runtime": Fault(Action.KILL, Role.RUNTIME),
+    "kill-init": Fault(Action.KILL, Role.ENGINE | Role.SHIM, of_container=True),
     "disk-full": Fault(Action.FAIL, Role.ENGINE | Role.SHIM),
 }
 
@@ -49,20 +59,28 @@ class Bench:
         self.instants = Instants(folder)
         self.host = EngineHost(folder)
         self.instants.watch(self.host)
+        self._registry = Registry(folder)
+        self._witness = 0
+        self._before: Footprint | None = None
+
+    def open(self) -> None:
+        """Start the engine and what goes on in it."""
+        self._registry.open()
         self.host.start()
         self.host.load_busybox()
         self._witness = start_witness(self.host)
-        self.instants.spared = _parent(self._witness)
+        self.instants.spared = operations.parent(self._witness)
         with self._client() as client:
             operations.build(client)  # its folders are there from now on
             operations.clear(client, keep="witness")
-        self._before: Footprint = footprint_at_rest(self.host)
+        self._before = footprint_at_rest(self.host)
 
     def close(self) -> None:
         self.host.dismantle()
         left = self.host.leftovers()
         self.host.destroy()
         self.instants.close()
+        self._registry.close()
         assert left == [], left
 
     def count(self, operation: Operation, fault: Fault) -> int:
@@ -75,33 +93,62 @@ class Bench:
                 self._wait_quiet()
             assert operation.done(client)
             operations.clear(client, keep="witness")
-        assert_settles(self.host, self._before)
+        self._assert_as_before()
         return self.instants.count
 
     def trial(self, operation: Operation, fault: Fault, at: int) -> Outcome:
         """Interrupt *operation* at its call *at*, and assert all that must hold afterwards."""
         with self._client() as client:
             operation.prepare(client)
-            with self.instants.during(fault.action, fault.roles, at):
+            victim = operations.process(client) if fault.of_container else 0
+            if fault.of_container and not victim:
+                operations.clear(client, keep="witness")
+                return Outcome("", acknowledged=False, done=False, seconds=0)
+            with self.instants.during(fault.action, fault.roles, at, victim=victim):
                 refusal = _refusal(operation, client)
                 self._wait_quiet()
         call = self.instants.label(at) if self.instants.fired else ""
         seconds = 0.0
-        if fault.action is Action.KILL and fault.roles is Role.ENGINE and self.instants.fired:
+        if fault is FAULTS["kill-engine"] and call:
             self.host.reap()
             seconds = self.host.start()
         elif refusal is not None:
             _is_clear(refusal, full=fault.action is not Action.KILL)
         with self._client() as client:
-            done = operation.done(client)
-            assert done or refusal is not None, "it was acknowledged, and is not so"
             witness_is_whole(self.host, self._witness)
-            if not done:
-                operation.act(client)
-                assert operation.done(client), "it cannot be repeated"
+            if victim and call:
+                assert soon(lambda: _has_ended(client, victim)), operations.state(client)
+                done = False
+            else:
+                done = operation.done(client)
+                assert done or refusal is not None, "it was acknowledged, and is not so"
+                if not done:
+                    operation.act(client)
+                    assert operation.done(client), "it cannot be repeated"
+                if operation.code is not None and fault is not FAULTS["kill-shim"]:
+                    self._assert_told(operation, client)
+        if call and operation.code is not None and fault.action is Action.FAIL:
+            # What the disk did not take is known to the next engine, too.
+            self.host.kill()
+            seconds = self.host.start()
+            with self._client() as client:
+                self._assert_told(operation, client)
+        with self._client() as client:
             operations.clear(client, keep="witness")
-        assert_settles(self.host, self._before)
+        self._assert_as_before()
         return Outcome(call, refusal is None, done, seconds)
+
+    def _assert_as_before(self) -> None:
+        """Nothing leaked, nothing is missing."""
+        assert self._before is not None
+        assert_settles(self.host, self._before)
+
+    def _assert_told(self, operation: Operation, client: Client) -> None:
+        """The exit is known, and so is every line, whole."""
+        found = operations.state(client)
+        assert found["ExitCode"] == operation.code, found
+        said = operations.words(client)
+        assert said == (["hello", "bye"] if operation.code == 7 else ["hello"]), said
 
     def _wait_quiet(self) -> None:
         """What goes on behind the answer is interrupted too."""
@@ -114,8 +161,10 @@ class Bench:
         return Client(self.host.host, timeout=30)
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+def _has_ended(client: Client, pid: int) -> bool:
+    """Whether the container knows that this process of it was killed; a frozen one dies when it thaws (cgroup v1)."""
+    found = operations.state(client)
+    return found.get("Status") == "paused" or found.get("Pid") != pid
 
 
 def _refusal(operation: Operation, client: Client) -> YurtError | None:

@@ -20,7 +20,7 @@ from yurt.linux.nftables import Nftables
 
 BUSYBOX = Path("/bin/busybox")
 IMAGE = "busybox:test"
-READY = 20.0  # seconds in which a yurtd must answer
+READY = 60.0  # seconds in which a yurtd must answer
 
 
 def busybox_image() -> bytes:

@@ -14,13 +14,17 @@ def counted(host: EngineHost, name: str) -> list[int]:
         Client(host.host, timeout=20) as client,
         client.request("GET", f"/containers/{name}/logs", query={"stdout": True}) as answer,
     ):
-        data = answer.read()
-    lines = []
+        return [int(line) for line in unframed(answer.read()).split()]
+
+
+def unframed(data: bytes) -> bytes:
+    """Return what frames of Docker's stream hold."""
+    pieces = []
     while data:
         length = int.from_bytes(data[4:8])
-        lines.append(data[8 : 8 + length])
+        pieces.append(data[8 : 8 + length])
         data = data[8 + length :]
-    return [int(line) for line in b"".join(lines).split()]
+    return b"".join(pieces)
 
 
 def start_witness(host: EngineHost) -> int:

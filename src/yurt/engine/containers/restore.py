@@ -61,6 +61,7 @@ class Restorer:
         self._rebooted = rebooted
         self._ran_on = 0
         self._unfinished = 0
+        self._thawed = 0
         self._failed = 0
         self._ended: Counter[int] = Counter()  # by exit code
 
@@ -79,6 +80,7 @@ class Restorer:
         swept = await self._sweep(known)
         return (
             *repairs("adopted", {"container": self._ran_on}, " that ran on"),
+            *repairs("let go on", {"container": self._thawed}, " that an interrupted pause had frozen"),
             *self._ended_repairs(),
             *repairs("finished the removal of", {"container": self._unfinished}),
             *repairs("removed", swept, " that no container has"),
@@ -165,6 +167,7 @@ class Restorer:
         if is_frozen:
             with contextlib.suppress(OSError):
                 group.thaw()
+                self._thawed += 1
             return
         self._registry.note(
             entry, lambda current: replace(current, state=replace(current.state, status=Status.RUNNING))
