@@ -13,7 +13,9 @@ from tests.integration.someone import Someone
 class RootlessHost(EngineHost):
     """The engine of *someone*, which may be ended and started again."""
 
-    def __init__(self, someone: Someone, *flags: str, tun: bool = True, without: str = "") -> None:
+    def __init__(
+        self, someone: Someone, *flags: str, tun: bool = True, without: str = "", one_tree: bool = False
+    ) -> None:
         super().__init__(someone.folder)
         self.someone = someone
         self.root = someone.home / ".local/share/yurt"
@@ -23,13 +25,14 @@ class RootlessHost(EngineHost):
         self.flags = flags
         self.tun = tun
         self.without = without
+        self.one_tree = one_tree
 
     def command(self, *more: str) -> list[str]:
         """Return the command of a yurtd that is told no places."""
         return self.as_someone(sys.executable, "-m", "yurt.daemon", *self.flags, *more)
 
     def as_someone(self, *argv: str) -> list[str]:
-        return self.someone.command(*argv, tun=self.tun, without=self.without)
+        return self.someone.command(*argv, tun=self.tun, without=self.without, one_tree=self.one_tree)
 
     def cli(self, *argv: str) -> str:
         """Return what the docker command prints to the user."""

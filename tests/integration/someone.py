@@ -48,9 +48,19 @@ class Someone:
             ]
             file.write_text("".join(kept))
 
-    def command(self, *argv: str | Path, tun: bool = True, without: str = "") -> list[str]:
-        """Return the command that runs *argv* as this user. *tun*: it may open /dev/net/tun; *without*: a program that is hidden."""
-        wishes = ["env", f"SOMEONE_TUN={'yes' if tun else ''}", f"SOMEONE_WITHOUT={without}"]
+    def command(
+        self, *argv: str | Path, tun: bool = True, without: str = "", one_tree: bool = False
+    ) -> list[str]:
+        """Return the command that runs *argv* as this user.
+
+        *tun*: it may open /dev/net/tun; *without*: programs that are hidden; *one_tree*: all cgroups are in v1's.
+        """
+        wishes = [
+            "env",
+            f"SOMEONE_TUN={'yes' if tun else ''}",
+            f"SOMEONE_WITHOUT={without}",
+            f"SOMEONE_ONE_TREE={'yes' if one_tree else ''}",
+        ]
         return [*wishes, sys.executable, __file__, self.name, str(self.runtime), *map(str, argv)]
 
     def processes(self) -> list[int]:
@@ -119,6 +129,8 @@ def _become(name: str, runtime: str, argv: list[str]) -> None:
     _open_up([Path(sys.base_prefix), Path(sys.prefix), CLONE])
     if os.environ["SOMEONE_TUN"]:
         _open_tun()
+    if os.environ["SOMEONE_ONE_TREE"] and os.path.ismount("/sys/fs/cgroup/unified"):
+        subprocess.run(["umount", "/sys/fs/cgroup/unified"], check=True)
     for program in os.environ["SOMEONE_WITHOUT"].split():
         if found := shutil.which(program):
             subprocess.run(["mount", "--bind", "/dev/null", found], check=True)
@@ -126,8 +138,14 @@ def _become(name: str, runtime: str, argv: list[str]) -> None:
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     os.chdir(user.pw_dir)
-    kept = {key: value for key, value in os.environ.items() if key in {"PATH", "LANG", "DOCKER_HOST"}}
-    env = {**kept, "HOME": user.pw_dir, "USER": name, "XDG_RUNTIME_DIR": runtime}
+    kept = {key: value for key, value in os.environ.items() if key in {"LANG", "DOCKER_HOST"}}
+    env = {
+        **kept,
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": user.pw_dir,
+        "USER": name,
+        "XDG_RUNTIME_DIR": runtime,
+    }
     os.execvpe(argv[0], argv, env)
 
 

@@ -198,6 +198,27 @@ def test_a_build(client: docker.DockerClient) -> None:
     assert b"new" in client.containers.run(loaded, "ls /d/e", remove=True)
 
 
+def test_what_a_container_changed_becomes_an_image(client: docker.DockerClient) -> None:
+    """Without a pause, which there is not."""
+    container = client.containers.run(
+        IMAGE, ["sh", "-c", "rm /etc/group; echo made > /made; sleep 600"], detach=True
+    )
+    until(lambda: container.exec_run("cat /made").output == b"made\n")
+    image = container.commit("changed")
+    assert said(client, "cat /made; ls /etc/group 2>&1 || true", image=image).startswith(
+        "made\nls: /etc/group: No such"
+    )
+
+
+def test_names_that_the_kernel_does_not_take(client: docker.DockerClient) -> None:
+    """A domain is in the hosts file, and a warning tells that it is nowhere else."""
+    made = client.api.create_container(IMAGE, "cat /etc/hosts", hostname="web", domainname="corp")
+    assert [text for text in made["Warnings"] if "domain name" in text]
+    client.api.start(made["Id"])
+    client.api.wait(made["Id"])
+    assert b"\tweb.corp web\n" in client.api.logs(made["Id"])
+
+
 def test_a_named_volume(client: docker.DockerClient) -> None:
     """Takes the image's content, with its owners, and keeps what containers write."""
     volumes = {"kept": {"bind": "/home", "mode": "rw"}}
@@ -295,6 +316,18 @@ def test_what_kill_9_leaves(new_rootless: Callable[..., RootlessHost]) -> None:
     assert fetch(port) == ""
     web.start()
     until(lambda: fetch(port_of(web)) == "hello")
+
+
+def test_crun(new_rootless: Callable[..., RootlessHost], needs: Needs) -> None:
+    """The other runtime, which is taken where all cgroups are in one tree."""
+    needs.program("crun")
+    client = new_rootless(one_tree=True).client()
+    assert client.info()["DefaultRuntime"] == "crun"
+    assert said(client, "id -u", user="alice") == "1000"
+    web = client.containers.run(IMAGE, ["sh", "-c", SERVER], detach=True, ports={"80/tcp": None}, tty=True)
+    until(lambda: fetch(port_of(web)) == "hello")
+    assert web.exec_run("echo in").output == b"in\n"
+    web.stop(timeout=0)
 
 
 def test_one_uid(new_rootless: Callable[..., RootlessHost]) -> None:

@@ -5,6 +5,7 @@ Overlay mounts have their own module.
 
 import errno
 import logging
+import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,17 @@ _PROPAGATION = {
     "rshared": syscall.MS_SHARED | syscall.MS_REC,
     "unbindable": syscall.MS_UNBINDABLE,
     "runbindable": syscall.MS_UNBINDABLE | syscall.MS_REC,
+}
+
+
+# What a bind mount has from its source: statvfs(3)'s bits, and mount(2)'s.
+_KEPT = {
+    os.ST_NOSUID: syscall.MS_NOSUID,
+    os.ST_NODEV: syscall.MS_NODEV,
+    os.ST_NOEXEC: syscall.MS_NOEXEC,
+    os.ST_NOATIME: syscall.MS_NOATIME,
+    os.ST_NODIRATIME: syscall.MS_NODIRATIME,
+    os.ST_RELATIME: syscall.MS_RELATIME,
 }
 
 
@@ -90,7 +102,10 @@ class TmpfsMount:
 
 def make_read_only(target: Path) -> None:
     """Let nothing be written through the bind mount at *target*."""
-    syscall.mount("none", target, flags=syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY)
+    flags = syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY
+    # In a user namespace the kernel lets nobody take away what the host has set (mount_namespaces(7)).
+    has = os.statvfs(target).f_flag
+    syscall.mount("none", target, flags=flags | sum(flag for bit, flag in _KEPT.items() if has & bit))
 
 
 def set_propagation(target: Path, propagation: str) -> None:

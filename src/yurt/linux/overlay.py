@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yurt.linux import isolation, syscall
-from yurt.linux.mount import unmount
+from yurt.linux.mount import make_read_only, unmount
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class OverlayMount:
     def _bind(self, target: Path) -> None:
         syscall.mount(self.lower[0], target, flags=syscall.MS_BIND)
         try:
-            syscall.mount("none", target, flags=syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY)
+            make_read_only(target)
         except OSError:
             unmount(target, lazy=True)
             raise

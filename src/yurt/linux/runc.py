@@ -59,7 +59,12 @@ class Runtime:
         return {"GOMAXPROCS": "1", "GOGC": "off"} if self.name == "runc" else {}
 
     def _common(self) -> list[str]:
-        return [self.program, "--root", str(self.root), "--log", LOG_FILE, "--log-format", "json"]
+        return [*self._itself(), "--log", LOG_FILE, "--log-format", "json"]
+
+    def _itself(self) -> list[str]:
+        """Runc finds out by itself that there are no cgroups for it to make, crun has to be told."""
+        without = ["--cgroup-manager", "disabled"] if self.name == "crun" and not cgroup.is_usable() else []
+        return [self.program, "--root", str(self.root), *without]
 
     def run_argv(self, container_id: str, *, tty: bool) -> list[str]:
         """Return the command that starts the bundle in the working folder and leaves at once."""
@@ -130,7 +135,7 @@ class Runtime:
             # crun writes the number as it is, which the kernel refuses.
             cgroup.Cgroup(container_id, parent=parent).lift_pids_limit()
             resources = {name: value for name, value in resources.items() if name != "pids"}
-        argv = [self.program, "--root", str(self.root), "update", "--resources", "-", container_id]
+        argv = [*self._itself(), "update", "--resources", "-", container_id]
         await process.run(argv, input=json.dumps(resources).encode())
 
     async def delete(self, container_id: str, *, parent: str = "") -> None:
@@ -139,7 +144,7 @@ class Runtime:
         *parent* as in --cgroup-parent.
         """
         if self.state_directory(container_id).exists():
-            argv = [self.program, "--root", str(self.root), "delete", "--force", container_id]
+            argv = [*self._itself(), "delete", "--force", container_id]
             await process.run(argv, check=False)
         # Another process held a cgroup that moment, or the state was lost with the cgroups still there.
         for path in cgroup.Cgroup(container_id, parent=parent).folders():

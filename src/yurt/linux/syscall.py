@@ -17,6 +17,8 @@ MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
 MS_NOEXEC: Final = 0x8
 MS_REMOUNT: Final = 0x20
+MS_NOATIME: Final = 0x400
+MS_NODIRATIME: Final = 0x800
 MS_BIND: Final = 0x1000
 MS_MOVE: Final = 0x2000
 MS_REC: Final = 0x4000
@@ -24,6 +26,7 @@ MS_UNBINDABLE: Final = 1 << 17
 MS_PRIVATE: Final = 1 << 18
 MS_SLAVE: Final = 1 << 19
 MS_SHARED: Final = 1 << 20
+MS_RELATIME: Final = 1 << 21
 
 MNT_FORCE: Final = 0x1
 MNT_DETACH: Final = 0x2

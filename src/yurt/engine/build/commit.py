@@ -8,6 +8,7 @@ from yurt.engine.build.changes import changed
 from yurt.engine.containers.merge import merged
 from yurt.engine.containers.model import Container, ContainerConfig, Healthcheck, Status
 from yurt.engine.images.model import Image, Layer
+from yurt.linux import cgroup
 from yurt.oci.config import History, ImageConfig
 from yurt.oci.digest import Digest
 
@@ -77,7 +78,10 @@ class Committer:
         return image
 
     async def _layer(self, container: Container, base: Image, *, pause: bool) -> Layer | None:
-        if not pause or container.state.status is not Status.RUNNING:
+        can_pause = (
+            cgroup.is_usable()
+        )  # without, as Docker with --pause=false: the container goes on meanwhile
+        if not (pause and can_pause) or container.state.status is not Status.RUNNING:
             return await self._images.copy_layer(container.id, parent=base.chain_id)
         await self._containers.pause(container.id, lasting=False)
         try:

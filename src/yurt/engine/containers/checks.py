@@ -12,9 +12,10 @@ from yurt.engine.containers.spec import (
     init_program,
     may_raise_limits,
     numeric_limit,
+    oom_score_adj,
 )
 from yurt.errors import InvalidArgument
-from yurt.linux import apparmor, cgroup, host
+from yurt.linux import apparmor, cgroup, host, isolation
 from yurt.oci import capabilities
 
 _SMALLEST_MEMORY = 6 * 1024 * 1024
@@ -224,6 +225,13 @@ def warnings(host_config: HostConfig) -> tuple[str, ...]:
     return tuple(_warnings(host_config))
 
 
+def name_warnings(config: ContainerConfig) -> tuple[str, ...]:
+    """Return what of a new container's names has no effect here."""
+    if config.domainname and isolation.is_rootless():
+        return ("The domain name is in /etc/hosts only: a rootless engine cannot tell it to the kernel",)
+    return ()
+
+
 def _warnings(host_config: HostConfig) -> Iterator[str]:
     limits = host_config.resources
     for wanted, controller, what in (
@@ -258,6 +266,8 @@ def _warnings(host_config: HostConfig) -> Iterator[str]:
             "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
             "Memory swappiness discarded."
         )
+    if host_config.oom_score_adj and oom_score_adj(host_config) is None:
+        yield "The OOM score stays the engine's own: a rootless engine cannot set a lower one"
     for name, soft, hard in limits.ulimits:
         highest = host.highest_limit(name) if name in host.LIMITS else host.INFINITY
         if max(numeric_limit(soft), numeric_limit(hard)) > highest and not may_raise_limits():

@@ -225,7 +225,7 @@ class ContainerService:
         else:
             await self._registry.sync(entry)
         self._runner.publish(entry, "create")
-        return container, checks.warnings(request.host)
+        return container, (*checks.warnings(request.host), *checks.name_warnings(request.config))
 
     def _settle_volumes(self, points: tuple[MountPoint, ...]) -> None:
         for point in points:

@@ -117,7 +117,9 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
         if cgroup.is_usable()
         else "",
         hostname=hostname,
-        domainname=config.domainname,
+        domainname=""
+        if isolation.is_rootless()
+        else config.domainname,  # the kernel's file is the host's root's
         read_only=host_config.read_only,
         namespaces=namespaces,
         mounts=(*own_mounts, *ipc_mounts),

@@ -23,6 +23,7 @@ from yurt.linux.rootless import ids
 from yurt.linux.rootless.client import KeeperClient
 from yurt.linux.rootless.keeper import KINDS, LOG, SOCKET, become_root
 
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 PATIENCE = 20.0  # seconds for a keeper to be ready
 
 
@@ -31,6 +32,7 @@ def enter(run: Path, environ: Mapping[str, str], *, required: Level | None = Non
 
     Raises Unavailable when this host does not let the user have any, or none of the *required* level.
     """
+    environ = {**environ, "PATH": with_system_folders(environ.get("PATH", ""))}
     with translated({OSError: Unavailable}, f"cannot use {run}"):
         run.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(run):
@@ -49,6 +51,12 @@ def enter(run: Path, environ: Mapping[str, str], *, required: Level | None = Non
         os.chdir(folder)
     again = [sys.executable, *sys.orig_argv[1:]]
     os.execve(sys.executable, again, {**environ, places.ENTERED: str(uid)})  # noqa: S606  # noqa: S606
+
+
+def with_system_folders(search: str) -> str:
+    """Return PATH with the folders of the system's programs behind, where Debian has runc and a user's PATH does not look."""
+    folders = [folder for folder in search.split(":") if folder]
+    return ":".join([*folders, *(folder for folder in SYSTEM_FOLDERS if folder not in folders)])
 
 
 @contextlib.contextmanager
