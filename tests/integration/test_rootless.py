@@ -22,6 +22,7 @@ from tests.integration.someone import Someone
 from tests.integration.test_build import build
 from tests.integration.throwaway import SLEEP, refusal, said, until
 
+from yurt.cli.engine_stop import listener
 from yurt.linux.namespace import run_in_network
 
 pytestmark = pytest.mark.root
@@ -397,16 +398,25 @@ def test_slirp4netns_serves_where_pasta_is_not(new_rootless: Callable[..., Rootl
     assert "default via 10.0.2.2" in routes
 
 
-def test_the_yurt_command_starts_the_users_engine(needs: Needs) -> None:
-    """As everywhere: the first command brings it up, in the user's own places."""
+def test_the_yurt_command_looks_after_the_users_engine(needs: Needs) -> None:
+    """The first command starts it, in the user's own places; doctor tells of it; it is restarted by its user only."""
     with ExitStack() as undo:
         host = RootlessHost(a_user(needs, undo))
-        yurt = host.as_someone(
-            sys.executable, "-m", "yurt.cli.main", "info", "--format", "{{.DockerRootDir}}"
-        )
-        shown = subprocess.run(yurt, capture_output=True, text=True, check=False, timeout=60)
-        assert shown.stdout.strip() == str(host.root), shown.stderr
-        doctor = host.as_someone(sys.executable, "-m", "yurt.cli.main", "doctor")
-        told = subprocess.run(doctor, capture_output=True, text=True, check=False, timeout=60).stdout
+
+        def yurt(*words: str, within: Callable[..., list[str]] = host.as_someone) -> str:
+            argv = within(sys.executable, "-m", "yurt.cli.main", *words)
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+            return done.stdout.strip() or done.stderr.strip()
+
+        assert yurt("info", "--format", "{{.DockerRootDir}}") == str(host.root)
+        told = yurt("doctor")
         assert "rootless with subuids, with seccomp" in told
         assert "has further numbers for users of containers" in told
+        before = listener(str(host.socket))
+        yurt("system", "restart")
+        after = listener(str(host.socket))
+        assert 0 not in {before, after}
+        assert before != after
+        refused = yurt("-H", host.host, "system", "restart", within=lambda *argv: list(argv))
+        assert f"is user {host.someone.uid}'s" in refused
+        assert listener(str(host.socket)) == after

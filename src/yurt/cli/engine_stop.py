@@ -75,10 +75,13 @@ def running(socket: str) -> Running | None:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8") as groups:
             supervised = any(line.rstrip().endswith(f"/{UNIT}") for line in groups)
         cwd = os.readlink(f"/proc/{pid}/cwd")
+        owner = os.stat(f"/proc/{pid}").st_uid
     except PermissionError as refused:
         raise Forbidden(f"the engine (pid {pid}) is another user's", hint="run it with sudo") from refused
     except (FileNotFoundError, ProcessLookupError):  # it ended this moment
         return None
+    if owner != os.geteuid():  # root may read all of it, and would start one of its own in the user's folders
+        raise Forbidden(f"the engine (pid {pid}) is user {owner}'s", hint="run it as that user")
     return Running(pid, tuple(command), {name: value for name, _, value in environ}, cwd, supervised)
 
 
