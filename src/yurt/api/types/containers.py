@@ -218,6 +218,14 @@ class CreateContainer(ContainerConfig, kw_only=True):
     networking_config: NetworkingConfig | None = None
 
 
+class Succeed(Wire, kw_only=True):
+    """The body of ``POST /yurt/containers/{id}/succeed``: *of* is the container whose ports and names are taken over."""
+
+    of: str = ""
+    port_bindings: dict[str, list[PortBinding] | None] | None = None
+    aliases: dict[str, list[str] | None] | None = None  # by network
+
+
 class Created(Wire, kw_only=True):
     id: str
     warnings: list[str]

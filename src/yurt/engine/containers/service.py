@@ -59,7 +59,7 @@ from yurt.engine.containers.tasks import Background
 from yurt.engine.events import Events
 from yurt.engine.images.model import Image
 from yurt.engine.images.threads import feeding, in_thread
-from yurt.engine.networks.model import EndpointRequest
+from yurt.engine.networks.model import EndpointRequest, PortBinding, Sandbox
 from yurt.engine.repairs import Repairs
 from yurt.errors import (
     Conflict,
@@ -332,6 +332,29 @@ class ContainerService:
             self._registry.let_go(old)
             await self._registry.sync(entry)
         self._runner.publish(entry, "rename", oldName=f"/{old}")
+
+    async def succeed(
+        self, ref: str, of: str, *, ports: Sequence[PortBinding], aliases: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Have the running container *ref* take over published ports and names from *of*, which runs, too.
+
+        At no instant is a port free or a name unknown. Afterwards, and after a restart of the engine, *ref* has
+        *ports* and on each network the *aliases*; *of* has lost them.
+        """
+        new, old = self._registry.find(ref), self._registry.find(of)
+        if new is old:
+            raise InvalidArgument(f"container {new.container.name} can't succeed itself")
+        first, second = sorted((new, old), key=lambda entry: entry.container.id)
+        async with first.lock, second.lock:
+            for entry in (new, old):
+                if entry.container.state.status is not Status.RUNNING:
+                    raise Conflict(f"container {entry.container.name} is not running", hint="start it first")
+            left, taken = await self._networks.succeed(old.container.id, new.container.id, ports, aliases)
+            self._registry.note(new, lambda one: _succeeded(one, taken, tuple(ports), aliases))
+            self._registry.note(
+                old, lambda one: _succeeded(one, left, left.ports, dict.fromkeys(aliases, ()))
+            )
+        self._runner.publish(new, "succeed", of=old.container.id)
 
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove it; afterwards nothing of it is left. A running one only with *force*, which kills it."""
@@ -1015,3 +1038,23 @@ def _check_platform(request: CreateRequest, image: Image) -> None:
             f"image with reference {request.config.image} was found but its platform ({own}) "
             f"does not match the specified platform ({wanted})"
         )
+
+
+def _succeeded(
+    container: Container,
+    sandbox: Sandbox,
+    ports: tuple[PortBinding, ...],
+    aliases: Mapping[str, tuple[str, ...]],
+) -> Container:
+    """Return *container* with what it has after ports and names changed hands."""
+    endpoints = tuple(
+        replace(request, aliases=aliases[request.network]) if request.network in aliases else request
+        for request in container.endpoints
+    )
+    return replace(
+        container,
+        host=replace(container.host, ports=ports),
+        endpoints=endpoints,
+        networks=sandbox.endpoints,
+        ports=sandbox.ports,
+    )

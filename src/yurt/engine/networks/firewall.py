@@ -257,6 +257,16 @@ class Firewall:
                 raise
             self._nft.run(unpublish_text(self.table, stale) + publish_text(self.table, targets))
 
+    def move(self, old: Sequence[Target], new: Sequence[Target]) -> None:
+        """Afterwards the ports of *new* lead there, and those of *old* that are not among them nowhere; at once."""
+        moved = {(target.map, target.key) for target in new}
+        gone = [target for target in old if (target.map, target.key) not in moved]
+        current = self.published()
+        stale = [target for target in new if (target.map, target.key) in current]
+        text = unpublish_text(self.table, [*gone, *stale]) + publish_text(self.table, new)
+        if text:
+            self._nft.run(text)
+
     def unpublish(self, targets: Sequence[Target]) -> None:
         """Afterwards none of *targets* is published; those that were not do no harm."""
         if not targets:

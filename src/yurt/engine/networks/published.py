@@ -44,6 +44,28 @@ class HeldPorts:
             raise
         return cls(tuple(resolved), tuple(sockets))
 
+    def handed_over(self, wanted: Sequence[PortBinding]) -> tuple[Self, Self]:
+        """Return the ports of a successor that wants *wanted*, and what is left to this owner, who has none any more.
+
+        A port that both have keeps its socket, so that nobody else can have it in between; others are taken anew.
+        One that is not free raises Conflict, and all is as it was.
+        """
+        left = dict(zip(self.bindings, self._sockets, strict=False))
+        taken: list[tuple[PortBinding, socket.socket]] = []
+        fresh: list[PortBinding] = []
+        for binding in wanted:
+            held = next((mine for mine in left if _same_port(mine, binding)), None)
+            if held is None:
+                fresh.append(binding)
+            else:
+                taken.append((replace(held, container_port=binding.container_port), left.pop(held)))
+        new = type(self).hold(fresh)
+        bindings = (*(binding for binding, _ in taken), *new.bindings)
+        sockets = (*(held for _, held in taken), *new._sockets)
+        remaining = type(self)(tuple(left), tuple(left.values()))
+        self.bindings, self._sockets = (), ()
+        return type(self)(bindings, sockets), remaining
+
     def release(self) -> None:
         """Afterwards others may have the ports. Idempotent."""
         for held in self._sockets:
@@ -63,6 +85,15 @@ class OwnPorts:
 
     def keep(self, owners: Iterable[str]) -> None:
         """Nobody else has any: they end with the process that holds them."""
+
+
+def _same_port(held: PortBinding, wanted: PortBinding) -> bool:
+    """Tell whether *wanted* asks for the host port that is held; any port: for that of the same container port."""
+    if (held.protocol, held.host_ip) != (wanted.protocol, _host_ip(wanted)):
+        return False
+    if not wanted.host_port:
+        return held.container_port == wanted.container_port
+    return wanted.host_port <= held.host_port <= max(wanted.host_port, wanted.last_host_port)
 
 
 def _host_ip(binding: PortBinding) -> str:

@@ -35,7 +35,7 @@ from yurt.engine.networks.namespaces import (
 from yurt.engine.networks.ports import Addresses, Held
 from yurt.engine.networks.published import HeldPorts
 from yurt.engine.networks.store import NetworkStore
-from yurt.errors import Conflict, Forbidden, InvalidArgument, YurtError
+from yurt.errors import Conflict, Forbidden, InvalidArgument, Unimplemented, YurtError
 from yurt.ids import new_id, short
 from yurt.linux import netlink
 from yurt.linux.conntrack import forget_udp_flows
@@ -259,6 +259,57 @@ class Sandboxes:
             self._names.add(renamed)
             attached.endpoints[number] = renamed
         return tuple(attached.endpoints)
+
+    async def succeed(
+        self,
+        old_id: str,
+        new_id: str,
+        ports: Sequence[PortBinding],
+        aliases: Mapping[str, tuple[str, ...]],
+    ) -> tuple[Attached, Attached]:
+        """Have a running container take over published ports and names from another one, at once; return both.
+
+        The new one then has exactly *ports*, and on each network, by its name, the *aliases* given, which the old
+        one loses there. What the old one had beside that it keeps. Connections that there are stay with the old one.
+        """
+        old, new = self.get(old_id), self.get(new_id)
+        if ports and new.gateway is None:
+            raise InvalidArgument(f"{new.request.name} can't publish ports: no network of it leads outside")
+        if new.held.bindings:
+            raise Conflict(f"{new.request.name} publishes ports already")
+        asked = replace(new.request, ports=tuple(ports))
+        _check_bindings(replace(new, request=asked))
+        before = old.targets
+        if isinstance(old.held, HeldPorts):
+            new.held, old.held = old.held.handed_over(ports)
+        elif ports:  # held by the keeper, for their owner
+            raise Unimplemented(
+                "a normal user's engine can't move published ports between running containers",
+                hint="stop the one, then start the other",
+            )
+        targets, left = _targets(new), _targets(old)
+        self._host.rules.move(before, (*targets, *left))
+        new.request, new.targets = asked, targets
+        old.request, old.targets = replace(old.request, ports=tuple(old.held.bindings)), left
+        for network, names in aliases.items():
+            self._pass_names(old, new, network, names)
+        hairpins = [netlink.set_hairpin(str(e.host_interface)) for e in new.endpoints] if ports else []
+        if hairpins:
+            await self._host.in_thread(self._host.links.apply, hairpins)
+        await self._forget_flows(targets)
+        return old, new
+
+    def _pass_names(self, old: Attached, new: Attached, network: str, names: tuple[str, ...]) -> None:
+        """Give *names* on one network to *new*, and take from *old* all aliases that it has there."""
+        for attached, given in ((new, names), (old, ())):
+            for number, endpoint in enumerate(attached.endpoints):
+                if network not in (endpoint.network_name, endpoint.network_id) or not endpoint.dns_names:
+                    continue
+                kept = (name for name in endpoint.dns_names if name not in endpoint.aliases)
+                changed = replace(endpoint, aliases=given, dns_names=tuple(dict.fromkeys((*kept, *given))))
+                self._names.remove(endpoint)
+                self._names.add(changed)
+                attached.endpoints[number] = changed
 
     def let_go(self) -> None:
         """End what lives in this process: DNS and held ports. The containers keep everything else."""

@@ -229,6 +229,17 @@ class NetworkService:
         """Have a running container found by its new name instead of its old one; return its endpoints now."""
         return self._sandboxes.rename(container_id, name)
 
+    async def succeed(
+        self,
+        old_id: str,
+        new_id: str,
+        ports: Sequence[PortBinding],
+        aliases: Mapping[str, tuple[str, ...]],
+    ) -> tuple[Sandbox, Sandbox]:
+        """Have a running container take over ports and names from another; see `Sandboxes.succeed`. Returns both."""
+        old, new = await self._sandboxes.succeed(old_id, new_id, ports, aliases)
+        return self._to_sandbox(old), self._to_sandbox(new)
+
     async def connect(self, container_id: str, request: EndpointRequest) -> Endpoint:
         """Put a running container on one more network, at once."""
         endpoint = await self._sandboxes.connect(container_id, self.get(request.network), request)

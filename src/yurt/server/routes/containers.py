@@ -1,6 +1,6 @@
 """Containers: their life, list and inspection. Streams are in attach.py, execs in execs.py, files in archive.py."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from aiohttp.web_response import StreamResponse
@@ -8,7 +8,7 @@ from aiohttp.web_response import StreamResponse
 from yurt.api.types import containers as wire
 from yurt.engine.containers.model import Container, CreateRequest, Pruned, Resources, RestartPolicy
 from yurt.engine.images.model import Image
-from yurt.engine.networks.model import Network
+from yurt.engine.networks.model import Network, PortBinding
 from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
 from yurt.server import answers
 from yurt.server.call import Call
@@ -16,7 +16,7 @@ from yurt.server.router import Route
 from yurt.server.select import containers as selection
 from yurt.server.select import labels
 from yurt.server.wire import containers as translate
-from yurt.server.wire import create, times
+from yurt.server.wire import create, ports, times
 
 
 class ContainerBackend(Protocol):
@@ -34,6 +34,9 @@ class ContainerBackend(Protocol):
     async def pause(self, ref: str) -> None: ...
     async def unpause(self, ref: str) -> None: ...
     async def rename(self, ref: str, name: str) -> None: ...
+    async def succeed(
+        self, ref: str, of: str, *, ports: Sequence[PortBinding], aliases: Mapping[str, tuple[str, ...]]
+    ) -> None: ...
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None: ...
     async def prune(self, *, where: Callable[[Container], bool]) -> Pruned: ...
     async def top(self, ref: str, ps_args: str) -> tuple[Sequence[str], Sequence[Sequence[str]]]: ...
@@ -80,6 +83,7 @@ class ContainerRoutes:
             Route("POST", "/containers/{id}/update", self.update),
             Route("GET", "/containers/{id}/top", self.top),
             Route("DELETE", "/containers/{id}", self.remove),
+            Route("POST", "/yurt/containers/{id}/succeed", self.succeed),
         )
 
     async def create(self, call: Call) -> StreamResponse:
@@ -159,6 +163,17 @@ class ContainerRoutes:
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
         await self._containers.rename(call.places["id"], name)
+        return answers.nothing()
+
+    async def succeed(self, call: Call) -> StreamResponse:
+        """Yurt's own, for rollovers: Docker's API has no way to move a published port between containers."""
+        body = await call.body(wire.Succeed)
+        await self._containers.succeed(
+            call.places["id"],
+            body.of,
+            ports=ports.from_wire(body.port_bindings),
+            aliases={network: tuple(names or ()) for network, names in (body.aliases or {}).items()},
+        )
         return answers.nothing()
 
     async def update(self, call: Call) -> StreamResponse:
