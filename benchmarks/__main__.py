@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.cases import archives, many, output, say, shop, short
+from benchmarks.cases import archives, many, output, project, say, shop, short
 from benchmarks.engines import Engines, docker, podman, yurt
 from benchmarks.images import BUSYBOX, busybox_rootfs
 from benchmarks.measure import CommandFailed, Comparison
@@ -26,6 +26,7 @@ CASES = (
     "save",
     "build",
     "compose",
+    "project",
 )
 
 
@@ -42,6 +43,8 @@ def comparisons(engines: Engines, chosen: set[str]) -> Iterator[Comparison]:
         yield from archives.cases(engines, chosen)
     if chosen & {"build", "compose"}:
         yield from shop.cases(engines, chosen)
+    if "project" in chosen:
+        yield from project.cases(engines)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Needs
 from tests.e2e.cli_host import IMAGE, CommandLine
+from tests.e2e.compose_host import Compose
 
 
 @pytest.fixture(
@@ -46,3 +47,11 @@ def name(yurt: CommandLine, request: pytest.FixtureRequest) -> Iterator[str]:
     yurt("rm", "-f", "-v", chosen)
     yield chosen
     yurt("rm", "-f", "-v", chosen)
+
+
+@pytest.fixture
+def compose(yurt: CommandLine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Compose]:
+    name = "yc" + re.sub(r"[^a-z0-9]", "", request.node.originalname.removeprefix("test_"))[:24]
+    project = Compose(yurt, tmp_path, name)
+    yield project
+    project("down", "-v", "-t", "0", "--remove-orphans", "--rmi", "local")

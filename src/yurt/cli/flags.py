@@ -110,6 +110,10 @@ class Options:
         """Return the same with one more value of a flag."""
         return Options(self.arguments, self._values | {name: [*self.all(name), value]}, self.path)
 
+    def on(self, *arguments: str) -> Options:
+        """Return the same flags with other arguments."""
+        return Options(list(arguments), self._values, self.path)
+
     def invalid(self, name: str, value: str, why: str) -> UsageError:
         """Return the error for a value that a flag cannot take."""
         return UsageError(

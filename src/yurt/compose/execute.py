@@ -6,18 +6,21 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
+from typing import Any
 
 from yurt.client.sync import Client
 from yurt.compose import hash as hashes
 from yurt.compose import payload
 from yurt.compose.model import Condition, Project, Service
-from yurt.compose.observed import Observed
+from yurt.compose.observed import Observed, ObservedContainer
 from yurt.compose.plan import Action, Plan, Verb
 from yurt.compose.progress import Progress, Silent
 from yurt.compose.watch import Seen, Watch, described
 from yurt.errors import Conflict, NotFound, NotModified, YurtError
 
-AT_ONCE = 12  # requests under way; waits are not counted
+AT_ONCE = 12
+WAITS = frozenset({Verb.WAIT, Verb.PROVE, Verb.DRAIN})
+Body = dict[str, Any]  # of a create request
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,9 @@ class How:
     no_cache: bool = False
     pull_bases: bool = False
     build_args: Mapping[str, str] = field(default_factory=dict)
+    build_memory: int | None = None  # bytes that a step of a build may use
+    quiet: frozenset[Verb] = frozenset()  # whose details are not told
+    at_once: int = AT_ONCE  # requests under way; waits are not counted
 
 
 class Executor:
@@ -63,9 +69,15 @@ class Executor:
             Verb.RESTART: self._restart,
             Verb.STOP: self._stop,
             Verb.KILL: self._kill,
+            Verb.PAUSE: self._pause,
+            Verb.UNPAUSE: self._unpause,
             Verb.REMOVE: self._remove,
             Verb.RENAME: self._rename,
             Verb.WAIT: self._wait,
+            Verb.PROVE: self._prove,
+            Verb.SUCCEED: self._succeed,
+            Verb.SWAP: self._swap,
+            Verb.DRAIN: self._drain,
             Verb.REMOVE_NETWORK: self._remove_network,
             Verb.REMOVE_VOLUME: self._remove_volume,
             Verb.REMOVE_IMAGE: self._remove_image,
@@ -90,8 +102,8 @@ class Executor:
             for number in (
                 [number for number, after in waiting.items() if not after] if failure is None else ()
             ):
-                busy = sum(by_number[other].verb is not Verb.WAIT for other in running)
-                if busy >= AT_ONCE and by_number[number].verb is not Verb.WAIT:
+                busy = sum(by_number[other].verb not in WAITS for other in running)
+                if busy >= self.how.at_once and by_number[number].verb not in WAITS:
                     continue
                 del waiting[number]
                 running.add(number)
@@ -122,6 +134,10 @@ class Executor:
 
         threading.Thread(target=work, name=f"compose-{action.number}", daemon=True).start()
 
+    def _detail(self, action: Action, text: str) -> None:
+        if action.verb not in self.how.quiet:
+            self.progress.detail(action, text)
+
     # ---------------------------------------------------------------- images
 
     def _pull(self, action: Action) -> None:
@@ -133,7 +149,7 @@ class Executor:
                 self.client,
                 action.name,
                 platform=service.platform,
-                tell=lambda text: self.progress.detail(action, text),
+                tell=lambda text: self._detail(action, text),
             )
 
     def _build(self, action: Action) -> None:
@@ -152,8 +168,9 @@ class Executor:
             service,
             build,
             project=self.project.name,
+            memory=self.how.build_memory,
             repeat_output=not self.progress.shows_output,
-            tell=lambda text: self.progress.detail(action, text),
+            tell=lambda text: self._detail(action, text),
         )
 
     def _remove_image(self, action: Action) -> None:
@@ -191,9 +208,33 @@ class Executor:
             image_id=self.observed.images.get(service.image) or "",
             replaces=old.name if old else "",
         )
-        create(self.client, self.project, service, stamp, action.name, inherited=old.anonymous if old else ())
+        adjust: Callable[[Body], None] | None = None
+        if old is not None and action.withheld:
+            adjust = self._adjustment(old, action.withheld)
+        create(
+            self.client,
+            self.project,
+            service,
+            stamp,
+            action.name,
+            inherited=old.anonymous if old and not action.volumes else (),
+            adjust=adjust,
+        )
         if old is None:
             self._new.add(action.name)
+
+    def _adjustment(self, old: ObservedContainer, withheld: str) -> Callable[[Body], None]:
+        """Return what makes a create body that of a container which is yet to take over from *old*."""
+        from yurt.compose import rollover
+
+        kept = rollover.remember(self.client, old, self.project.name)
+
+        def adjust(body: Body) -> None:
+            body["Labels"] |= kept
+            if withheld != "nothing":
+                rollover.withhold(body, aliases=withheld == "all")
+
+        return adjust
 
     def config_hash(self, service: Service) -> str:
         if service.name not in self._hashes:
@@ -208,14 +249,44 @@ class Executor:
             if action.name in self._new:  # it never ran: leave things as they were
                 self._remove(action)
             raise
+        self._hooks(action, "post_start")
+
+    def _hooks(self, action: Action, which: str) -> None:
+        """Run the hooks of the action's service in its container, one after the other."""
+        service = self._service(action.service)
+        found = () if service is None else service.post_start if which == "post_start" else service.pre_stop
+        if not found:
+            return
+        from yurt.compose.hooks import run_hook
+
+        for hook in found:
+            with _told(f"{which} of {action.name}"):
+                run_hook(
+                    self.client, action.reference, hook, tell=lambda text: self.progress.detail(action, text)
+                )
+
+    def _service(self, name: str) -> Service | None:
+        """Return the service called *name* if the project's file is known, and has it."""
+        project = self._project
+        return None if project is None else project.services.get(name) or project.disabled.get(name)
 
     def _restart(self, action: Action) -> None:
+        container = self._containers.get(action.reference)
+        if container is not None and container.state == "running":
+            self._hooks(action, "pre_stop")
         with _told(f"cannot restart {action.name}"):
             self.client.request(
                 "POST", f"/containers/{action.reference}/restart", query={"t": _text(self.how.stop_timeout)}
             ).read()
+        self._hooks(action, "post_start")
 
     def _stop(self, action: Action) -> None:
+        container = self._containers.get(action.reference)
+        if container is None or container.state == "running":
+            try:
+                self._hooks(action, "pre_stop")
+            except YurtError as error:  # what is to stop is stopped all the same
+                self.progress.detail(action, error.message)
         with _already(NotModified, NotFound):
             self.client.request(
                 "POST", f"/containers/{action.reference}/stop", query={"t": _text(self.how.stop_timeout)}
@@ -226,6 +297,12 @@ class Executor:
             self.client.request(
                 "POST", f"/containers/{action.reference}/kill", query={"signal": self.how.kill_signal}
             ).read()
+
+    def _pause(self, action: Action) -> None:
+        self.client.request("POST", f"/containers/{action.reference}/pause").read()
+
+    def _unpause(self, action: Action) -> None:
+        self.client.request("POST", f"/containers/{action.reference}/unpause").read()
 
     def _remove(self, action: Action) -> None:
         with _already(NotFound):
@@ -243,6 +320,41 @@ class Executor:
         for name in action.containers:
             wait_for(self.client, self.watch, name, action.condition, service=action.service)
 
+    def _prove(self, action: Action) -> None:
+        from yurt.compose import rollover
+
+        assert self.watch is not None, "a rollover needs a watch"
+        service = self._service(action.service)
+        monitor = service.rollover.monitor if service else None
+        steady = rollover.STEADY if monitor is None else monitor / 1e9
+        rollover.prove(self.client, self.watch, action.reference, action.service, steady)
+
+    def _succeed(self, action: Action) -> None:
+        from yurt.compose import rollover
+
+        body = payload.specification(self.project, self.project.services[action.service])
+        rollover.succeed(self.client, action.reference, action.replaces, body)
+
+    def _swap(self, action: Action) -> None:
+        from yurt.compose import rollover
+
+        assert self.watch is not None, "a rollover needs a watch"
+        rollover.swap(
+            self.client,
+            self.watch,
+            action.reference,
+            action.replaces,
+            service=action.service,
+            stop_timeout=self.how.stop_timeout,
+        )
+
+    def _drain(self, action: Action) -> None:
+        from yurt.compose import rollover
+
+        service = self._service(action.service)
+        delay = service.rollover.delay if service else None
+        rollover.drain(rollover.DRAIN if delay is None else delay / 1e9)
+
 
 def create(
     client: Client,
@@ -252,6 +364,7 @@ def create(
     name: str,
     *,
     inherited: tuple[tuple[str, str], ...] = (),
+    adjust: Callable[[Body], None] | None = None,
 ) -> str:
     """Create one container and return its ID; *inherited* are (anonymous volume, target) of its predecessor."""
     body = payload.container(project, resolved(project, service), stamp)
@@ -261,6 +374,8 @@ def create(
         body["HostConfig"].setdefault("Binds", []).extend(binds)
         for _, target in inherited:
             body.get("Volumes", {}).pop(target, None)
+    if adjust is not None:
+        adjust(body)
     with _told(f"cannot create {name}"):
         query = {"name": name, "platform": service.platform or None}
         identifier = str(client.json("POST", "/containers/create", query=query, json=body)["Id"])

@@ -38,7 +38,14 @@ def pull(client: Client, reference: str, *, platform: str = "", tell: Tell) -> N
 
 
 def build(
-    client: Client, service: Service, build: Build, *, project: str, tell: Tell, repeat_output: bool
+    client: Client,
+    service: Service,
+    build: Build,
+    *,
+    project: str,
+    tell: Tell,
+    repeat_output: bool,
+    memory: int | None = None,
 ) -> str:
     """Build the image of *service* and return its ID.
 
@@ -57,6 +64,7 @@ def build(
         "networkmode": build.network or None,
         "extrahosts": ",".join(build.extra_hosts) or None,
         "shmsize": None if build.shm_size is None else str(build.shm_size),
+        "memory": None if memory is None else str(memory),
         "platform": build.platform or None,
         "cachefrom": json.dumps(list(build.cache_from)) if build.cache_from else None,
         "rm": True,

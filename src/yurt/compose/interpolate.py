@@ -5,8 +5,9 @@ The words after an operator may hold variables again. ``$$`` is one dollar sign.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, problem, shortened
+from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, problem, shortened, walk
 from yurt.errors import InvalidArgument
 
 Missing = Callable[[str], None]
@@ -140,3 +141,49 @@ def interpolated(
             except InvalidArgument as error:
                 raise problem(node, path, error.message, hint=error.hint) from error
             return ScalarNode(value, node.at, value, node.tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """How a document uses a variable: ``${NAME:?}`` requires it, ``:-`` gives a default, ``:+`` an alternate."""
+
+    name: str
+    required: bool = False
+    default: str = ""
+    alternate: str = ""
+
+
+def used(node: Node) -> dict[str, Variable]:
+    """Return the variables that *node* uses, by name; what is said of one first counts."""
+    found: dict[str, Variable] = {}
+    for _, each in walk(node):
+        if isinstance(each, ScalarNode) and isinstance(each.value, str) and "$" in each.value:
+            _use(each.value, found)
+    return found
+
+
+def _use(text: str, found: dict[str, Variable]) -> None:
+    at = 0
+    while (dollar := text.find("$", at)) >= 0:
+        follows = text[dollar + 1 : dollar + 2]
+        if follows == "{":
+            try:
+                end = _closing(text, dollar)
+            except InvalidArgument:
+                return
+            inside = text[dollar + 2 : end]
+            if name := _NAME.match(inside):
+                rest = inside[name.end() :]
+                operator = next((known for known in _OPERATORS if rest.startswith(known)), "")
+                word = rest[len(operator) :]
+                kinds = {"-": "default", "+": "alternate"}
+                said = {kinds[operator[-1]]: word} if operator and operator[-1] in kinds else {}
+                required = operator.endswith("?")
+                found.setdefault(name[0], Variable(name[0], required, **said))
+                _use(word, found)
+            at = end + 1
+        elif follows != "$" and (name := _NAME.match(text, dollar + 1)):
+            found.setdefault(name[0], Variable(name[0]))
+            at = name.end()
+        else:
+            at = dollar + 2

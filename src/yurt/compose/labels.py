@@ -13,6 +13,7 @@ ENVIRONMENT_FILE = "com.docker.compose.project.environment_file"
 IMAGE = "com.docker.compose.image"
 DEPENDS_ON = "com.docker.compose.depends_on"
 REPLACE = "com.docker.compose.replace"
+PREVIOUS = "yurt.compose.previous"  # what a rollback makes again
 VERSION = "com.docker.compose.version"
 NETWORK = "com.docker.compose.network"
 VOLUME = "com.docker.compose.volume"

@@ -80,6 +80,16 @@ def plan_stop(observed: Observed, services: Sequence[str], *, kill: bool = False
     return draft.done()
 
 
+def plan_pause(observed: Observed, services: Sequence[str], *, undo: bool = False) -> Plan:
+    """Return what freezes the running containers, or with *undo* lets the frozen ones go on."""
+    draft = Draft()
+    for each in chosen(observed, services):
+        if each.state == ("paused" if undo else "running"):
+            verb = Verb.UNPAUSE if undo else Verb.PAUSE
+            draft.add(verb, each.name, "asked for", reference=each.id, service=each.service)
+    return draft.done()
+
+
 def plan_remove(observed: Observed, services: Sequence[str], *, stop: bool, volumes: bool) -> Plan:
     """Return what removes stopped containers, and with *stop* running ones too."""
     draft = Draft()

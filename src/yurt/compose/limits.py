@@ -76,11 +76,11 @@ def _rollover(found: Fields) -> Rollover:
     update = found.section("update_config")
     if update is None:
         return Rollover()
-    update.choice("order", ("start-first", "stop-first"))
+    order = update.choice("order", ("start-first", "stop-first"))
     update.choice("failure_action", ("continue", "pause", "rollback"))
     update.integer("parallelism")
     update.number("max_failure_ratio")
-    result = Rollover(update.duration("delay") or 0, update.duration("monitor") or 0)
+    result = Rollover(update.duration("delay"), update.duration("monitor"), order)
     update.close()
     return result
 

@@ -165,8 +165,9 @@ class BlockLimits:
 class Rollover:
     """How ``up --rollover`` replaces containers, from ``deploy.update_config``: durations in nanoseconds."""
 
-    delay: int = 0
-    monitor: int = 0
+    delay: int | None = None
+    monitor: int | None = None
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)

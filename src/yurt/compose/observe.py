@@ -26,14 +26,17 @@ def observe(client: Client, project: str, *, images: Iterable[str] = ()) -> Obse
             lambda: containers(client, project),
             lambda: client.json("GET", "/networks"),
             lambda: client.json("GET", "/volumes"),
-            *(lambda reference=reference: image_id(client, reference) for reference in wanted),
+            *(lambda reference=reference: image(client, reference) for reference in wanted),
         ]
     )
     return Observed(
         containers=found_containers,
         networks={each.name: each for each in map(_network, networks or ())},
         volumes={each.name: each for each in map(_volume, (volumes or {}).get("Volumes") or ())},
-        images=dict(zip(wanted, ids, strict=True)),
+        images={name: found and found[0] for name, found in zip(wanted, ids, strict=True)},
+        ages={
+            name: found[1] for name, found in zip(wanted, ids, strict=True) if found and found[1] is not None
+        },
     )
 
 
@@ -46,10 +49,23 @@ def containers(client: Client, project: str) -> tuple[ObservedContainer, ...]:
 
 def image_id(client: Client, reference: str) -> str | None:
     """Return the ID of the image that *reference* names; None if it is not there."""
+    found = image(client, reference)
+    return found and found[0]
+
+
+def image(client: Client, reference: str) -> tuple[str, float | None] | None:
+    """Return the ID of an image, and the seconds since it got its name if the engine says; None if it is not there."""
     try:
-        return str(client.json("GET", f"/images/{reference}/json")["Id"])
+        found = client.json("GET", f"/images/{reference}/json")
     except NotFound:
         return None
+    tagged = str((found.get("Metadata") or {}).get("LastTagTime") or "")
+    if not tagged or tagged.startswith("0001"):
+        return str(found["Id"]), None
+    from datetime import UTC, datetime
+
+    then = datetime.fromisoformat(f"{tagged[:19]}+00:00")
+    return str(found["Id"]), (datetime.now(UTC) - then).total_seconds()
 
 
 def from_listed(item: Mapping[str, Any]) -> ObservedContainer:

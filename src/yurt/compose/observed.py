@@ -58,6 +58,9 @@ class Observed:
     networks: Mapping[str, ObservedResource] = field(default_factory=dict)
     volumes: Mapping[str, ObservedResource] = field(default_factory=dict)
     images: Mapping[str, str | None] = field(default_factory=dict)
+    ages: Mapping[str, float] = field(
+        default_factory=dict
+    )  # seconds since an image came here, if the engine says
 
     def of(self, service: str) -> tuple[ObservedContainer, ...]:
         """Return the containers of *service* by number, without one-off ones."""

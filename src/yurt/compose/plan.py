@@ -25,8 +25,14 @@ class Verb(StrEnum):
     RESTART = "restart container"
     STOP = "stop container"
     KILL = "kill container"
+    PAUSE = "pause container"
+    UNPAUSE = "unpause container"
     REMOVE = "remove container"
     RENAME = "rename container"
+    PROVE = "prove container"
+    SUCCEED = "hand ports and names over to"
+    SWAP = "swap in container"
+    DRAIN = "drain container"
     WAIT = "wait for"
     REMOVE_NETWORK = "remove network"
     REMOVE_VOLUME = "remove volume"
@@ -50,6 +56,7 @@ class Action:
     condition: Condition = Condition.STARTED  # WAIT
     containers: tuple[str, ...] = ()  # WAIT: names
     volumes: bool = False  # REMOVE: anonymous volumes too
+    withheld: str = ""  # CREATE: "ports" or "all" stay with the container that it replaces, for now
 
     def __str__(self) -> str:
         verb = f"{self.verb.value} {self.name}"
@@ -102,6 +109,7 @@ class Draft:
         condition: Condition = Condition.STARTED,
         containers: tuple[str, ...] = (),
         volumes: bool = False,
+        withheld: str = "",
     ) -> int:
         """Append an action and return its number."""
         number = len(self.actions) + 1
@@ -120,6 +128,7 @@ class Draft:
                 condition=condition,
                 containers=containers,
                 volumes=volumes,
+                withheld=withheld,
             )
         )
         return number

@@ -15,7 +15,7 @@ from yurt.compose.fields import Fields
 from yurt.compose.interpolate import interpolated
 from yurt.compose.load import load
 from yurt.compose.model import Attachment, Network, Project, Service, Source, Volume
-from yurt.compose.nodes import MappingNode, Node, problem
+from yurt.compose.nodes import MappingNode, Node, ScalarNode, problem
 from yurt.compose.sources import UNREADABLE, Sources, void
 from yurt.errors import InvalidArgument, NotFound, translated
 
@@ -217,6 +217,15 @@ def load_project(location: Location, *, warn: Callable[[str], None] = lambda _: 
         environment_files=location.env_files,
         extensions=parse.extensions(whole),
     )
+
+
+def merged_document(location: Location, *, interpolate: bool) -> MappingNode:
+    """Return the files as one document, not yet read as a project: what is short stays short, paths relative."""
+    name = location.name or _written_name(location) or folder_name(location.directory)
+    environ = {**location.variables, "COMPOSE_PROJECT_NAME": name}
+    sources = Sources(cwd=location.cwd, home=environ.get("HOME", "/"), missing=void, interpolate=interpolate)
+    whole = sources.whole(location.files, location.directory, environ)
+    return whole if "name" in whole.entries else whole.with_entry("name", ScalarNode(name, whole.at, name))
 
 
 def _written_name(location: Location) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from yurt import __version__
 from yurt.compose import hash as hashes
 from yurt.compose import labels
 from yurt.compose.model import Condition, Project, Service
 from yurt.compose.observed import Observed, ObservedContainer
+from yurt.compose.parse import refresh_after
 from yurt.compose.plan import Draft, Plan, Verb
+from yurt.compose.replacing import obstacle, original_name, roll
 from yurt.errors import Conflict, InvalidArgument, NotFound
 
 
@@ -24,10 +26,14 @@ class UpOptions:
     pull: str = ""  # over the services' own pull_policy
     force_recreate: bool = False
     no_recreate: bool = False
+    always_recreate_deps: bool = False
     remove_orphans: bool = False
+    ignore_orphans: bool = False
     no_deps: bool = False
     no_start: bool = False
     renew_anonymous: bool = False
+    rollover: bool = False
+    moves_ports: bool = False  # the engine can move ports and names between running containers
     scale: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -58,10 +64,14 @@ def plan_images(project: Project, observed: Observed, options: UpOptions) -> Pla
                 cause = "pull_policy is build"
             elif is_absent and not options.no_build:
                 cause = "missing"
-        elif policy in ("always", "newer"):
+        elif policy in ("always", "newer", "refresh"):
             cause = f"pull policy is {policy}"
         elif is_absent:
             cause = "missing"
+        elif (age := observed.ages.get(service.image)) is not None and (
+            limit := refresh_after(policy)
+        ) is not None:
+            cause = f"pull policy is {policy}, and it came {age:.0f} s ago" if age * 1e9 >= limit else ""
         if cause and verb is Verb.PULL and policy == "never":
             raise NotFound(
                 f"service {service.name}: the image {service.image} is not there, and its pull policy is never"
@@ -96,6 +106,7 @@ class _Up:
         self.renewed: dict[str, str] = {}  # service → "recreated" or "restarted", if an existing one is
         self.gates: dict[tuple[str, Condition], tuple[int, ...]] = {}
         self.causes: dict[str, dict[str, str]] = {}  # service → container's ID → why it must be made anew
+        self.rolled: dict[str, tuple[int, ...]] = {}  # service → the end of its last replica's rollover
         self.reruns = self._reruns()
 
     def plan(self) -> Plan:
@@ -193,6 +204,12 @@ class _Up:
             not self.options.services or service.name in self.options.services
         ):
             return "asked for"
+        if (
+            self.options.always_recreate_deps
+            and self.options.services
+            and service.name not in self.options.services
+        ):
+            return "others depend on it, and all such are asked for"
         image = self.observed.images.get(service.image)
         if container.config_hash != hashes.service_hash(self.project, service):
             return "configuration changed"
@@ -230,7 +247,7 @@ class _Up:
         return container.has_completed and waited_for and service.name not in self.reruns
 
     def _service(self, service: Service) -> None:
-        existing = self.observed.of(service.name)
+        existing = self._settled(service)
         count = self._count(service)
         kept, excess = existing[:count], existing[count:]
         self.started[service.name] = []
@@ -250,7 +267,9 @@ class _Up:
             cause = self._diverged(service, container)
             if not cause and not self.options.no_recreate and shared in self.renewed:
                 cause = f"{shared}, whose network it shares, is {self.renewed[shared]}"
-            if cause:
+            if cause and self._rolls(service, container):
+                self._roll(service, container, name, cause, ready=ready, gated=gated)
+            elif cause:
                 self._recreate(service, container, name, cause, ready=ready, gated=gated)
             elif container.is_running:
                 self._restart_after(service, container, gated)
@@ -268,6 +287,32 @@ class _Up:
                 self._start(service, name, "created", (created, *gated()))
         for container in excess:
             self._discard(container, f"scaled down to {count}")
+
+    def _settled(self, service: Service) -> tuple[ObservedContainer, ...]:
+        """Return the service's containers without those that an interrupted `up` has left with a temporary name."""
+        found = self.observed.of(service.name)
+        left = [each for each in found if original_name(each.name)]
+        if not left:
+            return found
+        own = {each.name: each for each in found if not original_name(each.name)}
+        for each in left:
+            name = original_name(each.name).removesuffix(".trial")
+            other = own.get(name)
+            takes_over = each.is_running and any(port.get("PublicPort") for port in each.ports)
+            if each.name.endswith(".trial") or (other is not None and not takes_over):
+                self._discard(each, "left by an `up` that was interrupted")
+                continue
+            after = (self._discard(other, f"succeeded by {each.name}"),) if other is not None else ()
+            self.draft.add(
+                Verb.RENAME,
+                name,
+                "left by an `up` that was interrupted",
+                after,
+                reference=each.id,
+                service=service.name,
+            )
+            own[name] = replace(each, name=name)
+        return tuple(sorted(own.values(), key=lambda each: each.number))
 
     def _ready_to_create(self, service: Service) -> tuple[int, ...]:
         keys = [f"network:{each.network}" for each in service.networks]
@@ -331,6 +376,45 @@ class _Up:
             self.started[service.name].append(renamed)
         else:
             self._start(service, name, "recreated", (renamed, *gated()))
+
+    def _rolls(self, service: Service, old: ObservedContainer) -> bool:
+        """Return whether a changed container is replaced by rollover; raises Conflict if it should be and can't."""
+        wanted = self.options.rollover and not self.options.no_start and old.state == "running"
+        if not wanted or service.rollover.order == "stop-first":
+            return False
+        why = obstacle(service, old, renew_anonymous=self.options.renew_anonymous)
+        if why:
+            raise Conflict(
+                f"service {service.name} can't be rolled over: {why}",
+                hint="write `deploy: {update_config: {order: stop-first}}` to recreate it, or start-first if both may run",
+            )
+        return True
+
+    def _roll(
+        self,
+        service: Service,
+        old: ObservedContainer,
+        name: str,
+        cause: str,
+        *,
+        ready: tuple[int, ...],
+        gated: Callable[[], tuple[int, ...]],
+    ) -> None:
+        """Have a new container prove itself beside the old one, then take over from it; one replica at a time."""
+        renamed = roll(
+            self.draft,
+            old,
+            name,
+            cause,
+            publishes=bool(service.ports),
+            moves_ports=self.options.moves_ports,
+            renew_anonymous=self.options.renew_anonymous,
+            ready=(*ready, *self.rolled.get(service.name, ())),
+            gated=gated,
+        )
+        self.rolled[service.name] = (renamed,)
+        self.renewed[service.name] = "rolled over"
+        self.started[service.name].append(renamed)
 
     def _discard(self, container: ObservedContainer, cause: str, after: Sequence[int] = ()) -> int:
         if container.is_running:
@@ -408,7 +492,7 @@ class _Up:
         if orphans and self.options.remove_orphans:
             for container in orphans:
                 self._discard(container, "orphan")
-        elif orphans:
+        elif orphans and not self.options.ignore_orphans:
             names = ", ".join(each.name for each in orphans)
             self.draft.notices.append(
                 f"containers of services that the file no longer has: {names}; --remove-orphans removes them"

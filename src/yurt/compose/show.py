@@ -28,7 +28,11 @@ Plain = dict[str, Any]
 
 def shown(project: Project, form: str, services: Iterable[str] = ()) -> str:
     """Return the project as YAML or JSON text, only with *services* (and what they need) if any are named."""
-    document = escaped(plain(project, services))
+    return written(escaped(plain(project, services)), form)
+
+
+def written(document: Any, form: str) -> str:
+    """Return *document* as YAML or JSON text."""
     if form == "json":
         return json.dumps(document, indent=2)
     import yaml

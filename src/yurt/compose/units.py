@@ -2,6 +2,7 @@
 
 import re
 
+from yurt.compose.nodes import shortened
 from yurt.errors import InvalidArgument
 
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)i?b?\s*", re.IGNORECASE)
@@ -23,8 +24,15 @@ def size(text: str) -> int:
     """Return the bytes that *text* (``512m``, ``1.5gb``, ``1024``) stands for."""
     found = _SIZE.fullmatch(text)
     if found is None:
-        raise InvalidArgument(f"{text!r} is not a size, expected a number with b, k, m or g, such as 512m")
-    return int(float(found[1]) * (1 << _SCALE[found[2].lower()]))
+        raise InvalidArgument(
+            f"{shortened(text)!r} is not a size, expected a number with b, k, m or g, such as 512m"
+        )
+    value = float(found[1]) * (1 << _SCALE[found[2].lower()])
+    if value >= 1 << 63:
+        raise InvalidArgument(
+            f"{shortened(text)!r} is more than any machine has, expected a size such as 512m"
+        )
+    return int(value)
 
 
 def duration(text: str) -> int:
@@ -40,5 +48,5 @@ def duration(text: str) -> int:
         total += float(part[1]) * _NANOSECONDS[part[2]]
         at = part.end()
     if not text or at < len(text) or total > 1 << 62:
-        raise InvalidArgument(f"{text!r} is not a duration, expected such as 30s, 1m30s or 500ms")
+        raise InvalidArgument(f"{shortened(text)!r} is not a duration, expected such as 30s, 1m30s or 500ms")
     return round(total)

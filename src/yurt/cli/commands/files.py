@@ -86,7 +86,7 @@ def commit(session: Session, options: Options) -> None:
     """,
 )
 def cp(session: Session, options: Options) -> None:
-    source, target = (_split(text) for text in options.arguments)
+    source, target = (split_place(text) for text in options.arguments)
     if bool(source[0]) == bool(target[0]):
         raise UsageError(
             "one side must be a container, the other must not",
@@ -98,7 +98,7 @@ def cp(session: Session, options: Options) -> None:
         _to_container(session, source[1], target[0], target[1], options)
 
 
-def _split(text: str) -> tuple[str, str]:
+def split_place(text: str) -> tuple[str, str]:
     """Return (container, path); a path that begins like one (``./a:b``, ``/a:b``) is a path."""
     container, mark, path = text.partition(":")
     if not mark or text.startswith((".", "/")):

@@ -25,15 +25,34 @@ VERBS = {
     "kill": "lifecycle",
     "rm": "lifecycle",
     "create": "up",
+    "scale": "up",
+    "pause": "lifecycle",
+    "unpause": "lifecycle",
+    "wait": "containers",
+    "watch": "watch",
+    "rollback": "rollback",
     "pull": "images",
+    "push": "images",
     "images": "look",
     "port": "look",
     "top": "look",
     "ls": "look",
+    "volumes": "look",
+    "stats": "containers",
+    "events": "containers",
+    "attach": "containers",
+    "cp": "containers",
+    "export": "containers",
+    "commit": "containers",
     "config": "config",
     "version": "config",
 }
 
+REFUSED = {
+    "publish": ("Compose files are not kept in registries here", "`yurt compose push` sends the images"),
+    "bridge": ("it runs Docker's converters, and Yurt is for one machine", "kompose converts Compose files"),
+    "alpha": ("its commands are Docker's experiments", "see `yurt compose --help` for what there is"),
+}
 GLOBALS = {
     "-f": "file",
     "--file": "file",
@@ -58,6 +77,10 @@ def main(session: Session, words: Sequence[str]) -> int:
     verb = {"convert": "config"}.get(rest[0], rest[0])
     place = VERBS.get(verb)
     if place is None:
+        if verb in REFUSED:
+            raise UsageError(
+                f"`yurt compose {verb}` is not supported: {REFUSED[verb][0]}", hint=REFUSED[verb][1]
+            )
         from yurt.cli.help import unknown
 
         raise unknown("yurt compose", rest[0], VERBS)

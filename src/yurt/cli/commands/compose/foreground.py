@@ -46,10 +46,12 @@ class _Foreground:
         if self.from_service:
             project.service(self.from_service)
         self.aborts = options.flag("abort-on-container-exit") or bool(self.from_service)
+        self.aborts_on_failure = options.flag("abort-on-container-failure")
         self.code = 0
         self.ended: dict[str, int] = {}  # service → the exit code of its first container that stopped
         self.running: set[str] = set()
         self.up = threading.Event()
+        self.over = threading.Event()
         self.interrupts = 0
 
     def run(self) -> int:
@@ -87,6 +89,11 @@ class _Foreground:
                         since=str(int(self.watch.since)),
                     )
         self.up.set()
+        if self.options.flag("watch"):
+            from yurt.cli.commands.compose.watch import Watcher
+
+            watcher = Watcher(self.session, self.options, self.project, self.wanted.services)
+            threading.Thread(target=watcher.run, args=(self.over,), name="watch", daemon=True).start()
         if not self.running:
             self._finish_soon()
         before = signal.signal(signal.SIGINT, self._interrupt)
@@ -105,12 +112,13 @@ class _Foreground:
         return self.ended.get(self.from_service, 0) if self.from_service else self.code
 
     def _shown(self) -> set[str]:
-        names = {
-            service.name
-            for service in self.project.selection(self.wanted.services, dependencies=not self.wanted.no_deps)
-        }
+        """Return the services whose logs are shown: those named, or all but those that do not want it."""
         if only := self.options.all("attach"):
-            names &= set(only)
+            return set(only) - set(self.options.all("no-attach"))
+        named = () if self.options.flag("attach-dependencies") else self.wanted.services
+        selected = self.project.selection(self.wanted.services, dependencies=not self.wanted.no_deps)
+        names = set(named) or {service.name for service in selected}
+        names = {name for name in names if self.project.service(name).attach}
         return names - set(self.options.all("no-attach"))
 
     def _label(self, name: str) -> str:
@@ -135,7 +143,7 @@ class _Foreground:
         self.follower.say(identifier, f"{self._label(marks.get('name', service))} exited with code {code}")
         self.ended.setdefault(service, code)
         self.running.discard(identifier)
-        if self.aborts and not self.interrupts:
+        if (self.aborts or (self.aborts_on_failure and code)) and not self.interrupts:
             self.code = self.code or code
             self.interrupts = 0
             threading.Thread(target=self._stop, daemon=True).start()

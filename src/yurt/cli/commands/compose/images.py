@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     --pull                      Pull newer base images first
     --build-arg NAME=VALUE…     Over the file's build arguments
     --with-dependencies         Those too that the services depend on
+    --push                      Send the images to their registries, too
+    --builder NAME              Accepted for Docker Compose's sake: the engine has one builder
     -q, --quiet                 No output but errors
-    -m, --memory SIZE           Accepted for Docker Compose's sake
+    -m, --memory SIZE           Limit of memory of RUN
     """
     ),
     example="yurt compose build --no-cache web",
@@ -44,10 +46,27 @@ def build(session: Session, options: Options) -> int:
         no_cache=options.flag("no-cache"),
         pull_bases=options.flag("pull"),
         build_args=begin.assigned(options, "build-arg", dict(session.environ)),
+        build_memory=_memory(options),
+        at_once=begin.at_once(session, options),
     )
     if not draft.actions:
         session.note(f"{project.name}: no service here has a build")
-    return _run(session, options, project, draft.done(), how, quiet=options.flag("quiet"))
+    code = _run(session, options, project, draft.done(), how, quiet=options.flag("quiet"))
+    if options.flag("push") and draft.actions:
+        return push.function(session, options) or 0
+    return code
+
+
+def _memory(options: Options) -> int | None:
+    from yurt.compose.units import size
+    from yurt.errors import InvalidArgument
+
+    if not options.has("memory"):
+        return None
+    try:
+        return size(options.text("memory"))
+    except InvalidArgument as error:
+        raise options.invalid("memory", options.text("memory"), error.message) from None
 
 
 @command(
@@ -90,6 +109,44 @@ def pull(session: Session, options: Options) -> int:
             raise
         session.warn(error.message)
         return 0
+
+
+@command(
+    "push [OPTIONS] [SERVICE...]",
+    "Send the images that the services build to their registries",
+    flags=begin.flags(
+        """
+    --include-deps              Those too that the services depend on
+    --ignore-push-failures      Go on when an image can't be sent
+    -q, --quiet                 No output but errors
+    """
+    ),
+    example="yurt compose push web",
+)
+def push(session: Session, options: Options) -> int:
+    from yurt.cli.commands.registry import push as push_one
+    from yurt.cli.failure import Failure
+
+    project = begin.project(session, options, options.arguments)
+    services = project.selection(
+        options.arguments, dependencies=not options.arguments or options.flag("include-deps")
+    )
+    images = list(dict.fromkeys(each.image for each in services if each.build))
+    if not images:
+        session.note(f"{project.name}: no service here has a build")
+    code = 0
+    for image in images:
+        if options.flag("dry-run"):
+            session.print(f"push image {image}: asked for")
+            continue
+        try:
+            push_one.function(session, options.on(image))
+        except Failure as error:
+            if not options.flag("ignore-push-failures"):
+                raise
+            session.fail(error.message, error.hint)
+            code = 1
+    return code
 
 
 def _run(session: Session, options: Options, project: Project, plan: Plan, how: How, *, quiet: bool) -> int:

@@ -96,12 +96,39 @@ def stop(session: Session, options: Options) -> int:
 
 
 @command(
+    "pause [OPTIONS] [SERVICE...]",
+    "Freeze every process of running containers",
+    flags=begin.flags(""),
+    example="yurt compose pause worker",
+)
+def pause(session: Session, options: Options) -> int:
+    return _paused(session, options, undo=False)
+
+
+@command(
+    "unpause [OPTIONS] [SERVICE...]",
+    "Let paused containers go on",
+    flags=begin.flags(""),
+    example="yurt compose unpause worker",
+)
+def unpause(session: Session, options: Options) -> int:
+    return _paused(session, options, undo=True)
+
+
+def _paused(session: Session, options: Options, *, undo: bool) -> int:
+    project, name = begin.project_or_name(session, options, options.arguments)
+    observed = observe(session.client, name)
+    plan = plans.plan_pause(observed, options.arguments, undo=undo)
+    return _do(session, options, project, observed, plan, how=How())
+
+
+@command(
     "kill [OPTIONS] [SERVICE...]",
     "Send a signal to running containers",
     flags=begin.flags(
         """
     -s, --signal SIGNAL         Which one (default: SIGKILL)
-    --remove-orphans            Accepted for Docker Compose's sake
+    --remove-orphans            Kill containers of services that the file no longer has, too
     """
     ),
     example="yurt compose kill -s HUP web",

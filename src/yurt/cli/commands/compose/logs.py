@@ -47,8 +47,8 @@ def logs(session: Session, options: Options) -> int:
     wanted = LogOptions(
         follow=options.flag("follow"),
         tail=_tail(options),
-        since=_moment(options, "since"),
-        until=_moment(options, "until"),
+        since=moment(options, "since"),
+        until=moment(options, "until"),
         timestamps=options.flag("timestamps"),
         level=levels.parse(options.text("level")) if options.has("level") else 0,
     )
@@ -110,7 +110,7 @@ def _tail(options: Options) -> str:
     return text
 
 
-def _moment(options: Options, name: str) -> str:
+def moment(options: Options, name: str) -> str:
     """Return ``--since`` and ``--until`` as seconds since the epoch, which is what the engine takes."""
     text = options.text(name)
     if not text or text.replace(".", "", 1).isdigit():

@@ -15,10 +15,11 @@ from yurt.compose.observe import containers, from_listed
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from re import Pattern
     from typing import Any
 
     from yurt.cli.session import Session
-    from yurt.compose.observed import ObservedContainer
+    from yurt.compose.observed import Observed, ObservedContainer
 
 PS_TITLES = {
     "Name": "NAME",
@@ -156,7 +157,7 @@ def ports(found: Iterable[Mapping[str, Any]]) -> str:
 def images(session: Session, options: Options) -> int:
     _, name = begin.project_or_name(session, options, options.arguments)
     rows = []
-    for each in chosen(_snapshot(session, name), options.arguments):
+    for each in chosen(snapshot(session, name), options.arguments):
         reference = each.image_id or each.image
         details = session.client.json("GET", f"/images/{reference}/json")
         repository, _, tag = (
@@ -191,7 +192,8 @@ def _age(moment: str | None) -> str:
         return moment or ""
 
 
-def _snapshot(session: Session, name: str) -> Any:
+def snapshot(session: Session, name: str) -> Observed:
+    """Return what is there of the project *name*, containers only."""
     from yurt.compose.observed import Observed
 
     return Observed(containers=containers(session.client, name))
@@ -199,7 +201,7 @@ def _snapshot(session: Session, name: str) -> Any:
 
 def one_container(session: Session, name: str, service: str, index: int) -> ObservedContainer:
     """Return a running container of *service*: the first, or the one numbered *index*; Failure if there is none."""
-    found = chosen(_snapshot(session, name), [service])
+    found = chosen(snapshot(session, name), [service])
     matching = [each for each in found if each.is_running and (not index or each.number == index)]
     if not matching:
         which = f"no container {index} of service {service}" if index else f"service {service}"
@@ -241,7 +243,7 @@ def port(session: Session, options: Options) -> int:
 )
 def top(session: Session, options: Options) -> int:
     _, name = begin.project_or_name(session, options, options.arguments)
-    for each in chosen(_snapshot(session, name), options.arguments):
+    for each in chosen(snapshot(session, name), options.arguments):
         if not each.is_running:
             continue
         answer = session.client.json("GET", f"/containers/{each.id}/top")
@@ -252,12 +254,28 @@ def top(session: Session, options: Options) -> int:
     return 0
 
 
+def _name_patterns(options: Options) -> list[Pattern[str]]:
+    import re
+
+    found = []
+    for given in options.all("filter"):
+        key, mark, value = given.partition("=")
+        if key != "name" or not mark:
+            raise options.invalid("filter", given, "expected name=PATTERN")
+        try:
+            found.append(re.compile(value))
+        except re.error:
+            raise options.invalid("filter", given, "no regular expression") from None
+    return found
+
+
 @command(
     "ls [OPTIONS]",
     "List the projects that have containers",
     flags=begin.flags(
         """
     -a, --all                   Those too of which nothing runs
+    --filter FILTER…            Only those: name=PATTERN
     -q, --quiet                 Only their names
     --format FORMAT             table, json or a template
     """
@@ -272,7 +290,10 @@ def ls(session: Session, options: Options) -> int:
         if not each.oneoff:
             projects.setdefault(each.labels[labels.PROJECT], []).append(each)
     rows = []
+    patterns = _name_patterns(options)
     for name, found in sorted(projects.items()):
+        if patterns and not any(pattern.search(name) for pattern in patterns):
+            continue
         states: dict[str, int] = {}
         for each in found:
             states[each.state] = states.get(each.state, 0) + 1
@@ -283,5 +304,45 @@ def ls(session: Session, options: Options) -> int:
             )
     titles = {"Name": "NAME", "Status": "STATUS", "ConfigFiles": "CONFIG FILES"}
     for line in output.listing(rows, titles, ("Name", "Status", "ConfigFiles"), options, key="Name"):
+        session.print(line.rstrip())
+    return 0
+
+
+@command(
+    "volumes [OPTIONS] [SERVICE...]",
+    "List the project's volumes",
+    flags=begin.flags(
+        """
+    -q, --quiet                 Only their names
+    --format FORMAT             table, json or a template
+    """
+    ),
+    example="yurt compose volumes",
+)
+def volumes(session: Session, options: Options) -> int:
+    project, name = begin.project_or_name(session, options, options.arguments)
+    filters = json.dumps({"label": [f"{labels.PROJECT}={name}"]})
+    found = session.client.json("GET", "/volumes", query={"filters": filters}).get("Volumes") or ()
+    if options.arguments and project is not None:
+        keys = {m.source for s in options.arguments for m in project.service(s).mounts if m.type == "volume"}
+        found = [each for each in found if (each.get("Labels") or {}).get(labels.VOLUME) in keys]
+    rows = [
+        {
+            "Name": each["Name"],
+            "Driver": each.get("Driver") or "local",
+            "Mountpoint": each.get("Mountpoint") or "",
+            "Scope": each.get("Scope") or "local",
+            "Labels": ",".join(f"{key}={value}" for key, value in sorted((each.get("Labels") or {}).items())),
+        }
+        for each in sorted(found, key=lambda each: str(each["Name"]))
+    ]
+    titles = {
+        "Driver": "DRIVER",
+        "Name": "VOLUME NAME",
+        "Mountpoint": "MOUNTPOINT",
+        "Scope": "SCOPE",
+        "Labels": "LABELS",
+    }
+    for line in output.listing(rows, titles, ("Driver", "Name"), options, key="Name"):
         session.print(line.rstrip())
     return 0

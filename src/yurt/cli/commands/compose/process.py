@@ -99,7 +99,13 @@ def _is_terminal() -> bool:
     -l, --label NAME=VALUE…     With this label
     --no-deps                   Leave the services alone that it depends on
     --build                     Build the image first
-    --quiet-pull                Accepted for Docker Compose's sake
+    --pull POLICY               Pull the image first: always, missing or never
+    --cap-add CAPABILITY…       With this capability too
+    --cap-drop CAPABILITY…      Without this capability
+    --env-from-file FILE…       With the variables of this file
+    -q, --quiet                 Say nothing of what is brought up
+    --quiet-build               Say nothing of builds
+    --quiet-pull                Say nothing of pulls
     --remove-orphans            Remove containers of services that the file no longer has
     """
     ),
@@ -113,6 +119,11 @@ def run(session: Session, options: Options) -> int:
     stdin = options.flag("interactive", default=True) and not detached
     wants_tty = not options.flag("no-TTY") and options.flag("tty", default=True)
     tty = not detached and wants_tty and _is_terminal()
+    pull = options.text("pull")
+    if pull not in ("", "always", "missing", "never"):
+        raise options.invalid("pull", pull, "expected always, missing or never")
+    if options.flag("quiet"):
+        options = options.adding("progress", "quiet")
     _prepare(session, options, project, project.service(name))
     service = _changed(project, session, options, words, tty=tty, stdin=stdin)
     identifier, container = _create(session, options, project, service)
@@ -168,6 +179,7 @@ def _prepare(session: Session, options: Options, project: Project, service: Serv
             services=(service.name,),
             no_deps=True,
             build=options.flag("build"),
+            pull=options.text("pull"),
             scale={service.name: 0},
             no_recreate=True,
         )
@@ -209,6 +221,20 @@ def _resources(session: Session, options: Options, project: Project, wanted: obj
                 shown.close()
 
 
+def _from_files(session: Session, options: Options) -> dict[str, str]:
+    from yurt.compose import dotenv
+    from yurt.errors import InvalidArgument, translated
+
+    found: dict[str, str] = {}
+    for path in options.all("env-from-file"):
+        with (
+            translated({OSError: NotFound, UnicodeDecodeError: InvalidArgument}, f"cannot read {path}"),
+            open(path, encoding="utf-8") as file,
+        ):
+            found |= dotenv.parse(file.read(), path, {**found, **session.environ})
+    return found
+
+
 def _changed(
     project: Project, session: Session, options: Options, words: list[str], *, tty: bool, stdin: bool
 ) -> Service:
@@ -223,7 +249,8 @@ def _changed(
     for given in options.all("volume"):
         mount = short.mount(given, os.getcwd(), session.environ.get("HOME", "/"))
         mounts[mount.target] = mount
-    environ = {**service.environment, **begin.assigned(options, "env", dict(session.environ))}
+    environ = {**service.environment, **_from_files(session, options)}
+    environ |= begin.assigned(options, "env", dict(session.environ))
     entrypoint = service.entrypoint
     if options.has("entrypoint"):
         entrypoint = splitting.split(options.text("entrypoint"))
@@ -233,6 +260,8 @@ def _changed(
         command=command_line or None,
         entrypoint=entrypoint,
         environment=environ,
+        cap_add=(*service.cap_add, *options.all("cap-add")),
+        cap_drop=(*service.cap_drop, *options.all("cap-drop")),
         labels={**service.labels, **begin.assigned(options, "label", {})},
         ports=ports,
         mounts=tuple(mounts.values()),

@@ -26,7 +26,7 @@ FLAGS = """
     --project-directory DIR     What paths are relative to
     --ansi MODE                 never, always or auto
     --progress MODE             auto, tty, plain or quiet
-    --parallel NUMBER           Accepted for Docker Compose's sake
+    --parallel NUMBER           How many requests at once (default: 12; -1: no limit)
     --dry-run                   Show the plan, do nothing
 """
 
@@ -93,17 +93,37 @@ def _has_file(session: Session, options: Options) -> bool:
     return True
 
 
+def is_on(session: Session, name: str) -> bool:
+    """Return whether the variable *name* says yes, as Docker Compose reads it."""
+    return session.environ.get(name, "").lower() in ("1", "true", "t", "yes", "y")
+
+
+def at_once(session: Session, options: Options) -> int:
+    """Return how many requests may be under way, by ``--parallel`` or ``COMPOSE_PARALLEL_LIMIT``."""
+    from yurt.compose.execute import AT_ONCE
+
+    given = options.text("parallel") or session.environ.get("COMPOSE_PARALLEL_LIMIT", "")
+    if not given:
+        return AT_ONCE
+    if given == "-1":
+        return 1 << 16
+    if not given.isdigit() or given == "0" or len(given) > 6:
+        raise options.invalid("parallel", given, "expected a number of requests, or -1")
+    return int(given)
+
+
 def progress(session: Session, options: Options) -> Progress:
     """Return what shows progress on the terminal's error stream."""
     from yurt.compose.progress import Lines, Silent
     from yurt.compose.progress import chosen as fitting
 
-    mode = options.text("progress", "auto")
+    mode = options.text("progress") or session.environ.get("COMPOSE_PROGRESS") or "auto"
     if mode == "quiet":
         return Silent()
     if mode not in ("auto", "tty", "plain", "rawjson", "json"):
         raise options.invalid("progress", mode, "expected auto, tty, plain or quiet")
-    never = options.text("ansi") == "never" or session.environ.get("TERM") == "dumb"
+    ansi = options.text("ansi") or session.environ.get("COMPOSE_ANSI")
+    never = ansi == "never" or session.environ.get("TERM") == "dumb"
     return Lines(session.err) if mode == "plain" or never else fitting(session.err)
 
 
