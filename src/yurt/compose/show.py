@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from yurt.compose import yamltext
 from yurt.compose.model import (
     Attachment,
     BlockLimits,
@@ -33,12 +34,7 @@ def shown(project: Project, form: str, services: Iterable[str] = ()) -> str:
 
 def written(document: Any, form: str) -> str:
     """Return *document* as YAML or JSON text."""
-    if form == "json":
-        return json.dumps(document, indent=2)
-    import yaml
-
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=110))
+    return json.dumps(document, indent=2) if form == "json" else yamltext.written(document)
 
 
 def escaped(value: Any) -> Any:
@@ -54,8 +50,8 @@ def escaped(value: Any) -> Any:
 
 
 def plain(project: Project, services: Iterable[str] = ()) -> Plain:
-    selection = project.selection(services)
-    named = [each for each in project.services.values() if each in selection]
+    selection = {each.name for each in project.selection(services)}
+    named = [each for each in project.services.values() if each.name in selection]
     document: Plain = {"name": project.name, "services": {each.name: _service(each) for each in named}}
     networks = {a.network for each in named for a in each.networks}
     volumes = {m.source for each in named for m in each.mounts if m.type == "volume" and m.source}
