@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -17,21 +16,21 @@ from yurt.compose.plan import Action, Plan, Verb
 from yurt.compose.progress import Progress, Silent
 from yurt.compose.watch import Seen, Watch, described
 from yurt.errors import Conflict, NotFound, NotModified, YurtError
+from yurt.values import Value, made, replace
 
 AT_ONCE = 12
 WAITS = frozenset({Verb.WAIT, Verb.PROVE, Verb.DRAIN})
 Body = dict[str, Any]  # of a create request
 
 
-@dataclass(frozen=True, slots=True)
-class How:
+class How(Value):
     """What an execution may be told beside the plan."""
 
     stop_timeout: int | None = None  # seconds; None: each container's own
     kill_signal: str = "SIGKILL"
     no_cache: bool = False
     pull_bases: bool = False
-    build_args: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = made(factory=dict)
     build_memory: int | None = None  # bytes that a step of a build may use
     quiet: frozenset[Verb] = frozenset()  # whose details are not told
     at_once: int = AT_ONCE  # requests under way; waits are not counted

@@ -6,7 +6,6 @@ the list of known keys is exactly what the code reads.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from typing import TypeVar
@@ -137,6 +136,8 @@ class Fields:
         """Raise for the first key nobody asked for, with the nearest known one; ``x-…`` keys are free."""
         for key in self.node.entries:
             if key not in self.known and not key.startswith("x-"):
+                import difflib  # 3 ms, and only for who has mistyped
+
                 near = difflib.get_close_matches(key, self.known, 1, 0.6)
                 raise problem(
                     self.node.position(key),

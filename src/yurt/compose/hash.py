@@ -6,8 +6,8 @@ the number of replicas, how the image is built) recreates nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from hashlib import sha256
 from typing import Any
 
 from yurt.compose import payload
@@ -19,7 +19,7 @@ def service_hash(project: Project, service: Service) -> str:
     body = payload.specification(project, service)
     if service.files:
         body["Files"] = [
-            [each.target, each.uid, each.gid, each.mode, hashlib.sha256(each.content).hexdigest()]
+            [each.target, each.uid, each.gid, each.mode, sha256(each.content).hexdigest()]
             for each in service.files
         ]
     return _hash(body)
@@ -36,4 +36,4 @@ def volume_hash(project: Project, volume: Volume) -> str:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

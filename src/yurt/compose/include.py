@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from yurt.compose import fields
 from yurt.compose.fields import Fields
 from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain, problem
 from yurt.errors import Unimplemented
+from yurt.values import Value
 
 SECTIONS = ("services", "networks", "volumes", "configs", "secrets", "models")
 MAX_FILES = 200  # that one project may be made of, and so that includes of includes end
 
 
-@dataclass(frozen=True, slots=True)
-class Inclusion:
+class Inclusion(Value):
     """One entry of ``include``: absolute paths, and where it stands."""
 
     paths: tuple[str, ...]

@@ -5,10 +5,10 @@ The words after an operator may hold variables again. ``$$`` is one dollar sign.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, problem, shortened, walk
 from yurt.errors import InvalidArgument
+from yurt.values import Value
 
 Missing = Callable[[str], None]
 
@@ -143,8 +143,7 @@ def interpolated(
             return ScalarNode(value, node.at, value, node.tag)
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Value):
     """How a document uses a variable: ``${NAME:?}`` requires it, ``:-`` gives a default, ``:+`` an alternate."""
 
     name: str

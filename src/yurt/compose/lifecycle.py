@@ -6,15 +6,14 @@ A project can be stopped and removed without its file: who depends on whom stand
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from yurt.compose.model import Condition, Project
 from yurt.compose.observed import Observed, ObservedContainer
 from yurt.compose.plan import Draft, Plan, Verb, dependants
+from yurt.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class DownOptions:
+class DownOptions(Value):
     """The flags of ``down`` that change the plan."""
 
     services: tuple[str, ...] = ()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from yurt.compose import fields, units
 from yurt.compose.fields import Fields
 from yurt.compose.model import BlockLimits, DeviceRequest, Resources, Rollover, Ulimit
 from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, kind, problem
 from yurt.errors import InvalidArgument
+from yurt.values import Value
 
 RESTARTS = ("no", "always", "on-failure", "unless-stopped")
 _SWARM = "it is for a swarm of machines, and Yurt is for one"
 
 
-@dataclass(frozen=True, slots=True)
-class Deploy:
+class Deploy(Value):
     """What ``deploy`` says, as far as one machine can honour it."""
 
     replicas: int = 1
@@ -25,7 +23,7 @@ class Deploy:
     memory_reservation: int | None = None
     pids: int | None = None
     devices: tuple[DeviceRequest, ...] = ()
-    rollover: Rollover = field(default_factory=Rollover)
+    rollover: Rollover = Rollover()
 
 
 def deploy(at: Fields) -> Deploy:

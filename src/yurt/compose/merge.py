@@ -5,9 +5,9 @@ below. ``!reset`` drops what earlier files said, ``!override`` replaces it whole
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yurt.values import replace
 
 Path = tuple[str, ...]  # names of services, networks… stand as "*"
 

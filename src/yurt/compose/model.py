@@ -6,12 +6,12 @@ Names follow the specification. Sizes are bytes, durations nanoseconds, paths ab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from yurt.compose.nodes import Position
 from yurt.errors import InvalidArgument, NotFound
+from yurt.values import Value, made, replace
 
 MAX_CHAIN = 200
 NOWHERE = Position("compose.yaml", 1, 1)
@@ -25,8 +25,7 @@ class Condition(StrEnum):
     COMPLETED = "service_completed_successfully"
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Value):
     """A published port; ``published`` is empty (any), a port or a range, ``host_ip`` empty for all addresses."""
 
     target: int
@@ -40,8 +39,7 @@ class Port:
         return f"{left}{self.target}/{self.protocol}"
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Value):
     """One mount: ``source`` is an absolute host path, a volume's key, or empty (anonymous volume, tmpfs)."""
 
     type: str  # "bind", "volume", "tmpfs" or "image"
@@ -54,13 +52,12 @@ class Mount:
     recursive: str = ""  # bind: "", "enabled", "disabled", "writable" or "readonly"
     nocopy: bool = False
     subpath: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)  # of an anonymous volume
+    labels: Mapping[str, str] = made(factory=dict)  # of an anonymous volume
     size: int | None = None
     mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Value):
     """An edge of ``depends_on``."""
 
     service: str
@@ -69,8 +66,7 @@ class Dependency:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Healthcheck:
+class Healthcheck(Value):
     """How the engine probes; an empty ``test`` keeps the image's, ``disable`` turns it off."""
 
     test: tuple[str, ...] = ()
@@ -82,8 +78,7 @@ class Healthcheck:
     disable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Value):
     """A secret or config that is written into the container before it starts; *content* is what it holds."""
 
     target: str
@@ -93,26 +88,24 @@ class File:
     mode: int = 0o444
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Value):
     """What the top-level ``configs`` or ``secrets`` say: a file of the host, or content (of a *variable*)."""
 
     name: str
     file: str = ""
     content: bytes | None = None
     variable: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = made(factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(Value):
     """A command in a container that runs: after its start, or before its stop."""
 
     command: tuple[str, ...]
     user: str = ""
     privileged: bool = False
     working_dir: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = made(factory=dict)
 
 
 class WatchAction(StrEnum):
@@ -125,8 +118,7 @@ class WatchAction(StrEnum):
     SYNC_EXEC = "sync+exec"
 
 
-@dataclass(frozen=True, slots=True)
-class WatchRule:
+class WatchRule(Value):
     """One entry of ``develop.watch``; ``ignore`` and ``include`` are patterns as in ``.dockerignore``."""
 
     path: str
@@ -138,19 +130,17 @@ class WatchRule:
     hook: Hook | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRequest:
+class DeviceRequest(Value):
     """Devices asked for by what they can: ``count`` of them (-1: all), or those of ``device_ids``."""
 
     capabilities: tuple[str, ...] = ()
     driver: str = ""
     count: int = 0
     device_ids: tuple[str, ...] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = made(factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockLimits:
+class BlockLimits(Value):
     """Limits of block devices: weights from 10 to 1000, rates in bytes or operations a second by device."""
 
     weight: int = 0
@@ -161,8 +151,7 @@ class BlockLimits:
     device_write_iops: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rollover:
+class Rollover(Value):
     """How ``up --rollover`` replaces containers, from ``deploy.update_config``: durations in nanoseconds."""
 
     delay: int | None = None
@@ -170,15 +159,14 @@ class Rollover:
     order: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(Value):
     """How to make the image; ``dockerfile`` is relative to ``context`` or absolute."""
 
     context: str
     dockerfile: str = "Dockerfile"
     dockerfile_inline: str = ""
-    args: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = made(factory=dict)
+    labels: Mapping[str, str] = made(factory=dict)
     target: str = ""
     network: str = ""
     platform: str = ""
@@ -190,8 +178,7 @@ class Build:
     pull: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Value):
     """A service's place in one network, named by the network's key."""
 
     network: str
@@ -200,14 +187,13 @@ class Attachment:
     ipv6_address: str = ""
     link_local_ips: tuple[str, ...] = ()
     mac_address: str = ""
-    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    driver_opts: Mapping[str, str] = made(factory=dict)
     priority: int = 0
     gw_priority: int = 0
     interface_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Value):
     """Limits, from ``deploy.resources`` and the older fields beside it."""
 
     nano_cpus: int | None = None
@@ -226,15 +212,13 @@ class Resources:
     oom_score_adj: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ulimit:
+class Ulimit(Value):
     name: str
     soft: int
     hard: int
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Value):
     """One service."""
 
     name: str
@@ -242,9 +226,9 @@ class Service:
     build: Build | None = None
     command: tuple[str, ...] | None = None  # None: the image's; (): none at all
     entrypoint: tuple[str, ...] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = made(factory=dict)
+    labels: Mapping[str, str] = made(factory=dict)
+    annotations: Mapping[str, str] = made(factory=dict)
     ports: tuple[Port, ...] = ()
     expose: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -282,20 +266,20 @@ class Service:
     stop_grace_period: int | None = None
     shm_size: int | None = None
     ulimits: tuple[Ulimit, ...] = ()
-    sysctls: Mapping[str, str] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = made(factory=dict)
     extra_hosts: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_opt: tuple[str, ...] = ()
     logging_driver: str = ""
-    logging_options: Mapping[str, str] = field(default_factory=dict)
+    logging_options: Mapping[str, str] = made(factory=dict)
     security_opt: tuple[str, ...] = ()
     group_add: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     device_cgroup_rules: tuple[str, ...] = ()
     device_requests: tuple[DeviceRequest, ...] = ()
     block: BlockLimits = BlockLimits()
-    storage_opt: Mapping[str, str] = field(default_factory=dict)
+    storage_opt: Mapping[str, str] = made(factory=dict)
     cgroup: str = ""
     cgroup_parent: str = ""
     ipc: str = ""
@@ -307,62 +291,57 @@ class Service:
     mac_address: str = ""
     platform: str = ""
     pull_policy: str = ""
-    given: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # configs and secrets as they were written, for `config`
-    extensions: Mapping[str, Any] = field(default_factory=dict)  # x-… keys
+    given: Mapping[str, Any] = made(factory=dict)  # configs and secrets as they were written, for `config`
+    extensions: Mapping[str, Any] = made(factory=dict)  # x-… keys
     at: Position = NOWHERE
 
     def dependency(self, service: str) -> Dependency | None:
         return next((edge for edge in self.depends_on if edge.service == service), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Value):
     """A network under its key; ``name`` is what the engine calls it."""
 
     key: str
     name: str
     external: bool = False
     driver: str = ""
-    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    driver_opts: Mapping[str, str] = made(factory=dict)
     internal: bool = False
     attachable: bool = False
     enable_ipv6: bool | None = None
     ipam_driver: str = ""
     ipam: tuple[Mapping[str, object], ...] = ()  # as the engine takes it
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    ipam_options: Mapping[str, str] = made(factory=dict)
     enable_ipv4: bool | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = made(factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Value):
     """A named volume under its key; ``name`` is what the engine calls it."""
 
     key: str
     name: str
     external: bool = False
     driver: str = ""
-    driver_opts: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    driver_opts: Mapping[str, str] = made(factory=dict)
+    labels: Mapping[str, str] = made(factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Value):
     """A whole project; ``services`` are those whose profiles are on, ``disabled`` the others."""
 
     name: str
     directory: str
     files: tuple[str, ...]
     services: Mapping[str, Service]
-    disabled: Mapping[str, Service] = field(default_factory=dict)
-    networks: Mapping[str, Network] = field(default_factory=dict)
-    volumes: Mapping[str, Volume] = field(default_factory=dict)
-    configs: Mapping[str, Source] = field(default_factory=dict)
-    secrets: Mapping[str, Source] = field(default_factory=dict)
+    disabled: Mapping[str, Service] = made(factory=dict)
+    networks: Mapping[str, Network] = made(factory=dict)
+    volumes: Mapping[str, Volume] = made(factory=dict)
+    configs: Mapping[str, Source] = made(factory=dict)
+    secrets: Mapping[str, Source] = made(factory=dict)
     environment_files: tuple[str, ...] = ()
-    extensions: Mapping[str, Any] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = made(factory=dict)
 
     def service(self, name: str) -> Service:
         """Return a service that is on; NotFound names those that are."""

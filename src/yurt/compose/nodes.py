@@ -7,16 +7,15 @@ any error can name file, line and column. Nothing here reads a file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from yurt.errors import InvalidArgument
+from yurt.values import Value
 
 PlainScalar: TypeAlias = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Value):
     """A place in a file; line and column count from 1."""
 
     file: str
@@ -27,8 +26,7 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
+class ScalarNode(Value):
     """One value; ``text`` is how it was written (without quotes), ``value`` what YAML makes of it."""
 
     value: PlainScalar
@@ -40,8 +38,7 @@ class ScalarNode:
         return self.text if self.text or self.value is None else str(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceNode:
+class SequenceNode(Value):
     """An ordered list."""
 
     items: tuple[Node, ...]
@@ -49,8 +46,7 @@ class SequenceNode:
     tag: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MappingNode:
+class MappingNode(Value):
     """Keys (always text) to nodes, in the order of the file; ``keys`` holds where each key stands."""
 
     entries: dict[str, Node]

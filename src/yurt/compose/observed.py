@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from yurt.values import Value, made
 
-@dataclass(frozen=True, slots=True)
-class ObservedContainer:
+
+class ObservedContainer(Value):
     """A container of the project, as the engine lists it."""
 
     id: str
@@ -29,7 +29,7 @@ class ObservedContainer:
     command: str = ""
     created: int = 0
     ports: tuple[Mapping[str, Any], ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = made(factory=dict)
 
     @property
     def is_running(self) -> bool:
@@ -40,8 +40,7 @@ class ObservedContainer:
         return self.state == "exited" and self.exit_code == 0
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedResource:
+class ObservedResource(Value):
     """A network or a volume; ``key`` and ``project`` are empty when no project made it."""
 
     name: str
@@ -50,17 +49,14 @@ class ObservedResource:
     config_hash: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Value):
     """The snapshot. ``images`` maps each reference asked about to its ID, or None when it is not there."""
 
     containers: tuple[ObservedContainer, ...] = ()
-    networks: Mapping[str, ObservedResource] = field(default_factory=dict)
-    volumes: Mapping[str, ObservedResource] = field(default_factory=dict)
-    images: Mapping[str, str | None] = field(default_factory=dict)
-    ages: Mapping[str, float] = field(
-        default_factory=dict
-    )  # seconds since an image came here, if the engine says
+    networks: Mapping[str, ObservedResource] = made(factory=dict)
+    volumes: Mapping[str, ObservedResource] = made(factory=dict)
+    images: Mapping[str, str | None] = made(factory=dict)
+    ages: Mapping[str, float] = made(factory=dict)  # seconds since an image came here, if the engine says
 
     def of(self, service: str) -> tuple[ObservedContainer, ...]:
         """Return the containers of *service* by number, without one-off ones."""

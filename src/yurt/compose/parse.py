@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from yurt.compose import building, developing, fields, limits, linking, mounts, short, units, words
@@ -11,6 +10,7 @@ from yurt.compose.fields import Fields
 from yurt.compose.model import Healthcheck, Port, Service, Source
 from yurt.compose.nodes import MappingNode, Node, ScalarNode, SequenceNode, kind, plain, problem
 from yurt.errors import InvalidArgument
+from yurt.values import Value
 
 PULL_POLICIES = (
     "always",
@@ -25,8 +25,7 @@ PULL_POLICIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Value):
     """What a service's section is read against."""
 
     directory: str

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from yurt import __version__
 from yurt.compose import labels
 from yurt.compose.model import Attachment, Healthcheck, Hook, Mount, Network, Project, Service, Volume
+from yurt.values import Value
 
 Json = dict[str, Any]
 INTERFACE = "com.docker.network.endpoint.ifname"
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Value):
     """What tells one container of a service from another."""
 
     number: int

@@ -7,10 +7,10 @@ all others may run at once. Printing a plan is how it is tested and what ``up --
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from yurt.compose.model import Condition
+from yurt.values import Value
 
 
 class Verb(StrEnum):
@@ -39,8 +39,7 @@ class Verb(StrEnum):
     REMOVE_IMAGE = "remove image"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Value):
     """One step. ``reference`` is what the engine is asked for: a container's ID or name, a network's name…"""
 
     number: int
@@ -73,8 +72,7 @@ _REACHED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Value):
     """Actions in an order in which they could be done one by one; notices are told before."""
 
     actions: tuple[Action, ...] = ()
@@ -87,12 +85,12 @@ class Plan:
         return "\n".join(map(str, self.actions)) or "nothing to do"
 
 
-@dataclass(slots=True)
 class Draft:
     """A plan while it is being written."""
 
-    actions: list[Action] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.actions: list[Action] = []
+        self.notices: list[str] = []
 
     def add(
         self,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 
 from yurt.compose import dotenv, parse, short
 from yurt.compose.fields import Fields
@@ -18,6 +17,7 @@ from yurt.compose.model import Attachment, Network, Project, Service, Source, Vo
 from yurt.compose.nodes import MappingNode, Node, ScalarNode, problem
 from yurt.compose.sources import UNREADABLE, Sources, void
 from yurt.errors import InvalidArgument, NotFound, translated
+from yurt.values import Value, replace
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml",
@@ -28,8 +28,7 @@ _PROJECT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Value):
     """What the flags before a command say about which project is meant."""
 
     files: tuple[str, ...] = ()
@@ -39,8 +38,7 @@ class Options:
     directory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Value):
     """The project's files and variables, before any of the YAML is read."""
 
     directory: str

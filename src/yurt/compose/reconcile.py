@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from yurt import __version__
 from yurt.compose import hash as hashes
@@ -14,10 +13,10 @@ from yurt.compose.parse import refresh_after
 from yurt.compose.plan import Draft, Plan, Verb
 from yurt.compose.replacing import obstacle, original_name, roll
 from yurt.errors import Conflict, InvalidArgument, NotFound
+from yurt.values import Value, made, replace
 
 
-@dataclass(frozen=True, slots=True)
-class UpOptions:
+class UpOptions(Value):
     """The flags of ``up`` that change the plan."""
 
     services: tuple[str, ...] = ()
@@ -34,7 +33,7 @@ class UpOptions:
     renew_anonymous: bool = False
     rollover: bool = False
     moves_ports: bool = False  # the engine can move ports and names between running containers
-    scale: Mapping[str, int] = field(default_factory=dict)
+    scale: Mapping[str, int] = made(factory=dict)
 
 
 def container_name(project: Project, service: Service, number: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from yurt.client.sync import Client
@@ -17,10 +16,10 @@ from yurt.compose.progress import Progress
 from yurt.compose.reconcile import UpOptions, container_name, plan_images, plan_up
 from yurt.compose.threads import together
 from yurt.compose.watch import Watch
+from yurt.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Prospect:
+class Prospect(Value):
     """What `up` would do: both plans, and what they were made from."""
 
     observed: Observed
@@ -60,6 +59,7 @@ def up(
     for text in containers.notices:
         notice(text)
     if containers:
+        watch.begin()
         _run(Executor(client, project, observed, watch=watch, progress=progress(), how=how), containers)
     return containers
 

@@ -10,7 +10,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,10 +17,10 @@ from yurt.api import filters
 from yurt.client.sync import Client, Response
 from yurt.compose import labels
 from yurt.errors import NotFound, Unavailable, YurtError
+from yurt.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Value):
     """What is known of a container."""
 
     name: str
@@ -54,13 +53,18 @@ class Watch:
         self.since = 0.0
 
     def __enter__(self) -> Self:
+        return self
+
+    def begin(self) -> None:
+        """Listen from now on. Whoever waits or listens begins by that; an `up` with nothing to do never does."""
+        if self._response is not None:
+            return
         query = {
             "filters": filters.encode({"type": ["container"], "label": [f"{labels.PROJECT}={self._project}"]})
         }
         self._response = self._client.request("GET", "/events", query=query)
         self.since = time.time()
         threading.Thread(target=self._read, name="compose-events", daemon=True).start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,6 +73,7 @@ class Watch:
 
     def on_event(self, listener: Listener) -> None:
         """Call *listener* with each event from now on, in the reader's thread."""
+        self.begin()
         self._listeners.append(listener)
 
     def _read(self) -> None:
@@ -105,6 +110,7 @@ class Watch:
 
     def inspect(self, reference: str) -> Seen:
         """Return what is known of a container, asking the engine; an event that came meanwhile counts more."""
+        self.begin()
         with self._changed:
             before = dict(self._seen)
         try:

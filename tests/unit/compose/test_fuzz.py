@@ -28,7 +28,7 @@ WHOLE_FILE = (
 )
 
 FUZZ = settings(
-    max_examples=150,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

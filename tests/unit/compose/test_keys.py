@@ -2,7 +2,6 @@
 
 import copy
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from yurt.compose import payload
 from yurt.compose.model import NOWHERE, Project
 from yurt.compose.project import Options, load_project, locate
 from yurt.errors import Unimplemented, YurtError
+from yurt.values import replace
 
 ROOT = Path(__file__).parents[2]
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("keys.yaml").read_text())

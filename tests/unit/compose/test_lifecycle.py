@@ -1,6 +1,5 @@
 """yurt.compose.lifecycle: the plans of down, stop, start, restart and rm, compared as they print."""
 
-from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -8,6 +7,7 @@ from tests.unit.compose.projects import a_project, as_observed
 
 from yurt.compose.lifecycle import DownOptions, plan_down, plan_remove, plan_start, plan_stop
 from yurt.compose.observed import ObservedContainer
+from yurt.values import replace
 
 TEXT = """
 services:

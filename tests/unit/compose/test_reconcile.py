@@ -1,6 +1,5 @@
 """yurt.compose.reconcile: the plans of `up`, compared as they print."""
 
-from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,6 +9,7 @@ from tests.unit.compose.projects import a_project, as_observed, nothing
 from yurt.compose.observed import Observed, ObservedContainer, ObservedResource
 from yurt.compose.reconcile import UpOptions, plan_images, plan_up
 from yurt.errors import Conflict, InvalidArgument, NotFound
+from yurt.values import replace
 
 SHOP = """
 services:

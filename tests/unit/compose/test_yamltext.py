@@ -3,7 +3,7 @@
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yurt.compose.load import load
@@ -23,6 +23,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=st.dictionaries(texts.filter(lambda key: key != "<<"), values, max_size=5))
 def test_the_same(value: dict[str, Any]) -> None:
     """By our reader, and by one that knows YAML 1.1."""

@@ -131,9 +131,8 @@ def _variables(session: Session, options: Options) -> int:
 
 def _pinned(session: Session, project: Project) -> Project:
     """Return the project with each image by the digest that its tag has in its registry."""
-    from dataclasses import replace
-
     from yurt.compose.images import split_reference
+    from yurt.values import replace
 
     def pinned(image: str) -> str:
         name, tag = split_reference(image)

@@ -55,6 +55,7 @@ class _Foreground:
         self.interrupts = 0
 
     def run(self) -> int:
+        self.watch.begin()
         shown = self._shown()
         width = max((len(self._label(f"{self.project.name}-{name}-1")) for name in shown), default=8)
         colour = (

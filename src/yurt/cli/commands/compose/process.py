@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from yurt.cli.commands.compose import project as begin
 from yurt.cli.failure import Failure
 from yurt.cli.flags import Options, command
 from yurt.errors import NotFound, NotModified
+from yurt.values import replace
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:

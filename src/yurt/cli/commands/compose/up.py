@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from yurt.cli.commands.compose import project as begin
 from yurt.cli.failure import UsageError
 from yurt.cli.flags import Options, command
@@ -12,6 +10,7 @@ from yurt.compose.execute import How
 from yurt.compose.plan import Verb
 from yurt.compose.reconcile import UpOptions
 from yurt.compose.watch import Watch
+from yurt.values import replace
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import replace
 
 from yurt.cli.commands.compose import project as begin
 from yurt.cli.commands.compose.up import bring_up, up_options
@@ -16,6 +15,7 @@ from yurt.compose.syncing import do, everything, packed, put
 from yurt.compose.watch import Watch
 from yurt.compose.watching import Matcher, Task, watched
 from yurt.errors import YurtError
+from yurt.values import replace
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
