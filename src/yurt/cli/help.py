@@ -26,7 +26,7 @@ Containers, images and Compose projects on one machine, with nothing else instal
 {Look inside}
   ps logs top stats port inspect diff cp export commit events
 {Images}
-  images build pull push search tag rmi history save load import · catalog ls
+  images build pull push search tag rmi history save load import · catalog ls · builder du prune
 {Projects}
   compose up down ps logs build exec run stop start restart config
 {The rest}
@@ -45,6 +45,7 @@ GROUP_SUMMARIES = {
     "image": "Everything about images; most of it stands at the top level",
     "system": "The engine as a whole",
     "catalog": "Base images that need no registry",
+    "builder": "The build cache",
 }
 
 

@@ -37,6 +37,7 @@ COMMANDS = {
     **dict.fromkeys(("save", "load"), "archives"),
     "import": "archives:import_",
     "build": "build",
+    "builder": "builder:",
     **dict.fromkeys(("events", "info", "version"), "system"),
     "volume": "volume:",
     "network": "network:",
@@ -81,6 +82,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "import": "archives:import_",
         "build": "build",
     },
+    "builder": {"build": "build", **dict.fromkeys(("du", "prune"), "builder")},
     "system": {
         "info": "system",
         "events": "system",

@@ -112,7 +112,7 @@ def routes(engine: Engine) -> tuple[Route, ...]:
         return Committer(engine.images, engine.containers)
 
     return (
-        *SystemRoutes(engine.system, engine.events, containers, engine.images).routes(),
+        *SystemRoutes(engine.system, engine.events, containers, engine.images, engine.workshop).routes(),
         *containers.routes(),
         *AttachRoutes(engine.containers).routes(),
         *ArchiveRoutes(engine.containers).routes(),

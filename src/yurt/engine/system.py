@@ -99,7 +99,6 @@ class DiskUsage:
     users: Mapping[str, int] = field(default_factory=dict)
     containers: tuple[MeasuredContainer, ...] = ()
     volumes: tuple[MeasuredVolume, ...] = ()
-    build_layers: tuple[tuple[Layer, int], ...] = ()  # of the build cache alone, with their bytes
 
 
 class Containers(Protocol):
@@ -115,7 +114,6 @@ class Images(Protocol):
     def list(self) -> tuple[Image, ...]: ...
     def layer_size(self, layer: Layer) -> int: ...
     def shared_sizes(self) -> Mapping[str, int]: ...
-    def loose_layers(self) -> tuple[Layer, ...]: ...
 
 
 class Volumes(Protocol):
@@ -227,7 +225,6 @@ class System:
             users=self._users(),
             containers=await self._measured_containers() if "container" in kinds else (),
             volumes=await self._measured_volumes() if "volume" in kinds else (),
-            build_layers=self._build_layers() if "build-cache" in kinds else (),
         )
 
     def _layers_size(self) -> int:
@@ -235,9 +232,6 @@ class System:
             layer.chain_id: layer for image in self._images.list() for layer in image.layers
         }
         return sum(self._images.layer_size(layer) for layer in layers.values())
-
-    def _build_layers(self) -> tuple[tuple[Layer, int], ...]:
-        return tuple((layer, self._images.layer_size(layer)) for layer in self._images.loose_layers())
 
     def _users(self) -> dict[str, int]:
         users: dict[str, int] = {}

@@ -19,7 +19,7 @@ FLAGS = """
     """
 
 
-def _sure(session: Session, options: Options, what: str) -> bool:
+def sure(session: Session, options: Options, what: str) -> bool:
     """Ask, unless told not to; raises Failure where nobody can answer."""
     if options.flag("force"):
         return True
@@ -30,7 +30,7 @@ def _sure(session: Session, options: Options, what: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _prune(session: Session, kind: str, query: dict[str, str | None], title: str, field: str) -> int:
+def removed(session: Session, kind: str, query: dict[str, str | None], title: str, field: str) -> int:
     """Prune one kind, print what went, and return the bytes it freed."""
     answer = session.client.json("POST", f"/{kind}/prune", query=query) or {}
     gone = answer.get(field) or ()
@@ -50,10 +50,10 @@ def _told(session: Session, freed: int) -> int:
 
 @command("prune [OPTIONS]", "Remove all stopped containers", flags=FLAGS, example="yurt container prune -f")
 def prune_containers(session: Session, options: Options) -> int:
-    if not _sure(session, options, "all stopped containers"):
+    if not sure(session, options, "all stopped containers"):
         return 1
     query = {"filters": filters(options)}
-    return _told(session, _prune(session, "containers", query, "Containers", "ContainersDeleted"))
+    return _told(session, removed(session, "containers", query, "Containers", "ContainersDeleted"))
 
 
 @command(
@@ -64,29 +64,29 @@ def prune_containers(session: Session, options: Options) -> int:
 )
 def prune_images(session: Session, options: Options) -> int:
     every = options.flag("all")
-    if not _sure(
+    if not sure(
         session, options, "all images that no container uses" if every else "all images without a name"
     ):
         return 1
     chosen = options.adding("filter", f"dangling={'false' if every else 'true'}")
-    return _told(session, _prune(session, "images", {"filters": filters(chosen)}, "Images", "ImagesDeleted"))
+    return _told(session, removed(session, "images", {"filters": filters(chosen)}, "Images", "ImagesDeleted"))
 
 
 def prune_volumes(session: Session, options: Options) -> int:
     every = options.flag("all")
     what = "all volumes that no container uses" if every else "all anonymous volumes that no container uses"
-    if not _sure(session, options, what):
+    if not sure(session, options, what):
         return 1
     chosen = options.adding("filter", "all=true") if every else options
     return _told(
-        session, _prune(session, "volumes", {"filters": filters(chosen)}, "Volumes", "VolumesDeleted")
+        session, removed(session, "volumes", {"filters": filters(chosen)}, "Volumes", "VolumesDeleted")
     )
 
 
 def prune_networks(session: Session, options: Options) -> int:
-    if not _sure(session, options, "all networks that no container uses"):
+    if not sure(session, options, "all networks that no container uses"):
         return 1
-    _prune(session, "networks", {"filters": filters(options)}, "Networks", "NetworksDeleted")
+    removed(session, "networks", {"filters": filters(options)}, "Networks", "NetworksDeleted")
     return 0
 
 
@@ -104,14 +104,16 @@ def prune_system(session: Session, options: Options) -> int:
     every, volumes = options.flag("all"), options.flag("volumes")
     images = "images that no container uses" if every else "images without a name"
     parts = ["stopped containers", "networks that no container uses", images, "the build cache"]
-    if not _sure(session, options, ", ".join([*parts, *(["anonymous volumes"] if volumes else [])])):
+    if not sure(session, options, ", ".join([*parts, *(["anonymous volumes"] if volumes else [])])):
         return 1
     chosen = {"filters": filters(options)}
-    freed = _prune(session, "containers", chosen, "Containers", "ContainersDeleted")
-    _prune(session, "networks", chosen, "Networks", "NetworksDeleted")
+    freed = removed(session, "containers", chosen, "Containers", "ContainersDeleted")
+    removed(session, "networks", chosen, "Networks", "NetworksDeleted")
     if volumes:
-        freed += _prune(session, "volumes", chosen, "Volumes", "VolumesDeleted")
+        freed += removed(session, "volumes", chosen, "Volumes", "VolumesDeleted")
     dangling = {"filters": filters(options.adding("filter", f"dangling={'false' if every else 'true'}"))}
-    freed += _prune(session, "images", dangling, "Images", "ImagesDeleted")
-    freed += _prune(session, "build", {"all": "1" if every else None}, "build cache objects", "CachesDeleted")
+    freed += removed(session, "images", dangling, "Images", "ImagesDeleted")
+    freed += removed(
+        session, "build", {"all": "1" if every else None}, "build cache objects", "CachesDeleted"
+    )
     return _told(session, freed)

@@ -3,21 +3,41 @@
 import asyncio
 import hashlib
 import shutil
+import time
 from collections import Counter
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from yurt.engine.images.threads import in_thread
+import msgspec
 
+from yurt.engine.build.pruning import MOUNT, CacheEntry
+from yurt.engine.images.threads import in_thread
+from yurt.storage.metadata import Documents
+from yurt.storage.snapshots.overlay import disk_usage
+
+MOUNTS = "build-mount"
 MAX_PRIVATE = 1000  # folders of one private cache, one for each RUN that wants it at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class MountRecord:
+    """When a cache was made and last used (nanoseconds since 1970), how often, and what the Dockerfile calls it."""
+
+    created_ns: int = 0
+    used_ns: int = 0
+    uses: int = 0
+    what: str = ""
 
 
 class CacheMounts:
     """The caches below *folder*, by what tells them apart."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, documents: Documents) -> None:
         self._folder = folder
+        self._documents = documents
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._users: Counter[Path] = Counter()
 
@@ -40,19 +60,55 @@ class CacheMounts:
             place = next((each for each in places if not self._users[each]), place)
         self._users[place] += 1
         undo.callback(self._leave, place)
+        self._note(place.name, what=key)
         return place
+
+    def _note(self, name: str, *, what: str) -> None:
+        body = self._documents.get(MOUNTS, name)
+        now = time.time_ns()
+        used = msgspec.json.decode(body, type=MountRecord) if body else MountRecord(now, what=what)
+        used = replace(used, used_ns=now, uses=used.uses + 1)
+        self._documents.put(MOUNTS, name, msgspec.json.encode(used))
+
+    async def entries(self) -> tuple[CacheEntry, ...]:
+        """Return what is kept, measured."""
+        found = []
+        for place, size in await in_thread(_sizes, self._folder):
+            body = self._documents.get(MOUNTS, place.name)
+            used = msgspec.json.decode(body, type=MountRecord) if body else MountRecord()
+            found.append(
+                CacheEntry(
+                    place.name,
+                    MOUNT,
+                    size=size,
+                    created_ns=used.created_ns,
+                    used_ns=used.used_ns,
+                    uses=used.uses,
+                    description=f"cached mount {used.what}".rstrip(),
+                    in_use=bool(self._users[place]),
+                )
+            )
+        return tuple(found)
 
     def _leave(self, place: Path) -> None:
         self._users[place] -= 1
         if not self._users[place]:
             del self._users[place]
 
-    async def clear(self) -> None:
-        """Afterwards the caches that nobody uses now are gone."""
-        await in_thread(self._remove, frozenset(self._users))
+    async def forget(self, names: Collection[str]) -> None:
+        """Afterwards these caches are gone, but for those that somebody uses now."""
+        places = [self._folder / name for name in names]
+        idle = [place for place in places if not self._users[place]]
+        for place in idle:
+            self._documents.delete(MOUNTS, place.name)
+        await in_thread(_remove, idle)
 
-    def _remove(self, kept: frozenset[Path]) -> None:
-        if self._folder.is_dir():
-            for place in self._folder.iterdir():
-                if place not in kept:
-                    shutil.rmtree(place, ignore_errors=True)
+
+def _sizes(folder: Path) -> list[tuple[Path, int]]:
+    places = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [(place, disk_usage(place)) for place in places]
+
+
+def _remove(places: Sequence[Path]) -> None:
+    for place in places:
+        shutil.rmtree(place, ignore_errors=True)

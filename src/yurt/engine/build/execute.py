@@ -108,7 +108,10 @@ class Execution:
     def _hit(self, stage: StagePlan, key: str) -> Hit | None:
         if (fresh := self._fresh.get(key)) is not None:
             return fresh
-        return None if stage.index in self.no_cache else self.cache.step(key)
+        hit = None if stage.index in self.no_cache else self.cache.step(key)
+        if hit is not None:
+            self.cache.use(key)  # from here on nobody takes it away
+        return hit
 
     def _hit_on(self, stage: StagePlan, key: str, layers: Sequence[Layer]) -> Hit | None:
         """Return what is known for *key* if it fits on *layers*: those may have been made anew, and differ."""
@@ -244,7 +247,7 @@ class Execution:
             raise
         self.emit(Ended(key_of(step)))
         created = now()
-        self.cache.put_step(step.key, layer, created)
+        self.cache.put_step(step.key, layer, created, what=step.text)
         hit = self._fresh[step.key] = Hit(layer, created)
         return hit
 
@@ -269,7 +272,12 @@ class Execution:
             )
         upper, lowers = self.snapshots.upper(ran.container), self.snapshots.lowers(ran.container)
         await in_thread(remove_stubs, upper, lowers, ran.targets)
-        return await self.images.commit_layer(ran.container, parent=_top(layers))
+        return await self._committed(ran.container, layers)
+
+    async def _committed(self, key: str, layers: Sequence[Layer]) -> Layer | None:
+        layer = await self.images.commit_layer(key, parent=_top(layers))
+        self.cache.hold(layer)
+        return layer
 
     def _shown(self, stage: StagePlan, mount: RunMount, undo: AsyncExitStack) -> Shown:
         if not mount.origin:
@@ -301,7 +309,7 @@ class Execution:
         self.snapshots.prepare(key, parent)
         undo.callback(self.snapshots.remove, key)
         await in_thread(self._change_files, step, work, key)
-        return await self.images.commit_layer(key, parent=parent)
+        return await self._committed(key, layers)
 
     def _change_files(self, step: Step, work: CopyWork | FolderWork, key: str) -> None:
         with _placed(step.instruction), ExitStack() as undo:

@@ -42,12 +42,13 @@ from yurt.engine.build.needs import context_needs
 from yurt.engine.build.origin import Origin
 from yurt.engine.build.plan import Planner
 from yurt.engine.build.ports import BaseImages, Containers
+from yurt.engine.build.pruning import MOUNT, STEP, CacheEntry, PruneLimits, doomed
 from yurt.engine.build.remote import RemoteSources
 from yurt.engine.build.remote_context import RemoteContext
 from yurt.engine.build.running import Runner
 from yurt.engine.build.steps import BuildPlan
 from yurt.engine.events import Events
-from yurt.engine.images.model import Image, Pruned
+from yurt.engine.images.model import Image, Pruned, Removed
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
 from yurt.errors import (
@@ -115,7 +116,7 @@ class BuildService:
         self._cache = BuildCache(documents, images)
         self._making = Making()
         self._work = settings.root / "build" / "work"
-        self._caches = CacheMounts(settings.root / "build" / "caches")
+        self._caches = CacheMounts(settings.root / "build" / "caches", documents)
         self._kept = KeptContents(settings.root / "build" / "contexts")
         self._remotes = RemoteSources(settings.root / "build" / "remotes", settings)
 
@@ -188,18 +189,27 @@ class BuildService:
         except (NotFound, InvalidArgument):
             return None
 
-    async def prune(self, *, until_ns: int = 0) -> Pruned:
-        """Forget the build cache, ``RUN --mount=type=cache`` included.
+    async def cache_entries(self) -> tuple[CacheEntry, ...]:
+        """Return what the build cache keeps: steps, and the folders of ``RUN --mount=type=cache``."""
+        return (*self._cache.entries(), *await self._caches.entries())
 
-        With *until_ns* (nanoseconds since 1970) only if all of it is from before: steps stand on one another, so
-        the cache goes whole or not at all.
+    async def prune(self, limits: PruneLimits | None = None) -> Pruned:
+        """Forget what *limits* say of the build cache, the least recently used first; without any all of it.
+
+        What a running build uses stays.
         """
-        if until_ns and not self._cache.is_older_than(until_ns):
-            return Pruned()
-        await self._caches.clear()
-        await self._kept.clear()
-        await self._remotes.clear()
-        pruned = await self._cache.prune()
+        limits = limits or PruneLimits()
+        entries = await self.cache_entries()
+        going = doomed(entries, limits, free=shutil.disk_usage(self._settings.root).free)
+        mounts = [entry for entry in going if entry.kind == MOUNT]
+        whole = limits == PruneLimits()
+        await self._caches.forget([entry.key for entry in mounts])
+        if whole:
+            await self._kept.clear()
+            await self._remotes.clear()
+        pruned = await self._cache.forget([entry.key for entry in going if entry.kind == STEP], whole=whole)
+        removed = (*pruned.removed, *(Removed(deleted=entry.key) for entry in mounts))
+        pruned = Pruned(removed, pruned.freed + sum(entry.size for entry in mounts))
         self._events.pruned("builder", pruned.freed)
         return pruned
 
@@ -220,7 +230,8 @@ class BuildService:
                 for source, where in list(planner.missing.items()):
                     planner.remotes[source] = await self._fetched(job, source, where)
                 plan = planner.plan()
-            await self._finish(job, plan, planner)
+            with self._cache.building(name):
+                await self._finish(job, plan, planner)
         finally:
             for image in job.held:
                 self._images.release(image, name)
@@ -293,6 +304,8 @@ class BuildService:
         image = None if anew else self._cache.image(plan.key)
         job.emit(Announced(activities(plan, planner.layout.bases)))
         if image is not None:
+            for step in (step for stage in plan.stages for step in stage.steps if step.work is not None):
+                self._cache.use(step.key)
             _say_cached(plan, job)
             whole = True
         else:

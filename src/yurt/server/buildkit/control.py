@@ -6,6 +6,7 @@ Control/Status watches meanwhile. A frontend named in Control/Solve itself is bu
 """
 
 import hashlib
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
@@ -14,6 +15,7 @@ import yurt
 from yurt.engine.build.checking import Examined
 from yurt.engine.build.model import Activity, BuildEvent, BuildRequest, Built, Warned
 from yurt.engine.build.origin import Origin
+from yurt.engine.build.pruning import MOUNT, CacheEntry, PruneLimits
 from yurt.engine.images.model import Image, Pruned
 from yurt.errors import Internal, NotFound, Unimplemented, YurtError
 from yurt.oci.platform import Platform as OciPlatform
@@ -54,7 +56,8 @@ class Builds(Protocol):
 
     def build(self, request: BuildRequest, origin: Origin) -> AsyncIterator[BuildEvent]: ...
     async def examine(self, request: BuildRequest, origin: Origin) -> Examined: ...
-    async def prune(self) -> Pruned: ...
+    async def cache_entries(self) -> tuple[CacheEntry, ...]: ...
+    async def prune(self, limits: PruneLimits | None = None) -> Pruned: ...
 
 
 class Workshop(Protocol):
@@ -172,17 +175,34 @@ class Control:
         await exchange.send(wire.Empty())
 
     async def disk_usage(self, exchange: Exchange) -> None:
-        """Layers of the build cache are images' layers: `docker system df` counts them."""
-        await exchange.send(wire.DiskUsageResponse())
+        entries = await (await self._workshop.builds()).cache_entries()
+        await exchange.send(wire.DiskUsageResponse(tuple(map(_usage, entries))))
 
     async def prune(self, exchange: Exchange) -> None:
+        """Tell what went. Of filters those of times only; clients send them as durations."""
         request = await exchange.request(wire.PruneRequest)
         if any(request.filter):
-            raise Unimplemented("the build cache can be pruned as a whole only", hint="leave --filter out")
-        pruned = await (await self._workshop.builds()).prune()
+            raise Unimplemented(
+                f"the build cache cannot be pruned by {request.filter[0]}",
+                hint="filter by until, or by --max-used-space and --reserved-space",
+            )
+        builds = await self._workshop.builds()
+        before = {entry.key: entry for entry in await builds.cache_entries()}
+        pruned = await builds.prune(
+            PruneLimits(
+                until_ns=time.time_ns() - request.keep_duration if request.keep_duration else 0,
+                max_used=request.max_used_space or None,
+                min_free=request.min_free_space,
+                reserved=request.reserved_space,
+            )
+        )
+        left = {entry.key for entry in await builds.cache_entries()}
+        gone = [entry for key, entry in before.items() if key not in left]
         await exchange.begin()
-        if pruned.freed:
-            await exchange.send(wire.UsageRecord("build cache", size=pruned.freed, record_type="regular"))
+        for entry in gone:
+            await exchange.send(_usage(entry))
+        if (rest := pruned.freed - sum(entry.freed for entry in gone)) > 0:
+            await exchange.send(wire.UsageRecord("build cache", size=rest, record_type="regular"))
 
     async def drop_traces(self, exchange: Exchange) -> None:
         """Clients send what they measured of themselves; nobody here looks at it."""
@@ -269,6 +289,21 @@ class Control:
             (wire.Platform(platform.architecture, "linux", platform.variant),),
             VERSION,
         )
+
+
+def _usage(entry: CacheEntry) -> wire.UsageRecord:
+    return wire.UsageRecord(
+        entry.key[:25],
+        mutable=entry.kind == MOUNT,
+        in_use=entry.in_use,
+        size=entry.size,
+        created_at=wire.Timestamp.of(entry.created_ns),
+        last_used_at=wire.Timestamp.of(entry.used_ns),
+        usage_count=entry.uses,
+        description=entry.description,
+        record_type=entry.kind,
+        shared=entry.shared,
+    )
 
 
 def definition_of(image_id: str) -> wire.Definition:

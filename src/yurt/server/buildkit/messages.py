@@ -189,14 +189,21 @@ class UsageRecord:
     in_use: bool = flag(3)
     size: int = number(4)
     created_at: Timestamp | None = message(6, Timestamp)
+    last_used_at: Timestamp | None = message(7, Timestamp)
+    usage_count: int = number(8)
     description: str = text(9)
     record_type: str = text(10)
+    shared: bool = flag(11)
 
 
 @dataclass(frozen=True, slots=True)
 class PruneRequest:
     filter: tuple[str, ...] = texts(1)
     all: bool = flag(2)
+    keep_duration: int = number(3)  # nanoseconds
+    reserved_space: int = number(4)
+    max_used_space: int = number(5)
+    min_free_space: int = number(6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from aiohttp.web_response import StreamResponse
 
 from yurt.api.types.system import BuildPruned
 from yurt.engine.build.model import BuildEvent, BuildRequest
+from yurt.engine.build.pruning import PruneLimits
 from yurt.engine.images.model import Pruned
-from yurt.errors import Unimplemented
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
@@ -23,7 +23,7 @@ class BuildBackend(Protocol):
     """What these routes need of the engine's builder."""
 
     def build(self, request: BuildRequest, origin: "Origin") -> AsyncIterator[BuildEvent]: ...
-    async def prune(self, *, until_ns: int = 0) -> Pruned: ...
+    async def prune(self, limits: PruneLimits | None = None) -> Pruned: ...
 
 
 class Workshop(Protocol):
@@ -60,15 +60,17 @@ class BuildRoutes:
         return await answers.lines(call, work)
 
     async def prune(self, call: Call) -> StreamResponse:
-        """Remove the cache as a whole: what would remove a part of it is refused, lest it remove more."""
-        for limit in ("keep-storage", "reserved-space", "max-used-space", "min-free-space"):
-            if call.integer(limit):
-                raise Unimplemented(
-                    f"cannot prune the build cache to {limit}: it goes as a whole", hint=f"leave {limit} out"
-                )
-        filters = call.filters("until")
+        """Remove what is not in use, the least recently used first, as far as the limits ask for."""
+        filters = call.filters("until", "unused-for")
         builds = await self._workshop.builds()
-        pruned = await builds.prune(until_ns=times.cutoff(filters.get("until", ())))
+        pruned = await builds.prune(
+            PruneLimits(
+                until_ns=times.cutoff(filters.get("until") or filters.get("unused-for") or ()),
+                max_used=call.integer("max-used-space"),
+                min_free=call.integer("min-free-space") or 0,
+                reserved=call.integer("reserved-space") or call.integer("keep-storage") or 0,
+            )
+        )
         deleted = [one.deleted for one in pruned.removed if one.deleted]
         return answers.as_json(BuildPruned(caches_deleted=deleted or None, space_reclaimed=pruned.freed))
 

@@ -9,6 +9,7 @@ from aiohttp.web_response import StreamResponse
 
 from yurt.api.types import system as wire
 from yurt.distribution.auth import Auth
+from yurt.engine.build.pruning import CacheEntry
 from yurt.engine.events import Event, Listener
 from yurt.engine.system import DiskUsage, Info, Version
 from yurt.errors import InvalidArgument
@@ -52,6 +53,18 @@ class Registries(Protocol):
     async def login(self, auth: Auth) -> None: ...
 
 
+class Builds(Protocol):
+    """Who knows what the build cache keeps."""
+
+    async def cache_entries(self) -> tuple[CacheEntry, ...]: ...
+
+
+class Workshop(Protocol):
+    """Makes the builder when it is first needed."""
+
+    async def builds(self) -> Builds: ...
+
+
 class Names(Protocol):
     """How the other routes show images and networks in a list of containers."""
 
@@ -61,8 +74,14 @@ class Names(Protocol):
 
 class SystemRoutes:
     def __init__(
-        self, system: SystemBackend, events: EventSource, names: Names, registries: Registries
+        self,
+        system: SystemBackend,
+        events: EventSource,
+        names: Names,
+        registries: Registries,
+        workshop: Workshop,
     ) -> None:
+        self._workshop = workshop
         self._system = system
         self._registries = registries
         self._events = events
@@ -95,10 +114,12 @@ class SystemRoutes:
                 f"unknown object type: {kind}", hint=f"one of {', '.join(sorted(translate.USAGE_KINDS))}"
             )
         usage = await self._system.disk_usage(kinds)
+        caches = await (await self._workshop.builds()).cache_entries() if "build-cache" in kinds else ()
         return answers.as_json(
             translate.disk_usage(
                 usage,
                 kinds=kinds,
+                caches=caches,
                 network_id=self._names.network_id(),
                 image_name=self._names.image_name(),
                 version=call.version,

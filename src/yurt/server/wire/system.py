@@ -1,11 +1,12 @@
 """The engine's own facts to the wire: version, info, disk usage."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from yurt.api.types import system as wire
 from yurt.api.types.base import OMITTED
 from yurt.api.types.volumes import VolumeUsage
 from yurt.api.version import LATEST, OLDEST, ApiVersion
+from yurt.engine.build.pruning import CacheEntry
 from yurt.engine.containers.log_drivers import DRIVERS as LOG_DRIVERS
 from yurt.engine.system import DiskUsage, Info, Version
 from yurt.isolation import Level
@@ -142,6 +143,7 @@ def disk_usage(
     usage: DiskUsage,
     *,
     kinds: frozenset[str] = USAGE_KINDS,
+    caches: Sequence[CacheEntry] = (),
     network_id: NetworkId,
     image_name: ImageName,
     version: ApiVersion = LATEST,
@@ -173,8 +175,18 @@ def disk_usage(
         if "volume" in kinds
         else None,
         build_cache=[
-            wire.BuildCacheEntry(id=layer.chain_id.short, type="regular", size=size)
-            for layer, size in usage.build_layers
+            wire.BuildCacheEntry(
+                id=entry.key[:25],
+                type=entry.kind,
+                description=entry.description,
+                in_use=entry.in_use,
+                shared=entry.shared,
+                size=entry.size,
+                created_at=times.rfc3339(entry.created_ns),
+                last_used_at=times.rfc3339(entry.used_ns) if entry.used_ns else None,
+                usage_count=entry.uses,
+            )
+            for entry in caches
         ]
         if "build-cache" in kinds
         else None,
