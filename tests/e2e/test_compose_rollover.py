@@ -135,6 +135,22 @@ def test_what_fails_leaves_the_old_one(web: Compose) -> None:
     assert web.ids() == before
 
 
+def test_others_are_cleared(compose: Compose) -> None:
+    """When one service fails, what another one was proving is removed, too: nothing half-done is left."""
+    text = """
+        services:
+          bad: {image: IMAGE, command: sh -c "sleep 0.2; COMMAND", environment: {V: "1"}, stop_grace_period: 0s}
+          good: {image: IMAGE, command: sleep 300, environment: {V: "1"}, stop_grace_period: 0s}
+    """
+    compose.write(text.replace("COMMAND", "sleep 300"))
+    assert compose("up", "-d").code == 0
+    before = compose.ids()
+    compose.write(text.replace("COMMAND", "exit 4").replace('V: "1"', 'V: "2"'))
+    done = compose("up", "-d", "--rollover")
+    assert (done.code, "exited (4)" in done.err) == (1, True), done.err
+    assert compose.ids() == before
+
+
 def test_unpublished(compose: Compose) -> None:
     """A worker without ports ends its task before it goes; its replicas are replaced one after the other."""
     text = """

@@ -57,6 +57,7 @@ class Executor:
         self._project = project
         self._hashes: dict[str, str] = {}
         self._new: set[str] = set()  # names of containers made here that replace none
+        self._candidates: dict[str, str] = {}  # names of containers yet to take over → whose place they take
         self._containers = {each.id: each for each in observed.containers}
         self._do: Mapping[Verb, Callable[[Action], None]] = {
             Verb.PULL: self._pull,
@@ -107,7 +108,9 @@ class Executor:
                 del waiting[number]
                 running.add(number)
                 self._launch(by_number[number], ended)
-            if failure is not None and all(by_number[number].verb is Verb.WAIT for number in running):
+            if failure is not None and all(
+                by_number[number].verb in (Verb.WAIT, Verb.DRAIN) for number in running
+            ):
                 break
             action, error = ended.get()
             running.discard(action.number)
@@ -117,7 +120,14 @@ class Executor:
             for after in waiting.values():
                 after.discard(action.number)
         if failure is not None:
+            self._clear_candidates()
             raise failure
+
+    def _clear_candidates(self) -> None:
+        """Remove the containers that were to take over and now will not: those they were to replace serve on."""
+        for name in tuple(self._candidates):
+            with _already(YurtError):
+                self.client.request("DELETE", f"/containers/{name}", query={"force": True, "v": True}).read()
 
     def _launch(self, action: Action, ended: SimpleQueue[tuple[Action, BaseException | None]]) -> None:
         def work() -> None:
@@ -207,6 +217,8 @@ class Executor:
             image_id=self.observed.images.get(service.image) or "",
             replaces=old.name if old else "",
         )
+        if action.withheld:
+            self._candidates[action.name] = action.replaces
         adjust: Callable[[Body], None] | None = None
         if old is not None and action.withheld:
             adjust = self._adjustment(old, action.withheld)
@@ -280,6 +292,8 @@ class Executor:
         self._hooks(action, "post_start")
 
     def _stop(self, action: Action) -> None:
+        for name in [name for name, old in self._candidates.items() if old == action.reference]:
+            del self._candidates[name]  # it has taken over
         container = self._containers.get(action.reference)
         if container is None or container.state == "running":
             try:
@@ -304,6 +318,7 @@ class Executor:
         self.client.request("POST", f"/containers/{action.reference}/unpause").read()
 
     def _remove(self, action: Action) -> None:
+        self._candidates.pop(action.name, None)
         with _already(NotFound):
             self.client.request(
                 "DELETE", f"/containers/{action.reference}", query={"force": True, "v": action.volumes}
@@ -333,11 +348,13 @@ class Executor:
 
         body = payload.specification(self.project, self.project.services[action.service])
         rollover.succeed(self.client, action.reference, action.replaces, body)
+        self._candidates.pop(action.reference, None)
 
     def _swap(self, action: Action) -> None:
         from yurt.compose import rollover
 
         assert self.watch is not None, "a rollover needs a watch"
+        self._candidates.pop(action.reference, None)
         rollover.swap(
             self.client,
             self.watch,

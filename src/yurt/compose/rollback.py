@@ -83,6 +83,7 @@ class RollbackExecutor(Executor):
 
     def _create(self, action: Action) -> None:
         old: ObservedContainer = self._containers[action.replaces]
+        self._candidates[action.name] = old.id
         body = previous.copied(self._bodies[old.id])
         rollover.image_is_there(self.client, body)
         body["Labels"] |= rollover.remember(self.client, old, self._name) | {labels.REPLACE: old.name}
@@ -99,3 +100,4 @@ class RollbackExecutor(Executor):
 
     def _succeed(self, action: Action) -> None:
         rollover.succeed(self.client, action.reference, action.replaces, self._bodies[action.replaces])
+        self._candidates.pop(action.reference, None)
