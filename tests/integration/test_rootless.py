@@ -5,10 +5,12 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +287,42 @@ def test_packets_find_the_way_out_and_not_to_the_hosts_loopback(client: docker.D
             assert said(client, f"nc -w 2 {address} {port} </dev/null && echo yes || echo no") == "no"
 
 
+@contextmanager
+def an_outside() -> Iterator[tuple[str, int]]:
+    """Yield the address of a server on this machine that a user's engine has no address of: it shouts back."""
+    address = "198.51.100.9"  # TEST-NET-2
+    subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    try:
+        with socketserver.ThreadingTCPServer((address, 0), Shouting) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                yield address, server.server_address[1]
+            finally:
+                server.shutdown()
+                thread.join()
+    finally:
+        subprocess.run(["ip", "address", "delete", f"{address}/32", "dev", "lo"], check=True)
+
+
+class Shouting(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        for line in self.rfile:
+            self.wfile.write(line.upper())
+
+
+def talk(client: docker.DockerClient) -> str:
+    """Return what an outsider answers to a container, in several turns."""
+    with an_outside() as (address, port):
+        words = "for word in one two three; do echo $word; sleep 0.1; done"
+        return said(client, f"({words}) | nc -w 5 {address} {port}")
+
+
+def test_what_is_sent_outside_arrives(client: docker.DockerClient) -> None:
+    """In both directions: pasta's window updates belong to no connection, and must not end this one."""
+    assert talk(client) == "ONE\nTWO\nTHREE"
+
+
 def test_what_kill_9_leaves(new_rootless: Callable[..., RootlessHost]) -> None:
     """Containers, their ports, names and way out outlive the engine; a new keeper takes over from a killed one."""
     host = new_rootless()
@@ -393,9 +431,9 @@ def test_without_a_way_out(
 
 def test_slirp4netns_serves_where_pasta_is_not(new_rootless: Callable[..., RootlessHost]) -> None:
     """Its address is the way out then."""
-    host = new_rootless(without="pasta")
-    routes = said(host.client(), "ip route", network_mode="host")
-    assert "default via 10.0.2.2" in routes
+    client = new_rootless(without="pasta").client()
+    assert "default via 10.0.2.2" in said(client, "ip route", network_mode="host")
+    assert talk(client) == "ONE\nTWO\nTHREE"
 
 
 def test_the_yurt_command_looks_after_the_users_engine(needs: Needs) -> None:

@@ -225,6 +225,22 @@ class Firewall:
         except Internal:  # of another shape, see `restore`
             self._nft.run(absent + base + own)
 
+    def drop_strays(self) -> None:
+        """Afterwards packets that belong to no connection end here, in both families.
+
+        For a network that pasta leads out of: its window updates lack the flag ACK in some versions. Such a packet
+        is not translated back, and our own answer to it, a reset, would end the container's connection.
+        """
+        self._nft.run(
+            "".join(
+                f"add table {family} {self.table}_strays\n"
+                f"add chain {family} {self.table}_strays invalid_ones {{ type filter hook prerouting priority mangle; }}\n"
+                f"flush chain {family} {self.table}_strays invalid_ones\n"
+                f"add rule {family} {self.table}_strays invalid_ones ct state invalid drop\n"
+                for family in ("ip", "ip6")
+            )
+        )
+
     def add_network(self, network: Network) -> None:
         text = network_text(self.table, network)
         if network.subnet6:

@@ -72,6 +72,8 @@ class NetworkService:
                 self._sandboxes.serve(network)
                 await host.in_thread(host.bridges.ensure, network)
             host.rules.restore(networks)
+            if self._ports is not None:
+                host.rules.drop_strays()
             host.rules.allow_forwarding(networks)
         host.watch(self._store.bridges)
         host.pool.fill_when_quiet()
