@@ -236,7 +236,7 @@ def test_what_is_not_offered_says_so(run: Docker, folder: Path) -> None:
     """One sentence instead of a wrong image."""
     for options, sentence in [
         (("--output", "type=tar,dest=x.tar"), "a build cannot be exported as tar"),
-        (("--call", "outline"), "is not supported"),
+        (("--call", "nonsense"), "frontend.nonsense cannot be asked"),
         (("--platform", "linux/amd64,linux/arm64"), ""),
     ]:
         assert sentence in run("buildx", "build", *options, ".", code=1).stderr

@@ -63,7 +63,7 @@ def parse_mount(text: str) -> RunMount:
         elif key == "required":
             mount = replace(mount, required=_truth(key, value, given=bool(equals)))
         elif key == "mode":
-            if not re.fullmatch(r"[0-7]{1,5}", value):
+            if not re.fullmatch(r"0?[0-7]{1,4}", value):
                 raise ValueError(f"mode {value!r} is not octal")
             mount = replace(mount, mode=int(value, 8))
         elif key in {"uid", "gid"}:
@@ -76,6 +76,8 @@ def parse_mount(text: str) -> RunMount:
             mount = replace(mount, size=int(match[1]) << (" kmgt".index(match[2] or " ") * 10))
         else:
             raise ValueError(f"unknown option {key!r}")
+        if key == "sharing" and "type=cache" not in text:
+            raise ValueError("sharing is for type=cache")
     return _checked(mount)
 
 

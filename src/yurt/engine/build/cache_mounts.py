@@ -44,10 +44,13 @@ class CacheMounts:
     def __repr__(self) -> str:
         return f"<CacheMounts {sum(self._users.values())} in use>"
 
-    async def use(self, key: str, sharing: str, undo: AsyncExitStack) -> Path:
+    async def use(
+        self, key: str, sharing: str, undo: AsyncExitStack, *, renewed: set[Path] | None = None
+    ) -> Path:
         """Return the folder of the cache *key*, which need not exist yet, for as long as *undo* is not unwound.
 
         ``locked`` waits until nobody else has it, ``private`` gives everybody their own, ``shared`` the same one.
+        *renewed* is of a build without cache: what is not in it, and nobody uses, begins anew, and is in it then.
         """
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         if sharing == "locked":
@@ -58,6 +61,10 @@ class CacheMounts:
         if sharing == "private":
             places = [place, *(self._folder / f"{name}-{number}" for number in range(1, MAX_PRIVATE))]
             place = next((each for each in places if not self._users[each]), place)
+        if renewed is not None and place not in renewed:
+            renewed.add(place)
+            if not self._users[place]:
+                await in_thread(shutil.rmtree, place, ignore_errors=True)
         self._users[place] += 1
         undo.callback(self._leave, place)
         self._note(place.name, what=key)

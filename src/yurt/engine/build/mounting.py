@@ -1,4 +1,7 @@
-"""What ``RUN --mount`` shows to one command: requests for mounts, and what has to be there behind them."""
+"""What ``RUN --mount`` shows to one command: requests for mounts, and what has to be there behind them.
+
+Secrets lie in a file system in memory that goes with the command: nothing of them is written to a disk.
+"""
 
 import os
 import stat
@@ -19,7 +22,7 @@ from yurt.engine.containers.model import MountRequest
 from yurt.engine.images.threads import in_thread
 from yurt.errors import InvalidArgument, NotFound
 from yurt.linux import isolation
-from yurt.linux.mount import unmount
+from yurt.linux.mount import TmpfsMount, unmount
 from yurt.linux.overlay import OverlayMount
 
 AGENT = "SSH_AUTH_SOCK"
@@ -37,7 +40,7 @@ class Shown:
 class Mounting:
     """The mounts of one RUN. *folder* is its own; *shown* has the files of those that start from some.
 
-    *variables* gathers what the command gets in its environment. What is made here goes when *undo* unwinds.
+    *variables* gathers what the command gets in its environment, *secrets* what of that may be written nowhere. What is made here goes when *undo* unwinds.
     """
 
     where: Location
@@ -46,7 +49,10 @@ class Mounting:
     origin: Origin
     caches: CacheMounts
     undo: AsyncExitStack
+    renewed: set[Path] | None = None  # of caches, see `CacheMounts.use`
     variables: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    _memory: Path | None = None
     _number: int = 0
     _agents: int = 0
 
@@ -103,7 +109,7 @@ class Mounting:
         key = mount.id or mount.target
         if start is not None:
             key = f"{key} {start.key} {mount.source}"
-        folder = await self.caches.use(key, mount.sharing, self.undo)
+        folder = await self.caches.use(key, mount.sharing, self.undo, renewed=self.renewed)
         await in_thread(self._fill, mount, folder)
         return MountRequest(
             kind="bind", source=str(folder), target=mount.target, read_only=bool(mount.read_only)
@@ -145,11 +151,12 @@ class Mounting:
                 )
             return None
         if mount.env:
-            self.variables[mount.env] = content.decode(errors="surrogateescape")
+            if b"\0" in content:
+                raise InvalidArgument(f"{self.where}: the secret {name} holds a NUL, which no variable can")
+            self.secrets[mount.env] = content.decode(errors="surrogateescape")
             if not mount.target:
                 return None
-        path = self._place("secret")
-        path.touch(0o600)
+        path = self._in_memory() / f"secret-{len(os.listdir(self._in_memory()))}"
         path.write_bytes(content)
         os.chown(path, *isolation.owner(mount.uid, mount.gid))
         path.chmod(0o400 if mount.mode is None else mount.mode)
@@ -157,8 +164,19 @@ class Mounting:
             kind="bind", source=str(path), target=mount.target or f"/run/secrets/{name}", read_only=True
         )
 
+    def _in_memory(self) -> Path:
+        if self._memory is None:
+            self._memory = self._place("memory")
+            self._memory.mkdir()
+            TmpfsMount(self._memory, mode=0o711).execute()
+            self.undo.callback(unmount, self._memory, lazy=True)
+        return self._memory
+
     async def _agent(self, mount: RunMount) -> MountRequest | None:
         name = mount.id or "default"
+        target = mount.target or f"/run/buildkit/ssh_agent.{self._agents}"
+        self._agents += 1
+        self.variables.setdefault(AGENT, target)  # also when there is none, as with BuildKit
         if not await self.origin.has_agent(name):
             if mount.required:
                 raise InvalidArgument(
@@ -170,7 +188,4 @@ class Mounting:
         await offer(
             self.origin, name, path, self.undo, owner=isolation.owner(mount.uid, mount.gid), mode=mode
         )
-        target = mount.target or f"/run/buildkit/ssh_agent.{self._agents}"
-        self._agents += 1
-        self.variables.setdefault(AGENT, target)
         return MountRequest(kind="bind", source=str(path), target=target)

@@ -304,7 +304,7 @@ class Planner:
                 mount = parse_mount(state.scope.expand(text, where))
             except ValueError as bad:
                 raise where.error(f"--mount={text}: {bad}") from bad
-            mounts.append(mount)
+            mounts.append(_placed(mount, state.config.working_dir, where))
         if run.network not in {"", "default", "none", "host"}:
             raise where.error(f"--network={run.network}: expected default, none or host")
         if run.security not in {"", "sandbox", "insecure"}:
@@ -446,6 +446,16 @@ def _script(run: Run, config: ImageConfig) -> tuple[tuple[str, ...], tuple[tuple
         return (*shell, doc.content), ()
     documents = "".join(f"{doc.content}{doc.name}\n" for doc in run.heredocs)
     return (*shell, f"{text}\n{documents}"), ()
+
+
+def _placed(mount: RunMount, folder: str, where: Location) -> RunMount:
+    """Return *mount* with an absolute target: a relative one is below *folder*."""
+    if not mount.target:
+        return mount
+    target = posixpath.normpath(posixpath.join("/", folder, mount.target))
+    if target in {"/", "//"}:
+        raise where.error(f"--mount: the target {mount.target} is the root itself")
+    return replace(mount, target=target)
 
 
 def _script_name(doc: Heredoc) -> str:

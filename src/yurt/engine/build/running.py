@@ -60,6 +60,7 @@ class Runner:
         self._caches = caches
         self._origin = origin
         self._emit = emit
+        self._renewed: set[Path] | None = set() if request.no_cache else None
 
     async def run(
         self,
@@ -77,9 +78,12 @@ class Runner:
         """
         folder = self._folder / f"run-{new_id()[:12]}"  # others run now, too
         folder.mkdir()
-        mounting = Mounting(step.instruction.location, folder, shown, self._origin, self._caches, undo)
+        where = step.instruction.location
+        mounting = Mounting(where, folder, shown, self._origin, self._caches, undo, self._renewed)
         mounts = [made for mount in work.mounts if (made := await mounting.request(mount)) is not None]
         request = self._create_request(step, work, mounts, mounting.variables, folder)
+        secrets = tuple(f"{name}={value}" for name, value in mounting.secrets.items())
+        request = replace(request, secret_env=secrets)
         container, _warnings = await self._containers.create(request, image=_image(step, layers))
         undo.push_async_callback(self._remove, container.id)
         self._emit(Output(f" ---> Running in {short(container.id)}\n", stage=stage))

@@ -211,6 +211,7 @@ class CreateRequest:
     endpoints: tuple[EndpointRequest, ...] = ()
     platform: str = ""  # that the image must be for: "linux/arm64"
     hidden: bool = False  # a build step: not listed, removed when the engine restarts
+    secret_env: tuple[str, ...] = ()  # further variables, stored nowhere: they go with this process
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Entry:
     keep: bool = False
     health_task: "asyncio.Task[None] | None" = None
     restart_task: "asyncio.Task[None] | None" = None
+    secret_env: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Entry {self.container.name} {self.container.state.status}>"

@@ -166,6 +166,7 @@ class Runner:
             self.shm_of,
             points,
             self._has_narrow_programs(container),
+            entry.secret_env,
         )
         document = runtime_spec(spec.build(container, around))
         exit_file = self._places.exit_file(key)

@@ -219,6 +219,7 @@ class ContainerService:
                 )
                 undo.callback(self._recall_volumes, points)
                 entry = self._registry.add(container, along=lambda: self._settle_volumes(points))
+                entry.secret_env = request.secret_env
                 undo.pop_all()
         if any(point.kind == "volume" for point in points):
             await asyncio.to_thread(self._registry.sync_all)  # volumes outlive even a brief container

@@ -58,6 +58,7 @@ class Surroundings:
     shm_of: Callable[[str], Path]
     mounts: tuple[MountPoint, ...] = ()
     narrow_programs: bool = True
+    secret_env: tuple[str, ...] = ()
 
 
 def hostname_of(container: Container) -> str:
@@ -99,7 +100,9 @@ def build(container: Container, around: Surroundings) -> SpecRequest:
     request = SpecRequest(
         process=SpecProcess(
             args=args,
-            env=merge.process_env(config, hostname=hostname, tty=config.tty),
+            env=merge.merged_env(
+                merge.process_env(config, hostname=hostname, tty=config.tty), around.secret_env
+            ),
             cwd=config.working_dir or "/",
             uid=around.user.uid,
             gid=around.user.gid,

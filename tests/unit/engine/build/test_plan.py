@@ -125,6 +125,7 @@ def test_copy_goes_where_the_working_directory_is() -> None:
         ("ENV A=${B", InvalidArgument, "Dockerfile:2: missing } after ${B"),
         ("RUN --mount=type=cash,target=/x y", InvalidArgument, "Dockerfile:2: --mount=type=cash,target=/x"),
         ("RUN --security=insecure y", InvalidArgument, "Dockerfile:2: security.insecure is not allowed"),
+        ("RUN --mount=type=tmpfs,target=/ y", InvalidArgument, "Dockerfile:2: --mount: the target / is"),
         ("RUN --security=odd y", InvalidArgument, "Dockerfile:2: --security=odd: expected sandbox"),
         ("RUN --network=host y", InvalidArgument, "Dockerfile:2: network.host is not allowed"),
         ("ADD --checksum=md5:1 https://x/y /z", InvalidArgument, "Dockerfile:2: --checksum=md5:1: expected"),
