@@ -5,12 +5,11 @@ client, which walks a folder and must not enter what is left out, and by the ser
 """
 
 import posixpath
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from yurt.dockerfile.glob import translate
+from yurt.dockerfile.glob import Matcher, compiled, compiled_with_all_below
 from yurt.dockerfile.location import Location
 
 
@@ -19,8 +18,8 @@ class _Group:
     """Neighbouring patterns of one sign as one expression; *parts* of each as expressions per folder."""
 
     keeps: bool
-    expression: re.Pattern[str]
-    parts: tuple[tuple[re.Pattern[str] | None, ...], ...]  # None: ** from here
+    expression: Matcher
+    parts: tuple[tuple[Matcher | None, ...], ...]  # None: ** from here
 
 
 class IgnoreRules:
@@ -48,14 +47,15 @@ class IgnoreRules:
             if pattern in {"", "."}:
                 continue
             try:
-                re.compile(translate(pattern, deep=True))
+                compiled(pattern, deep=True)
             except ValueError as bad:
                 raise Location(file, number, number).error(f"pattern {pattern!r}: {bad}") from bad
             if not groups or groups[-1][0] != keeps:
                 groups.append((keeps, []))
             groups[-1][1].append(pattern)
         return cls(
-            _Group(keeps, _union(patterns), tuple(map(_split, patterns))) for keeps, patterns in groups
+            _Group(keeps, compiled_with_all_below(patterns), tuple(map(_split, patterns)))
+            for keeps, patterns in groups
         )
 
     def ignores(self, path: str) -> bool:
@@ -79,28 +79,21 @@ class IgnoreRules:
         return False
 
 
-def _union(patterns: list[str]) -> re.Pattern[str]:
-    # A pattern that matches a folder decides for all in it.
-    return re.compile(
-        f"(?:{'|'.join(translate(pattern, deep=True) for pattern in patterns)})(?:/.*)?", re.DOTALL
-    )
-
-
-def _split(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
-    parts: list[re.Pattern[str] | None] = []
+def _split(pattern: str) -> tuple[Matcher | None, ...]:
+    parts: list[Matcher | None] = []
     for part in pattern.split("/"):
         if "**" in part:
             parts.append(None)
             break
         try:
-            parts.append(re.compile(translate(part), re.DOTALL))
+            parts.append(compiled(part))
         except ValueError:  # a slash inside a [class]: look everywhere rather than miss something
             parts.append(None)
             break
     return tuple(parts)
 
 
-def _may_hold(parts: tuple[re.Pattern[str] | None, ...], names: list[str]) -> bool:
+def _may_hold(parts: tuple[Matcher | None, ...], names: list[str]) -> bool:
     """Say whether a path below the folder *names* can match the pattern that *parts* came from."""
     for part, name in zip(parts, names, strict=False):
         if part is None:

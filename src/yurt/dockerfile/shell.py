@@ -5,10 +5,15 @@ next character literally (inside double quotes only before ``"``, ``$`` and itse
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
+
+from yurt.dockerfile.automaton import Automaton, Piece, anything, exactly, many, one
 
 _SPECIAL = frozenset("@*#?-$!0")
 _DEPTH = 64  # of ${a:-${b:-…}}: more is a mistake or an attack, and would exhaust the stack
+LIMIT = 1 << 20  # characters of a text with its variables replaced: more is a mistake or an attack
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
 
 
@@ -74,11 +79,18 @@ class _Expansion:
         self._quotes = quotes
         self._at = 0
         self._depth = 0
+        self._size = 0
 
     def whole(self) -> str:
         out: list[str] = []
-        self._run(lambda chunk, _literal: out.append(chunk))
+        self._run(lambda chunk, _literal: out.append(self._counted(chunk)))
         return "".join(out)
+
+    def _counted(self, chunk: str) -> str:
+        self._size += len(chunk)
+        if self._size > max(LIMIT, len(self._text)):
+            raise ValueError(f"the text grows beyond {LIMIT} characters")
+        return chunk
 
     def words(self) -> list[str]:
         words: list[str] = []
@@ -87,6 +99,7 @@ class _Expansion:
 
         def sink(chunk: str, literal: bool) -> None:  # noqa: FBT001 - a private callback
             nonlocal started
+            self._counted(chunk)
             if literal:
                 current.append(chunk)
                 started = True
@@ -221,17 +234,17 @@ class _Expansion:
                 replacement = self._word("/")
             else:
                 self._at += 1
-            compiled = re.compile(_glob(pattern, greedy=True), re.DOTALL)
-            return compiled.sub(lambda _: replacement, value, count=0 if twice else 1) if pattern else value
+            return _replaced(value, pattern, replacement, everywhere=twice) if pattern else value
         pattern = self._raw_until("}")
         self._at += 1
+        automaton = _automaton(pattern)
         if operator == "#":
-            match = re.match(_glob(pattern, greedy=twice), value, re.DOTALL)
-            return value[match.end() :] if match else value
-        # The shortest suffix starts last; the longest first.
-        ends = re.compile(_glob(pattern, greedy=True), re.DOTALL)
-        starts = range(len(value) + 1) if twice else range(len(value), -1, -1)
-        return next((value[:at] for at in starts if ends.fullmatch(value, at)), value)
+            ends = automaton.ends(value)
+            cut = (deque(ends, maxlen=1) if twice else islice(ends, 1)) if pattern else ()
+            return value[next(iter(cut), 0) :]
+        ends = automaton.reversed().ends(value[::-1])
+        cut = (deque(ends, maxlen=1) if twice else islice(ends, 1)) if pattern else ()
+        return value[: len(value) - next(iter(cut), 0)]
 
     def _raw_until(self, stops: str) -> str:
         """Consume a pattern up to (not with) an unescaped character of *stops*; variables in it count."""
@@ -260,7 +273,7 @@ class _Expansion:
         self._depth += 1
         if self._depth > _DEPTH:
             raise ValueError(f"substitutions are nested more than {_DEPTH} deep")
-        self._run(lambda chunk, _literal: out.append(chunk), until="}")
+        self._run(lambda chunk, _literal: out.append(self._counted(chunk)), until="}")
         self._depth -= 1
         if self._at >= len(self._text):
             raise ValueError(f"missing }} after ${{{name}")
@@ -268,20 +281,45 @@ class _Expansion:
         return "".join(out)
 
 
-def _glob(pattern: str, *, greedy: bool) -> str:
-    r"""Return the regular expression of a shell pattern: ``*`` any text, ``?`` one character, ``\\`` as in shells."""
-    out: list[str] = []
+def _automaton(pattern: str) -> Automaton:
+    r"""Return a shell pattern: ``*`` any text, ``?`` one character, ``\\`` as in shells."""
+    pieces: list[Piece] = []
     index = 0
     while index < len(pattern):
         char = pattern[index]
         if char == "\\" and index + 1 < len(pattern):
             index += 1
-            out.append(re.escape(pattern[index]))
+            pieces.append(one(exactly(pattern[index])))
         elif char == "*":
-            out.append(".*" if greedy else ".*?")
+            pieces.append(many(anything))
         elif char == "?":
-            out.append(".")
+            pieces.append(one(anything))
         else:
-            out.append(re.escape(char))
+            pieces.append(one(exactly(char)))
         index += 1
-    return "".join(out)
+    return Automaton(pieces)
+
+
+def _replaced(value: str, pattern: str, replacement: str, *, everywhere: bool) -> str:
+    """Return *value* with the first and longest text that *pattern* matches replaced, or with all of them."""
+    automaton = _automaton(pattern)
+    begins = automaton.reversed().starts(value[::-1])[::-1]
+    out: list[str] = []
+    place, before = 0, -1
+    while place <= len(value):
+        start = next((each for each in range(place, len(value) + 1) if begins[each]), None)
+        if start is None:
+            break
+        end = next(iter(deque(automaton.ends(value, start), maxlen=1)))
+        out.append(value[place:start])
+        if end > start or start != before:  # nothing, right behind a match, is no match
+            out.append(replacement)
+        if not everywhere:
+            place = end
+            break
+        before = end
+        if end == start:  # nothing: go on behind the next character
+            out.append(value[start : start + 1])
+            end += 1
+        place = end
+    return "".join(out) + value[place:]

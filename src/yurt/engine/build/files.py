@@ -7,12 +7,11 @@ import bisect
 import hashlib
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from yurt.dockerfile.glob import has_wildcards, translate
+from yurt.dockerfile.glob import Matcher, compiled, has_wildcards
 from yurt.engine.build.rootfs import MAX_LINKS, resolve
 from yurt.errors import InvalidArgument, NotFound
 
@@ -234,7 +233,7 @@ class RootTree:
         """Return what matches, links not followed in the last component."""
         places = [self._root]
         for part in pattern.split("/"):
-            expression = re.compile(translate(part), re.DOTALL)
+            expression = _compile(part)
             found: list[str] = []
             for place in places:
                 folder = resolve(self._root, place[len(self._root) :])
@@ -365,8 +364,8 @@ def _with_parents(
     return tuple(found[path] for path in sorted(found, key=lambda path: path.split("/")))
 
 
-def _compile(pattern: str, *, deep: bool = False) -> re.Pattern[str]:
+def _compile(pattern: str, *, deep: bool = False) -> Matcher:
     try:
-        return re.compile(translate(pattern, deep=deep), re.DOTALL)
+        return compiled(pattern, deep=deep)
     except ValueError as bad:
         raise InvalidArgument(f"the pattern {pattern!r}: {bad}") from bad
