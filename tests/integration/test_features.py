@@ -485,7 +485,7 @@ class TestReboot:
         until(lambda: status("always") == status("unless") == "running")
         assert (status("stopped"), status("plain")) == ("exited", "exited")
         assert b"unless" in again.containers.get("always").exec_run(["nslookup", "unless"]).output
-        assert again.containers.get("plain").attrs["State"]["ExitCode"] == 137
+        assert again.containers.get("plain").attrs["State"]["ExitCode"] == 255
         gc.collect()
 
 
