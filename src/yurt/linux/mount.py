@@ -126,6 +126,24 @@ def unmount(target: Path, *, lazy: bool = False) -> None:
             raise
 
 
+def make_own(folder: Path) -> None:
+    """Make *folder* a mount by itself, whose mounts travel nowhere. Left alone when something is mounted in it already."""
+    mounted = mounted_below(folder)
+    if not mounted:
+        BindMount(folder, folder, recursive=False).execute()
+    if not mounted or folder in mounted:
+        set_propagation(folder, "private")
+
+
+def unmake_own(folder: Path) -> None:
+    """Undo `make_own`, unless something is mounted in *folder* or uses it still. Idempotent."""
+    try:
+        syscall.umount2(folder, syscall.UMOUNT_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EINVAL, errno.ENOENT):
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class MountedAt:
     """A mount of this host: where, and whether its mounts travel to others (shared) or come from others (slave)."""

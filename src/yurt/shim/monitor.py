@@ -32,6 +32,7 @@ import termios
 import time
 from typing import Any
 
+from yurt.shim import view
 from yurt.shim.cleanup import Cleanup
 from yurt.shim.log import STDERR, STDOUT, LogFile
 
@@ -98,6 +99,7 @@ class Request:
       state_directory: the runtime's own files of this container, removed with its cgroups at the end; "": neither.
       attach: one object per attach stream that is passed as a descriptor.
       height, width: of the terminal at the start; 0: as it comes.
+      hidden, seen: a folder, itself a mount, of which the runtime sees no mounts but *seen*; "": it sees all.
     """
 
     __slots__ = (
@@ -107,10 +109,12 @@ class Request:
         "exit_file",
         "forward",
         "height",
+        "hidden",
         "log",
         "log_files",
         "log_size",
         "open_stdin",
+        "seen",
         "state_directory",
         "stdin_once",
         "tty",
@@ -134,6 +138,8 @@ class Request:
         attach: list[dict[str, bool]] | None = None,
         height: int = 0,
         width: int = 0,
+        hidden: str = "",
+        seen: list[str] | None = None,
     ) -> None:
         self.directory = directory
         self.argv = argv
@@ -149,6 +155,8 @@ class Request:
         self.attach = attach or []
         self.height = height
         self.width = width
+        self.hidden = hidden
+        self.seen = seen or []
 
     def encode(self) -> bytes:
         return json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
@@ -341,13 +349,7 @@ class Shim:
                 os.set_blocking(self.stdin, False)
                 given[0] = reader
         try:
-            self.runtime_pid = os.posix_spawnp(
-                request.argv[0] if self.program < 0 else f"/proc/self/fd/{self.program}",
-                request.argv,
-                os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, given[number], number) for number in range(3)],
-                setsigdef=_RESTORED,
-            )
+            self._spawn_in_view(given)
         except OSError as error:
             self._fail(f"cannot run {request.argv[0]}: {error.strerror}")
         finally:
@@ -356,6 +358,26 @@ class Shim:
             if self.program >= 0:
                 os.close(self.program)
         self.outputs = dict(mine)
+
+    def _spawn_in_view(self, given: list[int]) -> None:
+        request = self.request
+        if request.hidden:
+            with contextlib.suppress(OSError), view.without(request.hidden, but=request.seen):
+                self._spawn(given)
+        if (
+            not self.runtime_pid
+        ):  # nothing is hidden, or cannot be: the runtime then has more to read, that is all
+            self._spawn(given)
+
+    def _spawn(self, given: list[int]) -> None:
+        argv = self.request.argv
+        self.runtime_pid = os.posix_spawnp(
+            argv[0] if self.program < 0 else f"/proc/self/fd/{self.program}",
+            argv,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, given[number], number) for number in range(3)],
+            setsigdef=_RESTORED,
+        )
 
     def _dispatch(self, descriptor: int, mask: int) -> None:
         if descriptor in self.outputs:

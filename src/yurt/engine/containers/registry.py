@@ -98,6 +98,10 @@ class Places:
 
     settings: EngineSettings
 
+    @property
+    def run(self) -> Path:
+        return self.settings.run
+
     def state(self, container_id: str) -> Path:
         return self.settings.root / "containers" / container_id
 

@@ -100,8 +100,30 @@ def unmount_all(target: Path) -> None:
 
 def remove_bundle(bundle: Path) -> None:
     """Afterwards the folder is gone, with all that is mounted in it."""
-    unmount_all(bundle)
-    shutil.rmtree(bundle, ignore_errors=True)
+    # The list of all mounts is long beside many containers: it is asked only when the bundle is not as usual.
+    for name in ("rootfs", "shm"):
+        unmount(bundle / name, lazy=True)
+    if not _remove_flat(bundle):
+        unmount_all(bundle)
+        shutil.rmtree(bundle, ignore_errors=True)
+
+
+def _remove_flat(folder: Path) -> bool:
+    """Remove a folder that holds but files and empty folders; False when something else, or a mount, is in the way."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                # The kernel removes no mount point, so nothing beyond one is touched.
+                if entry.is_dir(follow_symlinks=False):
+                    os.rmdir(entry.path)
+                else:
+                    os.unlink(entry.path)
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return not folder.exists()
+    except OSError:
+        return False
+    return True
 
 
 def read_file(root: Path, path: str) -> str:

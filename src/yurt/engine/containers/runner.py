@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from yurt.engine.containers import log_drivers, merge, mounts, rootfs, signals, spec, state
+from yurt.engine.containers import log_drivers, merge, mounts, rootfs, signals, spec, state, view
 from yurt.engine.containers.attach import pair
 from yurt.engine.containers.model import Container, MountPoint, Status
 from yurt.engine.containers.ports import Networks, Snapshots
@@ -78,6 +78,7 @@ class Runner:
         self._shims = shims
         self._background = background
         self._encoder = msgspec.json.Encoder()
+        self._alive = 0  # runs that are heard of
 
     # ---- start
 
@@ -168,11 +169,17 @@ class Runner:
             self._has_narrow_programs(container),
             entry.secret_env,
         )
-        document = runtime_spec(spec.build(container, around))
+        specification = spec.build(container, around)
+        document = runtime_spec(specification)
         exit_file = self._places.exit_file(key)
         (bundle / "config.json").write_bytes(self._encoder.encode(document))
         self.forget_exit(key)
-        request = self._shim_request(entry, bundle, exit_file)
+        sees = (
+            view.needed(specification, bundle=bundle, run=self._places.run)
+            if self._alive > view.CROWD
+            else None
+        )
+        request = self._shim_request(entry, bundle, exit_file, sees)
         waiting, entry.pending = entry.pending, []
         try:
             shim = self._shims.spawn(request, [attach.sock for attach in waiting])
@@ -202,7 +209,9 @@ class Runner:
                 error="; ".join(str(reason) for reason in reasons),
             )
 
-    def _shim_request(self, entry: Entry, bundle: Path, exit_file: Path) -> Request:
+    def _shim_request(
+        self, entry: Entry, bundle: Path, exit_file: Path, sees: tuple[str, ...] | None
+    ) -> Request:
         container = entry.container
         self.prune_pending(entry)
         log_size, log_files = log_drivers.bound(container.host.log_driver, container.host.log_options)
@@ -219,6 +228,8 @@ class Runner:
             exit_file=str(exit_file),
             state_directory=str(self._runtime.state_directory(container.id)),
             attach=[attach.wish for attach in entry.pending],
+            hidden="" if sees is None else str(self._places.run),
+            seen=list(sees or ()),
         )
 
     def _has_narrow_programs(self, container: Container) -> bool:
@@ -337,11 +348,13 @@ class Runner:
         entry.shim = shim
         entry.over = asyncio.get_running_loop().create_future()
         over = entry.over
+        self._alive += 1
 
         async def hear() -> None:
             try:
                 await self._ended(entry, await shim.exited)
             finally:
+                self._alive -= 1
                 if not over.done():
                     over.set_result(None)
 

@@ -73,7 +73,7 @@ from yurt.errors import (
     translated,
 )
 from yurt.ids import new_id, short
-from yurt.linux import cgroup, isolation, members
+from yurt.linux import cgroup, isolation, members, mount
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Shims, dial
 from yurt.oci.platform import Platform
@@ -139,6 +139,10 @@ class ContainerService:
         What an interrupted call left is cleaned up; nothing is started before `resume`.
         *rebooted*: none of them can be running, whatever their files say.
         """
+        try:
+            mount.make_own(self._places.run)
+        except OSError as error:  # starts beside many containers are slower then
+            log.warning("containers.no_mount_of_their_own", folder=str(self._places.run), error=str(error))
         self._shims.warm()
         self._registry.load()
         return await Restorer(
@@ -166,6 +170,7 @@ class ContainerService:
             if entry.shim is not None:
                 entry.shim.close()
         self._shims.close()
+        mount.unmake_own(self._places.run)
 
     # ---- create, find, remove
 
