@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from urllib.request import urlopen
 
 import pytest
@@ -53,7 +54,7 @@ class Asking:
             try:
                 with urlopen(self.address, timeout=20) as answer:
                     said = answer.read().decode().strip()
-            except OSError as error:
+            except (OSError, HTTPException) as error:  # refused, or cut off in the middle of an answer
                 with self._lock:
                     self.failures.append(str(error))
                 self._over.wait(0.02)
