@@ -51,9 +51,9 @@ CASES = [
             "network create",
         ),
         "kill-shim": ("start", "stop"),
-        "kill-runtime": ("start", "exec"),
+        "kill-runtime": ("start", "exec", "lost shim"),
         "kill-init": ("restart", "network disconnect"),
-        "disk-full": ("create", "stop", "rm", "load", "commit", "volume create", "network disconnect", "cp"),
+        "disk-full": ("create", "stop", "rm", "rmi", "load", "commit", "prune", "network disconnect", "cp"),
     }.items()
     for name in names
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from yurt.errors import Unavailable
 from yurt.linux import cgroup, process
+from yurt.linux.mount import mounted_below, unmount
 from yurt.shim.cleanup import remove_cgroup
 
 log = logging.getLogger(__name__)
@@ -143,13 +144,29 @@ class Runtime:
 
         *parent* as in --cgroup-parent.
         """
-        if self.state_directory(container_id).exists():
+        for _attempt in range(2):  # a runtime that is killed leaves it to the next
+            if not self.state_directory(container_id).exists():
+                break
             argv = [*self._itself(), "delete", "--force", container_id]
             await process.run(argv, check=False)
         # Another process held a cgroup that moment, or the state was lost with the cgroups still there.
-        for path in cgroup.Cgroup(container_id, parent=parent).folders():
+        group = cgroup.Cgroup(container_id, parent=parent)
+        for path in group.folders():
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(remove_cgroup, str(path))
+        # Of one that it was killed over before it had written it down the runtime knows nothing but the name.
+        if not group.pids():
+            await asyncio.to_thread(_remove_state, self.state_directory(container_id))
+
+
+def _remove_state(folder: Path) -> None:
+    """Remove a container's state; runc mounts itself there for a moment, and may be killed in it."""
+    if not folder.exists():
+        return
+    for point in mounted_below(folder):
+        with contextlib.suppress(OSError):
+            unmount(point, lazy=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _in_order(root: Path) -> list[str]:

@@ -443,7 +443,7 @@ class Runner:
         removes = entry.container.host.auto_remove and not entry.keep
         if not removes:
             self._registry.note(entry, lambda current: current)
-            self._background.start(self._registry.sync(entry), name=f"sync {short(entry.container.id)}")
+            self._background.start(self._sync_exit(entry), name=f"sync {short(entry.container.id)}")
         if exited.oom_killed:
             self.publish(entry, "oom")
         lasted = max(0, exited.time_ns - before.started_ns) // 1_000_000_000
@@ -454,6 +454,12 @@ class Runner:
         if retry:
             entry.back_off = entry.back_off.next(ran_for=(exited.time_ns - before.started_ns) / 1e9)
             self.restart_later(entry, entry.back_off.delay)
+
+    async def _sync_exit(self, entry: Entry) -> None:
+        try:
+            await self._registry.sync(entry)
+        except YurtError as error:  # it is so all the same, and the exit's file tells it
+            log.error("container.exit_not_synced", container=short(entry.container.id), error=str(error))  # noqa: TRY400
 
     def restart_later(self, entry: Entry, delay: float) -> None:
         """Start the container after *delay* seconds, unless someone stops it before."""

@@ -81,7 +81,7 @@ from yurt.settings import EngineSettings
 
 log = structlog.get_logger()
 
-PRUNED = frozenset({Status.CREATED, Status.EXITED, Status.DEAD})
+PRUNED = frozenset({Status.CREATED, Status.EXITED, Status.DEAD, Status.REMOVING})  # the last: cut short
 STATS_INTERVAL = 1.0  # seconds
 RETRY = 0.5  # seconds until a removal that a full disk hindered is tried again
 

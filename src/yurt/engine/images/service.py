@@ -28,7 +28,7 @@ from yurt.engine.images.store import ImageStore, image_of, names_of, timestamp_n
 from yurt.engine.images.threads import Feed, feeding, in_thread
 from yurt.engine.progress import Progress, ProgressSink, silent
 from yurt.engine.repairs import Repairs, repairs
-from yurt.errors import Conflict, InvalidArgument, NotFound
+from yurt.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from yurt.oci.config import History, ImageConfig
 from yurt.oci.descriptor import Descriptor, MediaType
 from yurt.oci.digest import Digest
@@ -224,7 +224,11 @@ class ImageService:
         self, image: Image, references: Sequence[Reference], *, whole: bool
     ) -> tuple[tuple[Removed, ...], int]:
         self._store.drop(references, image if whole else None)
-        await in_thread(self._store.sync)  # before its files go
+        try:
+            await in_thread(self._store.sync)  # before its files go
+        except Unavailable as error:
+            # After a power cut it might be here again, without its files, and is dropped then.
+            log.error("image.removal_not_synced", image=image.id, error=str(error))  # noqa: TRY400
         removed = [Removed(untagged=str(reference)) for reference in references]
         for reference in references:
             self._tell("untag", image, reference)
