@@ -30,7 +30,7 @@ from yurt.engine.build.steps import SCRATCH, BuildPlan, CopyWork, FolderWork, Ru
 from yurt.engine.images.model import Layer
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
-from yurt.errors import Internal, InvalidArgument, NotFound, YurtError
+from yurt.errors import Internal, InvalidArgument, NotFound, Unavailable, YurtError, translated
 from yurt.ids import new_id
 from yurt.linux.mount import unmount
 from yurt.oci.config import History
@@ -237,11 +237,12 @@ class Execution:
         assert work is not None
         self.emit(Begun(key_of(step)))
         try:
-            async with AsyncExitStack() as undo:
-                if isinstance(work, RunWork):
-                    layer = await self._run(stage, step, work, layers, undo)
-                else:
-                    layer = await self._change(step, work, layers, undo)
+            with translated({OSError: Unavailable}, f"{step.instruction.location}: cannot do this step"):
+                async with AsyncExitStack() as undo:
+                    if isinstance(work, RunWork):
+                        layer = await self._run(stage, step, work, layers, undo)
+                    else:
+                        layer = await self._change(step, work, layers, undo)
         except YurtError as error:
             self.emit(Ended(key_of(step), error=error.message))
             raise
