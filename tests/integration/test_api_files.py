@@ -1,6 +1,7 @@
 """Files in and out of a container: what `docker cp`, `diff` and `export` do."""
 
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -117,3 +118,32 @@ def test_changes_and_export(client: docker.DockerClient) -> None:
         names = {name.removeprefix("./") for name in tar.getnames()}
     assert {"new", "bin/busybox", "etc/passwd"} <= names
     assert "etc/group" not in names
+
+
+def test_what_an_engine_makes_in_a_container_is_no_change(client: docker.DockerClient) -> None:
+    """The mark of a container is there for its programs; neither diff nor commit tell of it or of /etc/hosts."""
+    container = client.containers.run(IMAGE, ["sleep", "100"], detach=True)
+    assert container.exec_run(["test", "-e", "/.dockerenv"]).exit_code == 0
+    assert container.diff() is None or container.diff() == []
+    container.exec_run(["touch", "/etc/new"])
+    assert {(one["Path"], one["Kind"]) for one in container.diff()} == {("/etc", 0), ("/etc/new", 1)}
+    image = container.commit("made", "1")
+    try:
+        archive = io.BytesIO(b"".join(image.save()))
+        with tarfile.open(fileobj=archive) as saved:
+            (described,) = json.load(saved.extractfile("manifest.json") or io.BytesIO())
+            layer = saved.extractfile(described["Layers"][-1])
+            assert layer is not None
+            with tarfile.open(fileobj=layer) as top:
+                assert top.getnames() == ["etc", "etc/new"]
+    finally:
+        container.remove(force=True)
+        client.images.remove("made:1")
+
+
+def test_a_slash_behind_a_file_is_refused(client: docker.DockerClient) -> None:
+    """As by the kernel: what ends with a slash is a folder, or a link to one."""
+    container = client.containers.create(IMAGE, "true")
+    with pytest.raises(docker.errors.APIError, match="lstat /bin/busybox/: not a directory"):
+        container.get_archive("/bin/busybox/")
+    container.get_archive("/bin/")

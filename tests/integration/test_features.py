@@ -383,7 +383,7 @@ class TestCommit:
     def test_only_the_configuration_is_changed(self, client: docker.DockerClient) -> None:
         """RUN is refused; a container that is not there, too."""
         container = client.containers.create(IMAGE, ["true"])
-        with pytest.raises(APIError, match="run is not a valid change command"):
+        with pytest.raises(APIError, match="RUN is not a valid change command"):
             container.commit(changes="RUN true")
         with pytest.raises(APIError, match="No such container: nope"):
             client.api.commit("nope")

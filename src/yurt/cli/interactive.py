@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+from yurt.api.keys import DEFAULT_DETACH_KEYS, parse_keys
 from yurt.cli import terminal
-from yurt.cli.failure import Failure
+from yurt.cli.failure import Failure, UsageError
 from yurt.cli.pump import Signals, pump
-from yurt.errors import YurtError
+from yurt.errors import InvalidArgument, YurtError
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def attached(
     """
     keys = None
     if tty and stdin:
-        keys = terminal.DetachKeys(terminal.parse_keys(detach_keys or terminal.DEFAULT_DETACH_KEYS))
+        try:
+            keys = terminal.DetachKeys(parse_keys(detach_keys or DEFAULT_DETACH_KEYS))
+        except InvalidArgument as wrong:
+            raise UsageError(wrong.message, hint=wrong.hint, code=125) from wrong
     interrupts = 0
 
     def tell(number: int) -> None:

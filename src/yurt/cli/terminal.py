@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 
-from yurt.cli.failure import UsageError
-
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
-
-DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
 class RawMode:
@@ -49,24 +45,6 @@ def size(fd: int = 1) -> tuple[int, int] | None:
     except OSError:
         return None
     return (height, width) if height and width else None
-
-
-def parse_keys(text: str) -> bytes:
-    """Read ``ctrl-p,ctrl-q`` or ``a,b``; raises UsageError."""
-    keys = bytearray()
-    for word in text.split(","):
-        name = word.removeprefix("ctrl-")
-        if name == word and len(word.encode()) == 1:
-            keys += word.encode()
-        elif name != word and len(name) == 1 and ("a" <= name.lower() <= "z" or name in "@[\\]^_"):
-            keys.append(ord(name.upper()) & 0x1F)
-        else:
-            raise UsageError(
-                f"invalid detach key {word!r}",
-                hint="one character, or ctrl- and one: --detach-keys ctrl-p,ctrl-q",
-                code=125,
-            )
-    return bytes(keys)
 
 
 class DetachKeys:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yurt.errors import Unavailable
+from yurt.errors import Internal, Unavailable
 from yurt.linux import cgroup, process
 from yurt.linux.mount import mounted_below, unmount
 from yurt.shim.cleanup import remove_cgroup
@@ -26,6 +26,7 @@ CONSOLE_SOCKET = "console.sock"
 # The file in which each runtime keeps what it knows of a container.
 STATE_FILES = {"crun": "status", "runc": "state.json"}
 
+_LOGGED = re.compile(r'level=error msg="(.*)"')
 _NOT_FOUND = re.compile(r"executable file `(?P<name>.*)` not found in \$PATH(: .*)?", re.DOTALL)
 
 
@@ -137,7 +138,14 @@ class Runtime:
             cgroup.Cgroup(container_id, parent=parent).lift_pids_limit()
             resources = {name: value for name, value in resources.items() if name != "pids"}
         argv = [*self._itself(), "update", "--resources", "-", container_id]
-        await process.run(argv, input=json.dumps(resources).encode())
+        done = await process.run(argv, input=json.dumps(resources).encode(), check=False)
+        if done.returncode != 0:
+            lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
+            said = _LOGGED.search(lines[-1])
+            raise Internal(
+                f"{self.name} did not terminate successfully: exit status {done.returncode}: "
+                f"{said[1] if said else lines[-1]}"
+            )
 
     async def delete(self, container_id: str, *, parent: str = "") -> None:
         """Kill the container if it runs; afterwards neither its processes, cgroups nor the runtime's state are there.

@@ -13,6 +13,9 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 AUFS = ".wh..wh."  # bookkeeping of AUFS, which is no content; the opaque marker is of this form too
 
+PLACES = frozenset({".dockerenv", "etc/hostname", "etc/hosts", "etc/resolv.conf"})
+"""What an engine makes in each container: places to mount its own files on, and a mark. Empty, they are no content."""
+
 
 def chain_id(parent: Digest | None, diff_id: Digest) -> Digest:
     """Return the name of the file system that *diff_id* makes on top of *parent* (config.md, Layer ChainID)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from yurt.errors import Internal
 from yurt.oci import tar
-from yurt.oci.layer import OPAQUE, WHITEOUT
+from yurt.oci.layer import OPAQUE, PLACES, WHITEOUT
 from yurt.storage.unpack import OVERLAY_XATTRS, WHITEOUT_DEVICE, is_opaque
 
 CHUNK = 1 << 20
@@ -68,7 +68,7 @@ class _Packer:
                 yield self._flush()
 
     def _file(self, path: str, name: str, status: os.stat_result) -> Iterator[bytes]:
-        if self._linked(name, status):
+        if (name in PLACES and not status.st_size) or self._linked(name, status):
             return
         self._header(tar.Entry(name, tar.REGULAR, size=status.st_size), path, status)
         left = status.st_size

@@ -32,7 +32,7 @@ _NOT_SUPPORTED = {errno.ENOTSUP, errno.EPERM, errno.EINVAL}
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What came out: *size* is the bytes of regular files, *entries* how many entries the archive had."""
+    """What came out: *size* is the bytes of files and of the texts of links, *entries* how many entries the archive had."""
 
     size: int
     entries: int
@@ -109,6 +109,7 @@ class _Layer:
                 if not entry.link or "\0" in entry.link:
                     raise InvalidArgument(f"broken archive: the link {entry.name!r} leads nowhere")
                 os.symlink(entry.link, path)
+                self._size += len(os.fsencode(entry.link))
                 os.chown(path, *owner(entry.uid, entry.gid), follow_symlinks=False)
                 os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
                 return

@@ -3,19 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from yurt.dockerfile.instructions import (
-    Cmd,
-    Entrypoint,
-    Env,
-    Expose,
-    Healthcheck,
-    Label,
-    Onbuild,
-    StopSignal,
-    User,
-    Volume,
-    Workdir,
-)
 from yurt.dockerfile.parser import parse
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.layout import Base, lay_out
@@ -24,21 +11,22 @@ from yurt.errors import InvalidArgument
 from yurt.oci.config import ImageConfig
 
 _BASE = "changed"
-_ALLOWED = (Cmd, Entrypoint, Env, Expose, Healthcheck, Label, Onbuild, StopSignal, User, Volume, Workdir)
+_WORDS = frozenset(
+    ("cmd", "entrypoint", "env", "expose", "healthcheck", "label", "onbuild", "stopsignal")
+) | {"user", "volume", "workdir"}
 
 
 def changed(config: ImageConfig, changes: Sequence[str]) -> ImageConfig:
     """Return *config* after the instructions *changes*; InvalidArgument when one would change files."""
     if not changes:
         return config
+    for change in changes:
+        word = change.split(maxsplit=1)[0] if change.strip() else ""
+        if word.lower() not in _WORDS:
+            raise InvalidArgument(
+                f"{word} is not a valid change command", hint=f"one of {', '.join(sorted(_WORDS)).upper()}"
+            )
     file = parse("\n".join((f"FROM {_BASE}", *changes)).encode(), file="--change")
-    for stage in file.stages:
-        for instruction in stage.instructions:
-            if not isinstance(instruction, _ALLOWED):
-                word = type(instruction).__name__.lower()
-                raise InvalidArgument(f"{word} is not a valid change command")
-    if len(file.stages) > 1:
-        raise InvalidArgument("from is not a valid change command")
     layout = lay_out(file, target="", given={}, platform="linux")
     base = Base(id=_BASE, chain=_BASE, config=replace(config, on_build=()))
     planned = Planner(layout=layout, images={_BASE: base}, context=ContextTree("", {}), given={}).plan()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from yurt.engine.build.changes import changed
@@ -59,7 +60,9 @@ class Committer:
             made = configuration(merged(config, made), made)
         made = changed(made, changes)  # refused before it is paused
         layer = await self._layer(container, base, pause=pause)
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         step = History(
+            created=now,
             created_by=" ".join((container.path, *container.args)),
             author=author,
             comment=comment,
@@ -67,7 +70,7 @@ class Committer:
         )
         layers = base.layers if layer is None else (*base.layers, layer)
         image = await self._images.create(
-            replace(made, author=author, created="", history=(*base.config.history, step)),
+            replace(made, author=author, created=now, history=(*base.config.history, step)),
             layers,
             tags=[reference] if reference else (),
             parent=str(base.id),

@@ -3,26 +3,34 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from yurt.engine.containers.model import LogLine
 
 CHUNK = 1 << 18
-DETACH = b"\x10\x11"  # ctrl-p, ctrl-q
 
 
 class AttachStream:
     """Bytes to and from a process.
 
     `read` gives the next bytes for the client: Docker's frames, each with a header of eight bytes, or raw bytes
-    when *tty*; empty at the end. With *detach_keys*, that sequence in the input ends the stream, not the process.
+    when *tty*; empty at the end. With *detach_keys*, that sequence in the input of a terminal ends the stream, not
+    the process; then *on_detach* is called.
     """
 
-    def __init__(self, sock: socket.socket, *, tty: bool, detach_keys: bytes = b"") -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        tty: bool,
+        detach_keys: bytes = b"",
+        on_detach: Callable[[], None] = lambda: None,
+    ) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._detach_keys = detach_keys
+        self._detach_keys = detach_keys if tty else b""
+        self._on_detach = on_detach
         self._matched = 0  # how much of the detach sequence was typed so far
         self._buffer = memoryview(bytearray(CHUNK))  # of which only what was ever filled costs memory
         self.tty = tty
@@ -50,6 +58,7 @@ class AttachStream:
         if detached:
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
+            self._on_detach()
 
     async def close_stdin(self) -> None:
         """End stdin; output goes on."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from yurt.engine.containers import rootfs, spec
+from yurt.engine.containers import rootfs, spec, users
 from yurt.engine.containers.attach import AttachStream, frame, pair
 from yurt.engine.containers.model import Container, Exec, ExecRequest, Status
 from yurt.engine.containers.registry import Entry, Places
@@ -31,6 +31,9 @@ log = structlog.get_logger()
 
 KEPT = 300.0  # seconds that an exec which ended can still be inspected, as in Docker
 UNKNOWN_EXIT = 137
+FAILED = (
+    128  # the exit code of an exec that did not start, for neither of the reasons that have one of their own
+)
 
 Publish = Callable[..., None]
 
@@ -63,13 +66,19 @@ class Execs:
     def create(self, entry: Entry, request: ExecRequest) -> Exec:
         """Note what to run; nothing runs yet."""
         _must_run(entry.container)
-        if not request.cmd or not request.cmd[0]:
+        if not request.cmd:
             raise InvalidArgument("No exec command specified")
+        self._user(entry.container, request)
         self._forget_old()
         created = Exec(new_id(), entry.container.id, request)
         self._execs[created.id] = _Running(created, entry)
         self._publish(entry, f"exec_create: {_told(request.cmd)}", execID=created.id)
         return created
+
+    def _user(self, container: Container, request: ExecRequest) -> users.User:
+        """Return who the exec runs as; InvalidArgument when the container knows no such user or group."""
+        root = self._places.rootfs(container.id)
+        return rootfs.resolve_user(root, request.user or container.config.user, add=container.host.group_add)
 
     def get(self, exec_id: str) -> Exec:
         return self._find(exec_id).exec
@@ -117,7 +126,12 @@ class Execs:
             return None
         ours, theirs = pair()
         failing = theirs.dup()
-        stream = AttachStream(ours, tty=request.tty)
+        stream = AttachStream(
+            ours,
+            tty=request.tty,
+            detach_keys=request.detach_bytes if request.attach_stdin else b"",
+            on_detach=lambda: self._publish(running.entry, "exec_detach", execID=running.exec.id),
+        )
         self._background.start(
             self._launch_attached(running, theirs, failing), name=f"exec {short(running.exec.id)}"
         )
@@ -138,7 +152,7 @@ class Execs:
         try:
             shim = await self._started(running.entry.container, running.exec.id, request, sock, running.size)
         except YurtError as error:
-            code = error.exit_code if isinstance(error, StartFailed) else 126
+            code = error.exit_code if isinstance(error, StartFailed) else FAILED
             running.exec = replace(running.exec, exit_code=code)
             running.ended_at = time.monotonic()
             raise
@@ -178,9 +192,7 @@ class Execs:
         try:
             root = self._places.rootfs(container.id)
             rootfs.check_working_dir(root, request.working_dir or container.config.working_dir)
-            user = rootfs.resolve_user(
-                root, request.user or container.config.user, add=container.host.group_add
-            )
+            user = self._user(container, request)
             directory.mkdir(mode=0o700, parents=True)
             document = spec.exec_process(container, request, user, size=size).to_document()
             (directory / "process.json").write_bytes(msgspec.json.encode(document))

@@ -18,14 +18,17 @@ from typing import IO, cast
 from yurt.errors import InvalidArgument, NotFound
 from yurt.ids import new_id
 from yurt.linux import isolation, syscall
-from yurt.oci.layer import path_parts
+from yurt.oci.layer import PLACES, path_parts
 
 CHUNK = 1 << 20
 MODIFIED, ADDED, DELETED = 0, 1, 2  # Docker's numbers
 CHANGED = frozenset(
     {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}
 )  # another thing is there than a moment ago, or none
-OURS = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})  # made to mount the real ones on
+OURS = frozenset(f"/{path}" for path in PLACES)
+OURS_ABOVE = frozenset(
+    {"/etc", "/dev", "/proc", "/sys"}
+)  # folders that the runtime makes where they are missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,18 @@ def path_stat(root: int, path: str) -> PathStat:
                 link = os.readlink("", dir_fd=file) if stat.S_ISLNK(found.st_mode) else ""
         except FileNotFoundError as error:
             raise _missing(path) from error
+    if path.endswith("/") and not stat.S_ISDIR(found.st_mode) and not _is_folder(root, path):
+        raise InvalidArgument(f"lstat {path}: not a directory", hint="leave the slash at the end out")
     shown = name if name != "." else os.path.basename(folder) or "/"
     return PathStat(shown, found.st_size, found.st_mode, found.st_mtime_ns, link)
+
+
+def _is_folder(root: int, path: str) -> bool:
+    try:
+        os.close(syscall.open_in_root(root, path, os.O_PATH | os.O_DIRECTORY))
+    except OSError:
+        return False
+    return True
 
 
 class _Pieces(io.RawIOBase):
@@ -429,9 +442,24 @@ def changes(upper: Path, lowers: Iterable[Path]) -> Iterator[Change]:
                 continue
             if path in OURS and not found.st_size:
                 continue
-            is_known = any(os.path.lexists(f"{lower}{path}") for lower in below)
-            yield Change(path, MODIFIED if is_known else ADDED)
-            if stat.S_ISDIR(found.st_mode):
-                yield from walk(folder / name, path)
+            known = next(
+                (status for lower in below if (status := _status(f"{lower}{path}")) is not None), None
+            )
+            inside = list(walk(folder / name, path)) if stat.S_ISDIR(found.st_mode) else []
+            if not inside and path in OURS_ABOVE and (known is None or _same_folder(known, found)):
+                continue
+            yield Change(path, MODIFIED if known is not None else ADDED)
+            yield from inside
 
     yield from walk(upper, "")
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def _same_folder(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_mode, one.st_uid, one.st_gid) == (other.st_mode, other.st_uid, other.st_gid)

@@ -295,7 +295,8 @@ class ExecRequest:
     attach_stdout: bool = False
     attach_stderr: bool = False
     privileged: bool = False
-    detach_keys: str = ""
+    detach_keys: str = ""  # as asked, for inspect
+    detach_bytes: bytes = b""  # what a terminal sends for them
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ async def table(pids: Collection[int], ps_args: str) -> tuple[tuple[str, ...], t
     """Return the titles, and a row for each of *pids*; raise InvalidArgument when ps does not take *ps_args*."""
     result = await run(["ps", *shlex.split(ps_args)], check=False)
     if result.returncode != 0:
-        raise InvalidArgument(f"ps: {result.stderr.decode(errors='replace').strip()}")
+        said = result.stderr.decode(errors="replace").strip().partition("\n")[0]
+        raise InvalidArgument(f"ps: {said}", hint="the options are those of ps(1) on the host")
     return filtered(result.stdout.decode(errors="replace"), pids)
 
 

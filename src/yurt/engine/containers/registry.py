@@ -55,7 +55,7 @@ class Entry:
 
     *lock* is held by whatever changes its life. *over* is settled when the current run has ended and is cleaned
     up; None: it never ran in this process. *keep* holds back the restart policy and --rm while it is restarted
-    by hand.
+    by hand. *stopping*: its end was asked for, and is told of as a stop.
     """
 
     container: Container
@@ -66,6 +66,7 @@ class Entry:
     waiters: list[Waiter] = field(default_factory=list)
     back_off: BackOff = field(default_factory=BackOff)
     keep: bool = False
+    stopping: bool = False
     health_task: "asyncio.Task[None] | None" = None
     restart_task: "asyncio.Task[None] | None" = None
     secret_env: tuple[str, ...] = ()

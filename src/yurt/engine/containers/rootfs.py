@@ -44,6 +44,14 @@ def was_volatile(overlay: OverlayMount) -> bool:
     return overlay.work is not None and (overlay.work / "work" / "incompat" / "volatile").exists()
 
 
+def mark(root: Path) -> None:
+    """Afterwards /.dockerenv is there: by it programs know that they run in a container."""
+    with translated({OSError: Unavailable}, f"cannot write to the container's file system at {root}"):
+        flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(root / ".dockerenv", flags | os.O_EXCL, 0o755))
+
+
 def mount_points(root: Path, points: Iterable[MountPoint]) -> None:
     """Mount in the file system at *root* what a container has mounted there, each at its place inside.
 

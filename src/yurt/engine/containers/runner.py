@@ -140,6 +140,8 @@ class Runner:
         overlay = self._snapshots.mount_spec(key, volatile=container.is_brief)
         rootfs.mount(overlay, root)
         undo.callback(rootfs.unmount_all, root)
+        if not container.hidden:
+            rootfs.mark(root)
         if container.host.ipc_mode == spec.SHAREABLE:
             rootfs.mount_shared_memory(self.shm_of(key), container.host.shm_size)
         rootfs.check_working_dir(root, container.config.working_dir)
@@ -447,6 +449,8 @@ class Runner:
         if exited.oom_killed:
             self.publish(entry, "oom")
         lasted = max(0, exited.time_ns - before.started_ns) // 1_000_000_000
+        if entry.stopping:
+            self.publish(entry, "stop")
         self.publish(entry, "die", exitCode=str(exited.code), execDuration=str(lasted))
         entry.notify("next-exit", "not-running")
         if removes:
@@ -503,17 +507,20 @@ class Runner:
         over = entry.over
         if over is None:
             return
-        if entry.shim is not None:  # else it has ended, and is being cleaned up
-            entry.shim.kill(number)
-            self.publish(entry, "kill", signal=str(number))
-            self.thaw(entry)
-        if timeout >= 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(over), timeout or 0.001)
-            if not over.done():
-                await self.kill_hard(entry)
-        await over
-        self.publish(entry, "stop")
+        entry.stopping = True
+        try:
+            if entry.shim is not None:  # else it has ended, and is being cleaned up
+                entry.shim.kill(number)
+                self.publish(entry, "kill", signal=str(number))
+                self.thaw(entry)
+            if timeout >= 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(over), timeout or 0.001)
+                if not over.done():
+                    await self.kill_hard(entry)
+            await over
+        finally:
+            entry.stopping = False
 
     async def kill_hard(self, entry: Entry) -> None:
         """Kill the process, and wait until the run is over."""

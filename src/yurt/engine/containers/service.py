@@ -539,7 +539,7 @@ class ContainerService:
         number = signals.parse(signal)
         container = entry.container
         if not entry.is_alive or entry.shim is None:
-            raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
+            raise Conflict(f"container {container.id} is not running")
         ends = {signals.parse("KILL"), signals.parse(container.config.stop_signal or "TERM")}
         if number in ends:
             self._mark_stopped(entry)
@@ -657,11 +657,16 @@ class ContainerService:
                     host = replace(host, resources=replace(host.resources, **changed))
                     checks.check(entry.container.config, host)
                     if entry.is_alive and cgroup.is_usable():
-                        await self._runtime.update(
-                            entry.container.id,
-                            spec.update_document(host.resources),
-                            parent=host.cgroup_parent,
-                        )
+                        try:
+                            await self._runtime.update(
+                                entry.container.id,
+                                spec.update_document(host.resources),
+                                parent=host.cgroup_parent,
+                            )
+                        except Internal as refused:
+                            raise Internal(
+                                f"Cannot update container {entry.container.id}: {refused.message}"
+                            ) from refused
             self._registry.update(entry, lambda current: replace(current, host=host))
             await self._registry.sync(entry)
         self._runner.publish(entry, "update")
@@ -709,7 +714,12 @@ class ContainerService:
                 query = LogQuery(stdout=stdout and logs, stderr=stderr and logs)
                 return RecordedStream(self.logs(container.id, query), tty=tty)
             sock = found
-        return AttachStream(sock, tty=tty, detach_keys=detach_keys)
+        return AttachStream(
+            sock,
+            tty=tty,
+            detach_keys=detach_keys if stdin else b"",
+            on_detach=lambda: self._runner.publish(entry, "detach"),
+        )
 
     def logs(self, ref: str, query: LogQuery) -> AsyncIterator[LogLine]:
         """Return the lines of its output that *query* asks for."""

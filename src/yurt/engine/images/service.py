@@ -161,8 +161,14 @@ class ImageService:
             entries.append(HistoryEntry("", image.created_ns, "", self.layer_size(layer)))  # noqa: PERF401
         if not entries:
             return ()
-        entries[-1] = replace(entries[-1], id=image.id, tags=image.tags)
-        return tuple(reversed(entries))
+        entries.reverse()
+        known: Image | None = image
+        for at in range(len(entries)):  # an image of one's own has its parents still
+            if known is None:
+                break
+            entries[at] = replace(entries[at], id=known.id, tags=known.tags)
+            known = self._store.images.get(Digest(known.parent)) if known.parent else None
+        return tuple(entries)
 
     # Names
 

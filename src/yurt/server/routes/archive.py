@@ -1,16 +1,17 @@
 """Files of a container: `docker cp`, `docker diff`, `docker export`."""
 
 import base64
+import contextlib
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from typing import Protocol
 
 from aiohttp.web_response import StreamResponse
 
 from yurt.api.types import containers as wire
 from yurt.engine.containers.files import Change, PathStat
-from yurt.errors import InvalidArgument
+from yurt.errors import InvalidArgument, NotFound
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
@@ -64,12 +65,14 @@ class ArchiveRoutes:
         )
 
     async def stat(self, call: Call) -> StreamResponse:
-        found = await self._containers.path_stat(call.places["id"], _path(call))
+        with _named(call.places["id"]):
+            found = await self._containers.path_stat(call.places["id"], _path(call))
         return answers.nothing(200, headers=_stat_header(found, _path(call)))
 
     async def get(self, call: Call) -> StreamResponse:
         path = _path(call)
-        found = await self._containers.path_stat(call.places["id"], path)
+        with _named(call.places["id"]):
+            found = await self._containers.path_stat(call.places["id"], path)
         return await answers.body(
             call,
             await answers.begun(self._containers.archive(call.places["id"], path)),
@@ -78,13 +81,14 @@ class ArchiveRoutes:
         )
 
     async def put(self, call: Call) -> StreamResponse:
-        await self._containers.extract(
-            call.places["id"],
-            _path(call),
-            call.chunks(),
-            keep_kinds=call.flag("noOverwriteDirNonDir"),
-            as_user=call.flag("copyUIDGID"),
-        )
+        with _named(call.places["id"]):
+            await self._containers.extract(
+                call.places["id"],
+                _path(call),
+                call.chunks(),
+                keep_kinds=call.flag("noOverwriteDirNonDir"),
+                as_user=call.flag("copyUIDGID"),
+            )
         return answers.nothing(200)
 
     async def export(self, call: Call) -> StreamResponse:
@@ -94,6 +98,16 @@ class ArchiveRoutes:
     async def changes(self, call: Call) -> StreamResponse:
         found = await self._containers.changes(call.places["id"])
         return answers.as_json([wire.Change(path=one.path, kind=one.kind) for one in found])
+
+
+@contextlib.contextmanager
+def _named(ref: str) -> Iterator[None]:
+    """Have the container named, as the client named it, when a file of it is missing."""
+    try:
+        yield
+    except NotFound as missing:
+        missing.message = missing.message.replace("in the container", f"in container {ref}")
+        raise
 
 
 def _path(call: Call) -> str:

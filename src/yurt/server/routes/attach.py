@@ -10,6 +10,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_ws import WebSocketResponse
 
 from yurt.api import stream as framing
+from yurt.api.keys import DEFAULT_DETACH_KEYS, parse_keys
 from yurt.api.types import containers as wire
 from yurt.engine.containers.model import Container, LogBlock, LogQuery
 from yurt.errors import InvalidArgument
@@ -36,7 +37,15 @@ class StreamBackend(Protocol):
 
     def get(self, ref: str) -> Container: ...
     async def attach(
-        self, ref: str, *, stdin: bool, stdout: bool, stderr: bool, stream: bool = True, logs: bool = False
+        self,
+        ref: str,
+        *,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+        stream: bool = True,
+        logs: bool = False,
+        detach_keys: bytes = b"",
     ) -> hijack.AttachStream: ...
     def log_bursts(self, ref: str, query: LogQuery) -> AsyncIterator[Sequence[LogBlock]]: ...
     def log_attributes(self, ref: str) -> Mapping[str, str]: ...
@@ -62,6 +71,7 @@ class AttachRoutes:
     async def _open(self, call: Call, *, default: bool = False) -> hijack.AttachStream:
         return await self._containers.attach(
             call.places["id"],
+            detach_keys=detach_keys(call.text("detachKeys"), what="detach"),
             stdin=call.flag("stdin", default=default),
             stdout=call.flag("stdout", default=default),
             stderr=call.flag("stderr", default=default),
@@ -140,6 +150,14 @@ class AttachRoutes:
             container.id, stream=call.flag("stream", default=True), one_shot=call.flag("one-shot")
         )
         return await answers.body(call, _encoded(samples), content_type=answers.JSON)
+
+
+def detach_keys(text: str, *, what: str) -> bytes:
+    """Return the bytes of the keys that a client named, or of the usual ones; *what* is Docker's word in its refusal."""
+    try:
+        return parse_keys(text or DEFAULT_DETACH_KEYS)
+    except InvalidArgument as wrong:
+        raise InvalidArgument(f"Invalid {what} keys ({text}) provided", hint=wrong.hint) from wrong
 
 
 def size(call: Call) -> tuple[int, int]:

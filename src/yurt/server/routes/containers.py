@@ -1,6 +1,7 @@
 """Containers: their life, list and inspection. Streams are in attach.py, execs in execs.py, files in archive.py."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from aiohttp.web_response import StreamResponse
@@ -9,7 +10,7 @@ from yurt.api.types import containers as wire
 from yurt.engine.containers.model import Container, CreateRequest, Pruned, Resources, RestartPolicy
 from yurt.engine.images.model import Image
 from yurt.engine.networks.model import Network, PortBinding
-from yurt.errors import InvalidArgument, NotFound, Unimplemented, YurtError
+from yurt.errors import InvalidArgument, NotFound, NotModified, Unimplemented, YurtError
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.router import Route
@@ -17,6 +18,18 @@ from yurt.server.select import containers as selection
 from yurt.server.select import labels
 from yurt.server.wire import containers as translate
 from yurt.server.wire import create, ports, times
+
+
+@contextlib.contextmanager
+def _said(beginning: str) -> Iterator[None]:
+    """Have what goes wrong inside told with *beginning* in front, as Docker does."""
+    try:
+        yield
+    except NotModified:
+        raise
+    except YurtError as error:
+        error.message = beginning + error.message
+        raise
 
 
 class ContainerBackend(Protocol):
@@ -135,19 +148,22 @@ class ContainerRoutes:
         return answers.nothing()
 
     async def stop(self, call: Call) -> StreamResponse:
-        await self._containers.stop(
-            call.places["id"], timeout=call.integer("t"), signal=call.text("signal") or None
-        )
+        ref = call.places["id"]
+        self._containers.get(ref)  # that there is none is told as it is
+        with _said(f"cannot stop container: {ref}: "):
+            await self._containers.stop(ref, timeout=call.integer("t"), signal=call.text("signal") or None)
         return answers.nothing()
 
     async def restart(self, call: Call) -> StreamResponse:
-        await self._containers.restart(
-            call.places["id"], timeout=call.integer("t"), signal=call.text("signal") or None
-        )
+        ref = call.places["id"]
+        self._containers.get(ref)
+        with _said(f"Cannot restart container {ref}: "):
+            await self._containers.restart(ref, timeout=call.integer("t"), signal=call.text("signal") or None)
         return answers.nothing()
 
     async def kill(self, call: Call) -> StreamResponse:
-        await self._containers.kill(call.places["id"], call.text("signal") or "KILL")
+        with _said(f"cannot kill container: {call.places['id']}: "):
+            await self._containers.kill(call.places["id"], call.text("signal") or "KILL")
         return answers.nothing()
 
     async def pause(self, call: Call) -> StreamResponse:
@@ -162,7 +178,9 @@ class ContainerRoutes:
         name = call.text("name").removeprefix("/")
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        await self._containers.rename(call.places["id"], name)
+        container = self._containers.get(call.places["id"])
+        with _said("" if name == container.name else "Error when allocating new name: "):
+            await self._containers.rename(call.places["id"], name)
         return answers.nothing()
 
     async def succeed(self, call: Call) -> StreamResponse:

@@ -11,7 +11,7 @@ from yurt.errors import Internal
 from yurt.server import answers, hijack
 from yurt.server.call import Call
 from yurt.server.router import Route
-from yurt.server.routes.attach import size
+from yurt.server.routes.attach import detach_keys, size
 from yurt.server.wire import containers as translate
 from yurt.server.wire import create
 
@@ -38,7 +38,8 @@ class ExecRoutes:
         )
 
     async def create(self, call: Call) -> StreamResponse:
-        request = create.exec_request(await call.body(wire.CreateExec))
+        body = await call.body(wire.CreateExec)
+        request = create.exec_request(body, detach_keys(body.detach_keys or "", what="escape"))
         created = await self._containers.exec_create(call.places["id"], request)
         return answers.as_json(IdAnswer(id=created.id), status=201)
 

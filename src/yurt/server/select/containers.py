@@ -12,7 +12,7 @@ KNOWN = (
     "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
     "name", "network", "publish", "since", "status", "volume",
 )  # fmt: skip
-HEALTH = frozenset({"none", "starting", "healthy", "unhealthy"})
+HEALTH = ("none", "starting", "healthy", "unhealthy")
 SHOWN_UNASKED = frozenset({Status.RUNNING, Status.PAUSED, Status.RESTARTING})
 
 Lookup = Callable[[str], Container]
@@ -33,11 +33,15 @@ def select(
     """Return what the list shows, newest first. Asking for a status or a number shows stopped ones, too."""
     for status in filters.get("status", ()):
         if status not in set(Status):
-            raise InvalidArgument(f"invalid filter 'status={status}'", hint=f"one of {', '.join(Status)}")
+            raise InvalidArgument(
+                f"invalid filter 'status={status}': invalid value for state ({status}): "
+                f"must be one of {', '.join(Status)}"
+            )
     for value in filters.get("health", ()):
         if value not in HEALTH:
             raise InvalidArgument(
-                f"invalid filter 'health={value}'", hint=f"one of {', '.join(sorted(HEALTH))}"
+                f"invalid filter 'health={value}': invalid value for health ({value}): "
+                f"must be one of {', '.join(HEALTH)}"
             )
     for value in filters.get("exited", ()):
         if not value.removeprefix("-").isdecimal():

@@ -139,8 +139,8 @@ def restart_policy(policy: wire.RestartPolicy | None) -> RestartPolicy:
     name, maximum = (policy.name or "no", policy.maximum_retry_count or 0) if policy else ("no", 0)
     if name not in RESTARTS:
         raise InvalidArgument(
-            f"invalid restart policy: unknown policy {name!r}",
-            hint="use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+            f"invalid restart policy: unknown policy '{name}'; "
+            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
         )
     if maximum < 0:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
@@ -267,7 +267,8 @@ def _check_host(host: wire.HostConfig) -> None:
         )
 
 
-def exec_request(body: wire.CreateExec) -> ExecRequest:
+def exec_request(body: wire.CreateExec, detach_bytes: bytes = b"") -> ExecRequest:
+    """Translate what an exec is to do; *detach_bytes* are what a terminal sends for its detach keys."""
     cmd = argv(body.cmd)
     if not cmd:
         raise InvalidArgument("no exec command specified", hint="set Cmd")
@@ -282,4 +283,5 @@ def exec_request(body: wire.CreateExec) -> ExecRequest:
         attach_stderr=bool(body.attach_stderr),
         privileged=bool(body.privileged),
         detach_keys=body.detach_keys or "",
+        detach_bytes=detach_bytes,
     )

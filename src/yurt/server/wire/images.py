@@ -37,7 +37,7 @@ def summary(
 def inspect(image: Image, *, version: ApiVersion = LATEST) -> wire.ImageInspect:
     """Return the answer of ``GET /images/{name}/json``."""
     config = image.config
-    comment = next((step.comment for step in reversed(config.history) if step.comment), "")
+    comment = config.history[-1].comment if config.history else ""
     return wire.ImageInspect(
         id=str(image.id),
         repo_tags=list(image.tags),

@@ -43,7 +43,9 @@ def test_nothing_else_changes() -> None:
     assert changed(before, ["USER bob"]).env == ()
 
 
-@pytest.mark.parametrize(("line", "word"), [("RUN true", "run"), ("COPY a b", "copy"), ("FROM x", "from")])
+@pytest.mark.parametrize(
+    ("line", "word"), [("RUN true", "RUN"), ("COPY a b", "COPY"), ("FROM x", "FROM"), ("NOPE x", "NOPE")]
+)
 def test_files_are_not_changed(line: str, word: str) -> None:
     """Only what changes the configuration is taken, as in Docker."""
     with pytest.raises(InvalidArgument, match=f"{word} is not a valid change command"):
