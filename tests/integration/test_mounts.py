@@ -116,3 +116,55 @@ def test_a_folder_of_a_volume_is_never_a_link_out(client: docker.DockerClient) -
     assert flipper.status == "running"
     assert set(seen) == {"inside", "refused"}
     assert not any("mounts-race" in line for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+class TestImages:
+    """`--mount type=image`: another image's files in a container."""
+
+    def test_its_files_are_there_and_read_only(self, client: docker.DockerClient) -> None:
+        """Nobody can write to them, and the image stays for as long as the container does."""
+        client.images.get(IMAGE).tag("mounted", "1")
+        mount = {"Type": "image", "Source": "mounted:1", "Target": "/img"}
+        part = {
+            "Type": "image", "Source": "mounted:1", "Target": "/part", "ImageOptions": {"Subpath": "etc/passwd"}
+        }  # fmt: skip
+        script = "cmp /img/bin/busybox /bin/busybox && cat /part; touch /img/x 2>&1; exec sleep 100"
+        container = client.containers.get(
+            client.api._result(
+                client.api._post_json(
+                    client.api._url("/containers/create"),
+                    data={
+                        "Image": IMAGE,
+                        "Cmd": ["sh", "-c", script],
+                        "HostConfig": {"Mounts": [mount, part]},
+                    },
+                ),
+                json=True,
+            )["Id"]
+        )
+        for _ in range(2):
+            container.restart(timeout=0)
+            assert container.exec_run(["ls", "/img/bin/busybox"]).exit_code == 0
+        while b"Read-only file system" not in container.logs():
+            time.sleep(0.02)
+        assert b"root:x:0:0" in container.logs()
+        (whole, piece) = client.api.inspect_container(container.id)["Mounts"]
+        assert (whole["Type"], whole["Name"], whole["RW"]) == ("image", "mounted:1", False)
+        assert client.api.inspect_container(container.id)["HostConfig"]["Mounts"] == [mount, part]
+        assert piece["Destination"] == "/part"
+        container.kill()
+        container.wait()
+        assert b"busybox" in b"".join(container.get_archive("/img/bin/busybox")[0])[:200]
+
+    def test_what_is_wrong_is_said(self, client: docker.DockerClient) -> None:
+        """No such image, no image named, a way out of it."""
+        for change, words in (
+            ({"Source": "nosuch:1"}, "No such image: nosuch:1"),
+            ({"Source": ""}, "field Source must not be empty"),
+            ({"ImageOptions": {"Subpath": "../x"}}, "subpath must be a relative path within the volume"),
+        ):
+            mount = {"Type": "image", "Source": IMAGE, "Target": "/img"} | change
+            with pytest.raises(APIError, match=words):
+                client.api.create_container_from_config(
+                    {"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"Mounts": [mount]}}
+                )

@@ -39,6 +39,51 @@ _KEPT = {
 }
 
 
+
+_FLAGS = {  # words of mount(8): what each sets, or takes back
+    "ro": (syscall.MS_RDONLY, True),
+    "rw": (syscall.MS_RDONLY, False),
+    "nosuid": (syscall.MS_NOSUID, True),
+    "suid": (syscall.MS_NOSUID, False),
+    "nodev": (syscall.MS_NODEV, True),
+    "dev": (syscall.MS_NODEV, False),
+    "noexec": (syscall.MS_NOEXEC, True),
+    "exec": (syscall.MS_NOEXEC, False),
+    "sync": (syscall.MS_SYNCHRONOUS, True),
+    "async": (syscall.MS_SYNCHRONOUS, False),
+    "dirsync": (syscall.MS_DIRSYNC, True),
+    "mand": (syscall.MS_MANDLOCK, True),
+    "nomand": (syscall.MS_MANDLOCK, False),
+    "noatime": (syscall.MS_NOATIME, True),
+    "atime": (syscall.MS_NOATIME, False),
+    "nodiratime": (syscall.MS_NODIRATIME, True),
+    "diratime": (syscall.MS_NODIRATIME, False),
+    "relatime": (syscall.MS_RELATIME, True),
+    "norelatime": (syscall.MS_RELATIME, False),
+    "strictatime": (syscall.MS_STRICTATIME, True),
+    "nostrictatime": (syscall.MS_STRICTATIME, False),
+    "bind": (syscall.MS_BIND, True),
+    "rbind": (syscall.MS_BIND | syscall.MS_REC, True),
+    "defaults": (0, True),
+}
+
+
+def option_flags(text: str) -> tuple[int, str]:
+    """Return the flags that the words of ``mount -o`` stand for, and the words that are the file system's own. Pure.
+
+    >>> option_flags("ro,size=1m,nosuid")
+    (3, 'size=1m')
+    """
+    flags, data = 0, []
+    for word in filter(None, text.split(",")):
+        if word not in _FLAGS:
+            data.append(word)
+            continue
+        bits, is_set = _FLAGS[word]
+        flags = flags | bits if is_set else flags & ~bits
+    return flags, ",".join(data)
+
+
 class Mount(Protocol):
     """Something to mount. The target must exist; afterwards it shows what was mounted."""
 
@@ -98,6 +143,38 @@ class TmpfsMount:
     def execute(self) -> None:
         log.debug("%s", self.describe())
         syscall.mount("tmpfs", self.target, "tmpfs", self.flags, self._data())
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMount:
+    """Shows *source*, whatever the kernel takes for it, as a file system of the type *kind*; with MS_BIND, a folder."""
+
+    source: str
+    target: Path
+    kind: str
+    flags: int = 0
+    data: str = ""
+
+    def describe(self) -> str:
+        words = [
+            word for word, (bits, is_set) in _FLAGS.items() if is_set and bits and self.flags & bits == bits
+        ]
+        options = ",".join([*words, *filter(None, [self.data])]) or "defaults"
+        kind = f"-t {shlex.quote(self.kind)} " if self.kind else ""
+        return f"mount {kind}-o {shlex.quote(options)} {shlex.quote(self.source)} {shlex.quote(str(self.target))}"
+
+    def execute(self) -> None:
+        log.debug("%s", self.describe())
+        syscall.mount(self.source, self.target, self.kind, self.flags, self.data)
+        if self.flags & syscall.MS_BIND and (further := self.flags & ~(syscall.MS_BIND | syscall.MS_REC)):
+            # The kernel ignores all other flags while binding: they need a second call (mount(2)).
+            try:
+                syscall.mount(
+                    "none", self.target, flags=syscall.MS_BIND | syscall.MS_REMOUNT | further, data=self.data
+                )
+            except OSError:
+                unmount(self.target, lazy=True)
+                raise
 
 
 def make_read_only(target: Path) -> None:

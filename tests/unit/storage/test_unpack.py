@@ -79,7 +79,7 @@ def test_files_come_out_as_they_went_in(layer: Path) -> None:
         ),
         layer,
     )
-    assert (done.size, done.entries) == (3, 6)
+    assert (done.size, done.entries) == (7, 6)
     tool, folder = (layer / "bin/tool").stat(), (layer / "bin").stat()
     assert (tool.st_mode, tool.st_uid, tool.st_gid, tool.st_mtime) == (stat.S_IFREG | 0o4755, 1, 2, 1_000_000)
     assert (folder.st_mode, folder.st_uid, folder.st_mtime) == (stat.S_IFDIR | 0o1750, 3, 1_000_000)

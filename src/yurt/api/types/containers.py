@@ -99,6 +99,10 @@ class TmpfsOptions(Wire, omit_defaults=True, kw_only=True):
     options: list[list[str]] | None = None
 
 
+class ImageOptions(Wire, omit_defaults=True):
+    subpath: str | None = None
+
+
 class Mount(Wire, omit_defaults=True, kw_only=True):
     """One entry of ``HostConfig.Mounts``."""
 
@@ -109,6 +113,7 @@ class Mount(Wire, omit_defaults=True, kw_only=True):
     consistency: str | None = None
     bind_options: BindOptions | None = None
     volume_options: VolumeOptions | None = None
+    image_options: ImageOptions | None = None
     tmpfs_options: TmpfsOptions | None = None
 
 

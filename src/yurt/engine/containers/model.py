@@ -60,9 +60,9 @@ class RestartPolicy:
 
 @dataclass(frozen=True, slots=True)
 class MountRequest:
-    """One thing to mount. *kind* is bind, volume or tmpfs.
+    """One thing to mount. *kind* is bind, volume, image or tmpfs.
 
-    *source*: host path (bind), volume name (volume; empty: anonymous), empty (tmpfs).
+    *source*: host path (bind), volume name (volume; empty: anonymous), reference (image), empty (tmpfs).
     """
 
     kind: str
@@ -232,7 +232,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
-    """A mount as it is: what `inspect` shows under Mounts. *name* and *driver* for volumes only."""
+    """A mount as it is: what `inspect` shows under Mounts.
+
+    *name*: the volume's, or the image's as it was asked for. *driver* for volumes only, *image_id* for images.
+    """
 
     kind: str
     source: str
@@ -242,7 +245,8 @@ class MountPoint:
     driver: str = ""
     propagation: str = ""
     options: str = ""  # data of a tmpfs mount
-    subpath: str = ""  # of the volume at *source*
+    image_id: str = ""
+    subpath: str = ""  # of the volume or image at *source*
     alone: bool = False  # as in MountRequest
     writable_below: bool = False
     read_only_below: bool = False
@@ -272,6 +276,11 @@ class Container:
     def is_brief(self) -> bool:
         """Whether it is thrown away when it ends, as it would by a restart of the machine."""
         return self.host.auto_remove or self.hidden
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """The images that it needs: the one it is made from, and those mounted in it."""
+        return (self.image_id, *(point.image_id for point in self.mounts if point.image_id))
 
 
 @dataclass(frozen=True, slots=True)

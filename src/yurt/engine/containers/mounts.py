@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from yurt.engine.containers.model import Container, MountPoint, MountRequest
-from yurt.engine.containers.ports import Volumes
+from yurt.engine.containers.ports import Images, Volumes
 from yurt.errors import Conflict, InvalidArgument, NotFound
 from yurt.linux import syscall
 from yurt.linux.mount import BindMount, mount_around, unmount
+from yurt.linux.overlay import OverlayMount
 from yurt.oci.runtime_spec import SpecMount
 
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
@@ -72,7 +73,7 @@ def planned(
             MountRequest(
                 kind=mount.kind,
                 target=mount.target,
-                source=mount.name if mount.kind == "volume" else mount.source,
+                source=mount.name if mount.kind in {"volume", "image"} else mount.source,
                 read_only=mount.read_only,
                 propagation=mount.propagation or "rprivate",
                 no_copy=True,
@@ -99,9 +100,9 @@ def normal(target: str) -> str:
 
 
 async def acquire(
-    requests: Iterable[MountRequest], volumes: Volumes, holder: str, undo: AsyncExitStack
+    requests: Iterable[MountRequest], volumes: Volumes, images: Images, holder: str, undo: AsyncExitStack
 ) -> tuple[MountPoint, ...]:
-    """Make the volumes and folders that *requests* need, held for *holder*; *undo* lets go of them."""
+    """Make the volumes and folders that *requests* need, and find the images; *undo* lets go of what *holder* holds."""
     points = []
     for request in requests:
         target = normal(request.target)
@@ -113,8 +114,26 @@ async def acquire(
             )
         elif request.kind == "volume":
             points.append(await _volume(request, target, volumes, holder, undo))
+        elif request.kind == "image":
+            image = images.get(request.source)
+            images.hold(image.id, holder)
+            undo.callback(images.release, image.id, holder)
+            points.append(
+                MountPoint(
+                    "image",
+                    "",
+                    target,
+                    read_only=True,
+                    name=request.source,
+                    image_id=str(image.id),
+                    subpath=request.subpath,
+                    propagation="rprivate",
+                )
+            )
         else:
-            raise InvalidArgument(f"mount type unknown: {request.kind!r}", hint="use bind, volume or tmpfs")
+            raise InvalidArgument(
+                f"mount type unknown: {request.kind!r}", hint="use bind, volume, image or tmpfs"
+            )
     return tuple(points)
 
 
@@ -159,6 +178,7 @@ async def _volume(
 
     undo.push_async_callback(let_go)
     volumes.hold(volume.name, holder)
+    await volumes.ready(volume.name)
     if request.subpath:
         os.close(_opened_below(volume.mountpoint, request.subpath))  # it is there, and inside
     return MountPoint(
@@ -191,17 +211,27 @@ def _opened_below(folder: Path, subpath: str) -> int:
 
 
 @contextlib.contextmanager
-def held(points: Iterable[MountPoint], folder: Path) -> Iterator[tuple[MountPoint, ...]]:
-    """Yield *points*, those that are a folder of a volume as mounts below *folder*, until the runtime has mounted them.
+def held(
+    points: Iterable[MountPoint], folder: Path, view: Callable[[str], OverlayMount]
+) -> Iterator[tuple[MountPoint, ...]]:
+    """Yield *points*, those that are a part of a volume or an image as mounts below *folder*, until they are mounted.
 
     Who writes to the volume could put a link in the place of such a folder at any moment. So the way to it is walked
-    once, inside the volume, and what was found is what the runtime mounts.
+    once, inside the volume, and what was found is what the runtime mounts. *view* tells how an image is mounted.
     """
     with contextlib.ExitStack() as undo:
-        yield tuple(
-            replace(point, source=str(_hold(point, folder / str(number), undo))) if point.subpath else point
-            for number, point in enumerate(points)
-        )
+        found = []
+        for number, point in enumerate(points):
+            if point.kind == "image":
+                whole = folder / f"image-{number}"
+                whole.mkdir(parents=True)
+                view(point.image_id).mount(whole)
+                undo.callback(unmount, whole, lazy=True)
+                point = replace(point, source=str(whole))  # noqa: PLW2901 - the same, where it is now
+            if point.subpath:
+                point = replace(point, source=str(_hold(point, folder / str(number), undo)))  # noqa: PLW2901
+            found.append(point)
+        yield tuple(found)
 
 
 def _hold(point: MountPoint, place: Path, undo: contextlib.ExitStack) -> Path:

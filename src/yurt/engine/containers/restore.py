@@ -93,7 +93,8 @@ class Restorer:
         return (f"{counted(self._ended.total(), 'container')} {why}: {codes}",) if codes else ()
 
     def _hold(self, container: Container) -> None:
-        self._images.hold(container.image_id, container.id)
+        for image_id in container.image_ids:
+            self._images.hold(image_id, container.id)
         for point in container.mounts:
             if point.kind == "volume":
                 try:

@@ -18,7 +18,7 @@ import structlog
 from yurt.engine.containers import log_drivers, merge, mounts, rootfs, signals, spec, state, view
 from yurt.engine.containers.attach import pair
 from yurt.engine.containers.model import Container, MountPoint, Status
-from yurt.engine.containers.ports import Networks, Snapshots
+from yurt.engine.containers.ports import Images, Networks, Snapshots, Volumes
 from yurt.engine.containers.registry import Entry, PendingAttach, Places, Registry
 from yurt.engine.containers.tasks import Background
 from yurt.engine.events import Events
@@ -26,6 +26,7 @@ from yurt.engine.networks.model import PortBinding, Sandbox, SandboxRequest
 from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, YurtError, translated
 from yurt.ids import short
 from yurt.linux import apparmor, cgroup
+from yurt.linux.overlay import OverlayMount
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Exited, Failed, ShimConnection, Shims, exited_from
 from yurt.oci.runtime_spec import runtime_spec
@@ -57,7 +58,9 @@ class Runner:
         *,
         registry: Registry,
         places: Places,
+        images: Images,
         networks: Networks,
+        volumes: Volumes,
         snapshots: Snapshots,
         events: Events,
         runtime: Runtime,
@@ -71,7 +74,9 @@ class Runner:
         self._watch_health = watch_health
         self._registry = registry
         self._places = places
+        self._images = images
         self._networks = networks
+        self._volumes = volumes
         self._snapshots = snapshots
         self._events = events
         self._runtime = runtime
@@ -127,7 +132,9 @@ class Runner:
         bundle = self._places.bundle(key)
         bundle.mkdir(mode=0o711, parents=True, exist_ok=True)
         undo.callback(rootfs.remove_bundle, bundle)
-        points = opened.enter_context(mounts.held(container.mounts, bundle / "volumes"))
+        for point in _volumes_of(container):
+            await self._volumes.ready(point.name)
+        points = opened.enter_context(mounts.held(container.mounts, bundle / "volumes", self.view_of))
         self._tell_mounted(container)
         undo.callback(self._tell_unmounted, container)
         # The kernel sets up the network in another thread while the file system is mounted here.
@@ -233,6 +240,13 @@ class Runner:
             hidden="" if sees is None else str(self._places.run),
             seen=list(sees or ()),
         )
+
+    def view_of(self, image_id: str) -> OverlayMount:
+        """Return how an image's files are mounted, to be read only."""
+        chain = self._images.get(image_id).chain_id
+        if chain is None:
+            raise InvalidArgument(f"cannot mount image {short(image_id)}: it has no files")
+        return self._snapshots.mount_spec(chain)
 
     def _has_narrow_programs(self, container: Container) -> bool:
         search = next((entry[5:] for entry in container.config.env if entry.startswith("PATH=")), "")

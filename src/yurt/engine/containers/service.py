@@ -114,7 +114,9 @@ class ContainerService:
         self._runner = Runner(
             registry=self._registry,
             places=self._places,
+            images=images,
             networks=networks,
+            volumes=volumes,
             snapshots=snapshots,
             events=events,
             runtime=runtime,
@@ -200,7 +202,7 @@ class ContainerService:
                     inherited=mounts.inherited(request.host.volumes_from, self._named),
                     image_volumes=config.volumes,
                 )
-                points = await mounts.acquire(requests, self._volumes, container_id, undo)
+                points = await mounts.acquire(requests, self._volumes, self._images, container_id, undo)
                 self._images.hold(image.id, container_id)
                 undo.callback(self._images.release, image.id, container_id)
                 self._snapshots.prepare(container_id, image.chain_id)
@@ -464,7 +466,8 @@ class ContainerService:
             await self._registry.sync(entry)  # before its files go
         except YurtError as error:
             log.error("container.removal_not_synced", container=short(container.id), error=str(error))  # noqa: TRY400
-        self._images.release(container.image_id, container.id)
+        for image_id in container.image_ids:
+            self._images.release(image_id, container.id)
         try:
             self._snapshots.remove(container.id)
         except YurtError as error:
@@ -816,9 +819,16 @@ class ContainerService:
             with self._opened(f"/proc/{pid}/root", entry) as root:
                 yield root
             return
+        for point in entry.container.mounts:
+            if point.kind == "volume":
+                await self._volumes.ready(point.name)
         async with self._mounted(entry) as place, AsyncExitStack() as undo:
             points = undo.enter_context(
-                mounts.held(entry.container.mounts, self._places.bundle(entry.container.id) / "volumes")
+                mounts.held(
+                    entry.container.mounts,
+                    self._places.bundle(entry.container.id) / "volumes",
+                    self._runner.view_of,
+                )
             )
             await in_thread(rootfs.mount_points, place, points)
             yield undo.enter_context(self._opened(place, entry))

@@ -10,10 +10,12 @@ import errno
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -25,9 +27,8 @@ from yurt.engine.volumes.model import Volume
 from yurt.engine.volumes.ports import Documents
 from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, translated
 from yurt.ids import new_id, short
-from yurt.linux import syscall
 from yurt.linux.disk import sync_folder
-from yurt.linux.mount import BindMount, mounted_below, unmount
+from yurt.linux.mount import DeviceMount, mounted_below, unmount
 from yurt.settings import EngineSettings
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ class VolumeService:
         self._folder = settings.root / "volumes"
         self._volumes: dict[str, Volume] = {}
         self._holders: dict[str, set[str]] = {}
+        self._mounting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._deleting: set[asyncio.Task[None]] = set()
         self._is_closing = False
 
@@ -107,7 +109,7 @@ class VolumeService:
         """
         if driver not in {"local", ""}:
             raise NotFound(
-                f'error looking up volume plugin {driver}: plugin "{driver}" not found',
+                f'create {name or new_id()}: error looking up volume plugin {driver}: plugin "{driver}" not found',
                 hint="volumes have the driver local here",
             )
         if name and name in self._volumes:
@@ -115,7 +117,7 @@ class VolumeService:
                 self.settle(name)
             return self._volumes[name]
         identifier = _checked_name(name) if name else new_id()
-        mount_options.parse(identifier, options or {})
+        mount_options.check(identifier, options or {})
         volume = self._here(
             Volume(
                 identifier,
@@ -232,19 +234,21 @@ class VolumeService:
     # -- in use ----------------------------------------------------------------------------------------------
 
     def hold(self, name: str, holder: str) -> None:
-        """Afterwards *holder* (a container's id) uses the volume, which cannot be removed meanwhile.
+        """Afterwards *holder* (a container's id) uses the volume, which cannot be removed meanwhile."""
+        self.get(name)
+        self._holders.setdefault(name, set()).add(holder)
 
-        A volume with mount options is mounted for its first holder.
+    async def ready(self, name: str) -> None:
+        """Afterwards a volume with mount options is mounted. For one that is held; its last holder has it unmounted.
+
+        InvalidArgument when the kernel cannot: a share's server or a folder may come and go.
         """
         volume = self.get(name)
-        holders = self._holders.setdefault(name, set())
-        if not holders:
-            try:
-                self._mount(volume)
-            except BaseException:
-                del self._holders[name]
-                raise
-        holders.add(holder)
+        wanted = mount_options.source(volume.options)
+        if wanted is None:
+            return
+        async with self._mounting.setdefault(name, asyncio.Lock()):
+            await asyncio.to_thread(_mount, volume, wanted)
 
     def release(self, name: str, holder: str) -> None:
         """Afterwards *holder* does not use the volume. Idempotent, also for a volume that is gone.
@@ -314,20 +318,6 @@ class VolumeService:
             data.mkdir()
             data.chmod(0o755)  # whatever the umask
 
-    def _mount(self, volume: Volume) -> None:
-        source = mount_options.parse(volume.name, volume.options)
-        if source is None or os.path.ismount(volume.mountpoint):
-            return
-        with translated(
-            {FileNotFoundError: NotFound, OSError: InvalidArgument}, f"cannot mount volume {volume.name}"
-        ):
-            if source.device is not None:
-                BindMount(source.device, volume.mountpoint, read_only=source.read_only).execute()
-            else:
-                flags = syscall.MS_NOSUID | syscall.MS_NODEV
-                flags |= syscall.MS_RDONLY if source.read_only else 0
-                syscall.mount("tmpfs", volume.mountpoint, "tmpfs", flags, source.data)
-
     def _make_way(self, grave: Path) -> None:
         """An earlier volume of this name may still be being deleted: that goes on under another name."""
         elsewhere = grave.with_name(f"{grave.name}-{short(new_id())}")
@@ -372,15 +362,54 @@ def _path(kind: type, value: str) -> object:
 def _checked_name(name: str) -> str:
     if len(name) < 2:
         raise InvalidArgument(
-            f"volume name is too short: {name!r}", hint="names have at least two letters or digits"
+            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
         )
     if not _NAME.fullmatch(name) or len(name) > 255:
         raise InvalidArgument(
             f'create {name}: "{name}" includes invalid characters for a local volume name, '
-            'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed',
-            hint="to pass a folder of the host, use its absolute path",
+            'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. '
+            "If you intended to pass a host directory, use absolute path"
         )
     return name
+
+
+def _mount(volume: Volume, wanted: mount_options.Source) -> None:
+    """Mount what a volume shows, unless it is mounted already. In a thread: a server may be slow to answer."""
+    if os.path.ismount(volume.mountpoint):
+        return
+    told = f"error while mounting volume '{volume.mountpoint}'"
+    if not wanted.device:
+        raise InvalidArgument(f"{told}: missing device in volume options")
+    mount = DeviceMount(
+        wanted.device, volume.mountpoint, wanted.kind, wanted.flags, _with_address(wanted, told)
+    )
+    try:
+        mount.execute()
+    except OSError as error:
+        words = f"mount {mount.source}:{mount.target}"
+        words += f", flags: {mount.flags:#x}" if mount.flags else ""
+        words += f", data: {mount.data}" if mount.data else ""
+        reason = os.strerror(error.errno or 0)
+        raise InvalidArgument(
+            f"{told}: failed to mount local volume: {words}: {reason[:1].lower()}{reason[1:]}",
+            hint=f"try it on the host: {mount.describe()}",
+        ) from error
+
+
+def _with_address(wanted: mount_options.Source, told: str) -> str:
+    """Return the data of a mount with the server's name replaced by its address: the kernel resolves no names."""
+    words = wanted.data.split(",")
+    for at, word in enumerate(words):
+        name, _equals, host = word.partition("=")
+        if name == "addr" and host:
+            try:
+                found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            except OSError as error:
+                raise InvalidArgument(
+                    f"{told}: error resolving passed in network volume address: {host}: {error.strerror}"
+                ) from error
+            words[at] = f"addr={found[0][4][0]}"
+    return ",".join(words)
 
 
 def _bytes_below(folder: Path) -> int:

@@ -7,7 +7,7 @@ from yurt.api.types import containers as wire
 from yurt.engine.containers.model import HostConfig, MountPoint, MountRequest
 from yurt.errors import InvalidArgument
 
-KINDS = frozenset({"bind", "volume", "tmpfs"})
+KINDS = frozenset({"bind", "volume", "image", "tmpfs"})
 DEFAULT_DRIVER = "local"
 DEFAULT_PROPAGATION = "rprivate"
 MODES = {  # the words behind a bind, by what they choose
@@ -78,12 +78,14 @@ def parse_mount(mount: wire.Mount) -> MountRequest:
     """Translate one entry of ``HostConfig.Mounts``."""
     kind, target, source = mount.type or "", mount.target or "", mount.source or ""
     bind, volume, tmpfs = mount.bind_options, mount.volume_options, mount.tmpfs_options
+    image = mount.image_options
     if kind not in KINDS:
         raise _invalid(kind, "mount type unknown")
     _check_target(kind, target)
     for other, name, given in (
         ("bind", "BindOptions", bind),
         ("volume", "VolumeOptions", volume),
+        ("image", "ImageOptions", image),
         ("tmpfs", "TmpfsOptions", tmpfs),
     ):
         if given is not None and kind != other:
@@ -95,8 +97,11 @@ def parse_mount(mount: wire.Mount) -> MountRequest:
         if not source and (subpath or mount.read_only):
             option = "Subpath" if subpath else "ReadOnly mode"
             raise _invalid("volume", f"must not set {option} when using anonymous volumes")
-        if subpath.startswith("/") or ".." in subpath.split("/"):
-            raise _invalid("volume", "subpath must be a relative path within the volume")
+        _check_subpath(kind, subpath)
+    elif kind == "image":
+        if not source:
+            raise _invalid("image", "field Source must not be empty")
+        _check_subpath(kind, (image.subpath if image else None) or "")
     elif source:
         raise _invalid("tmpfs", "field Source must not be specified")
     driver = volume.driver_config if volume else None
@@ -112,13 +117,18 @@ def parse_mount(mount: wire.Mount) -> MountRequest:
         read_only_below=bool(bind and bind.read_only_force_recursive),
         no_copy=bool(volume and volume.no_copy),
         labels=(volume.labels if volume else None) or {},
-        subpath=(volume.subpath if volume else None) or "",
+        subpath=(volume.subpath if volume else image.subpath if image else None) or "",
         driver=(driver.name if driver else None) or DEFAULT_DRIVER,
         options=(driver.options if driver else None) or {},
         tmpfs_size=tmpfs.size_bytes if tmpfs else None,
         tmpfs_mode=tmpfs.mode if tmpfs else None,
         tmpfs_options=",".join("=".join(pair) for pair in (tmpfs.options if tmpfs else None) or ()),
     )
+
+
+def _check_subpath(kind: str, subpath: str) -> None:
+    if subpath.startswith("/") or ".." in subpath.split("/"):
+        raise _invalid(kind, "subpath must be a relative path within the volume")
 
 
 def _check_bind(source: str, options: wire.BindOptions, *, read_only: bool) -> None:
@@ -208,6 +218,8 @@ def _to_mount(mount: MountRequest) -> wire.Mount:
             if mount.options
             else None,
         )
+    elif mount.kind == "image" and mount.subpath:
+        answer.image_options = wire.ImageOptions(subpath=mount.subpath)
     elif mount.kind == "tmpfs":
         answer.tmpfs_options = wire.TmpfsOptions(size_bytes=mount.tmpfs_size, mode=mount.tmpfs_mode)
     return answer

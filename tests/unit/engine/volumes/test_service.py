@@ -8,7 +8,7 @@ import pytest
 
 from yurt.engine.events import Events
 from yurt.engine.volumes.service import ANONYMOUS, VolumeService
-from yurt.errors import Conflict, InvalidArgument, NotFound, Unimplemented
+from yurt.errors import Conflict, InvalidArgument, NotFound
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
 
@@ -70,7 +70,7 @@ async def test_refused_requests_leave_nothing(volumes: VolumeService, settings: 
     """An unknown driver or option leaves neither folder nor volume."""
     with pytest.raises(NotFound, match='plugin "rexray" not found'):
         await volumes.create("data", driver="rexray")
-    with pytest.raises(Unimplemented):
+    with pytest.raises(InvalidArgument, match="missing required option"):
         await volumes.create("data", options={"type": "nfs"})
     assert list((settings.root / "volumes").iterdir()) == []
 
@@ -113,7 +113,7 @@ async def test_prune_removes_unused_anonymous_volumes(volumes: VolumeService) ->
 async def test_volumes_survive_a_restart(settings: EngineSettings) -> None:
     """A new service finds the same volumes with their content, labels and options."""
     async with a_service(settings) as before:
-        volume = await before.create("data", labels={"a": "b"}, options={"type": "tmpfs"})
+        volume = await before.create("data", labels={"a": "b"}, options={"type": "tmpfs", "device": "tmpfs"})
         anonymous = await before.create(None)
         (anonymous.mountpoint / "file").write_text("kept")
     async with a_service(settings) as after:
