@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from yurt.distribution.registries import Registries
 from yurt.engine.events import Events
 from yurt.engine.images.model import Image
 from yurt.engine.images.service import ImageService
 from yurt.engine.progress import Progress
 from yurt.errors import NotFound
+from yurt.oci.manifest import Index, IndexEntry
+from yurt.oci.platform import Platform
+from yurt.oci.reference import Reference
 from yurt.storage.content import ContentStore
 from yurt.storage.metadata import Documents
 from yurt.storage.snapshots.overlay import OverlaySnapshotter
@@ -155,6 +159,32 @@ async def test_an_image_comes_back_as_it_went(registry: str, tmp_path: Path) -> 
         by_digest = await two.pull(f"{registry}/other/app@{pushed.digest}")
         assert by_digest.id == image.id
         assert f"{registry}/other/app:2" not in by_digest.tags
+
+
+async def test_what_a_registry_has_is_told_without_a_pull(registry: str, tmp_path: Path) -> None:
+    """An image's descriptor and platform, and all platforms of an index; what is not there is not found."""
+    name = f"{registry}/some/app"
+    async with an_engine(tmp_path / "one") as one, an_engine(tmp_path / "two") as two:
+        image = await an_image(one, f"{name}:1", 1000)
+        pushed = await one.push(f"{name}:1")
+        found = await two.offered(f"{name}:1")
+        assert (found.descriptor.digest, found.descriptor.size) == (image.manifest, pushed.size)
+        assert found.descriptor.media_type == "application/vnd.oci.image.manifest.v1+json"
+        assert found.platforms == (two.platform,)
+        assert await two.offered(f"{name}@{image.manifest}") == found
+        entries = tuple(
+            IndexEntry(found.descriptor, Platform.parse(text)) for text in ("linux/arm64/v8", "linux/amd64")
+        )
+        index = Index("application/vnd.oci.image.index.v1+json", entries)
+        async with Registries().pushing(Reference.parse(f"{name}:2"), None) as repository:
+            await repository.put_manifest("2", index.media_type, index.to_bytes())
+        several = await two.offered(f"{name}:2")
+        assert several.descriptor.media_type == index.media_type
+        assert [str(one) for one in several.platforms] == ["linux/arm64/v8", "linux/amd64"]
+        for nothing in (f"{name}:3", f"{registry}/nosuch:1"):
+            with pytest.raises(NotFound, match=r"manifest unknown|not found"):
+                await two.offered(nothing)
+        assert two.list() == ()
 
 
 async def test_a_plain_layer_is_pushed_compressed(registry: str, tmp_path: Path) -> None:

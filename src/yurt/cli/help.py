@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from yurt.cli.session import Session
 
 OVERVIEW = """\
-Containers, images and Compose projects on one machine, with nothing else installed.
+Containers, images and Compose projects on one machine, nothing else installed.
 
   yurt compose up --wait                   bring up the project in this folder
   yurt run -it --rm debian bash            a shell in a fresh container
@@ -22,7 +22,8 @@ Containers, images and Compose projects on one machine, with nothing else instal
   yurt ps · yurt logs -f db · yurt exec -it db psql -U postgres · yurt stop db
 
 {Containers}
-  run create start stop restart kill rm pause unpause rename update wait attach exec
+  run create start stop restart kill rm exec attach
+  pause unpause rename update wait
 {Look inside}
   ps logs top stats port inspect diff cp export commit events
 {Images}
@@ -30,12 +31,15 @@ Containers, images and Compose projects on one machine, with nothing else instal
 {Projects}
   compose up down ps logs build exec run stop start restart config
 {The rest}
-  volume network container image system · info version login logout doctor completion
+  volume network container image system
+  info version login logout doctor completion
 
 Every command explains itself: yurt COMMAND --help
-Options before the command: -H, --host ADDRESS (else YURT_HOST, else DOCKER_HOST, else Yurt's own engine) · \
--D, --debug · \
---tlsverify, --tlscacert, --tlscert, --tlskey (else DOCKER_TLS_VERIFY, DOCKER_CERT_PATH) · -v, --version
+Options before the command:
+  -H, --host ADDRESS   else YURT_HOST, else DOCKER_HOST, else Yurt's own engine
+  --tlsverify, --tlscacert, --tlscert, --tlskey
+                       else DOCKER_TLS_VERIFY, DOCKER_CERT_PATH
+  -D, --debug · -v, --version
 """
 
 GROUP_SUMMARIES = {

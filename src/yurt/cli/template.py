@@ -22,6 +22,18 @@ TOKEN = re.compile(
     r"""|(?P<word>[A-Za-z_]\w*)|(?P<mark>:=|[|(),=]))"""
 )
 NO_VALUE = "<no value>"
+MOST_TOLD = 24  # of the fields that there are, when one is not
+LEFT_OUT = frozenset(  # by engines, when there is nothing to tell: asking for them is no mistake
+    """
+    Health Healthcheck ExposedPorts StopSignal StopTimeout Shell NetworkDisabled MacAddress SizeRw
+    SizeRootFs Variant Author Comment Labels Options UsageData Annotations Mounts BindOptions
+    VolumeOptions TmpfsOptions ImageOptions DriverConfig Name Driver Error ContainerConfig VirtualSize
+    OsVersion ArgsEscaped OnBuild Status ConfigFrom Domainname Hostname User Cmd Entrypoint Env Volumes
+    WorkingDir Attributes Swarm Containerd GenericResources Warnings IPAMConfig Gateway IPRange Subnet
+    Server KernelVersion BuildTime GitCommit Propagation Mode Source Cluster Label
+    """.split()
+)
+_LOWER = frozenset(("status", "id", "from", "scope", "time", "timeNano"))  # fields of an event
 
 Scope = dict[str, Any]
 Node = Callable[[Any, Scope], str]
@@ -83,6 +95,23 @@ class _Parser:
     def _error(self, why: str) -> InvalidArgument:
         return InvalidArgument(
             f"invalid template {self._text!r}: {why}", hint="for example --format '{{.ID}} {{.Names}}'"
+        )
+
+    def _unknown(self, name: str, record: Mapping[str, Any]) -> InvalidArgument:
+        from difflib import get_close_matches
+
+        known = [f".{key}" for key in record]
+        there = ", ".join(known[:MOST_TOLD]) + (
+            f" and {len(known) - MOST_TOLD} more" if len(known) > MOST_TOLD else ""
+        )
+        close = get_close_matches(f".{name}", known, n=1, cutoff=0.75)
+        usual = [
+            f".{key}" for key in ("ID", "Id", "Name", "Names", "Repository", "Type", "Size") if key in record
+        ]
+        example = " ".join(f"{{{{{field}}}}}" for field in (usual or known)[:2])
+        return InvalidArgument(
+            f"invalid template {self._text!r}: no field .{name}; there are {there}",
+            hint=f"did you mean {close[0]}?" if close else f"for example --format '{example}'",
         )
 
     def _block(self) -> tuple[list[Node], str]:
@@ -266,8 +295,8 @@ class _Parser:
             if isinstance(data, _Titles):
                 data = data[name]
             elif isinstance(data, Mapping):
-                if name not in data and data and isinstance(next(iter(data)), str) and "ID" in data:
-                    raise self._error(f"no field .{name}; there are {', '.join(f'.{key}' for key in data)}")
+                if name not in data and name[:1].isupper() and name not in LEFT_OUT and _is_record(data):
+                    raise self._unknown(name, data)
                 data = data.get(name)
             elif data is None:
                 return None
@@ -298,6 +327,11 @@ def _cut(text: str) -> Iterable[tuple[bool, str]]:
 
 def _literal(text: str) -> Node:
     return lambda _data, _scope: text
+
+
+def _is_record(data: Mapping[str, Any]) -> bool:
+    """Tell fields, whose names are known, from a map of labels, networks and the like: theirs begin with a capital."""
+    return bool(data) and all(key[:1].isupper() or key in _LOWER for key in data if isinstance(key, str))
 
 
 def _truth(value: Any) -> bool:

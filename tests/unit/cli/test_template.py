@@ -24,7 +24,7 @@ DATA = {
         (r"{{.ID}}\t{{.Names}}\n", "abc\tweb\n"),
         ("{{.State.Status}}", "running"),
         ("{{.State.Running}} {{.Size}}", "true 1"),
-        ("{{.State.Nothing}}", "<no value>"),
+        ("{{.State.Error}}", "<no value>"),
         ("{{.State.Health.Status}}", "<no value>"),
         ("{{json .Config.Cmd}}", '["sh","-c","x"]'),
         ("{{.Config.Cmd}} {{.Config.Labels}}", "[sh -c x] map[a:1 b:2]"),
@@ -79,6 +79,21 @@ def test_mistakes_are_told(template, why):
     with pytest.raises(InvalidArgument) as caught:
         Template.parse(template).render(DATA)
     assert why in caught.value.message
+
+
+def test_a_field_that_is_left_out_is_no_mistake():
+    """Health of a container without a check, a label that is not there, and the nearest name for a slip."""
+    container = {"Name": "/web", "State": {"Status": "running"}, "Config": {"Labels": {"a": "b"}}}
+    assert (
+        Template.parse("{{if .State.Health}}x{{end}}{{.Config.Labels.c}}").render(container) == "<no value>"
+    )
+    with pytest.raises(InvalidArgument) as caught:
+        Template.parse("{{.State.Stats}}").render(container)
+    assert "no field .Stats; there are .Status" in caught.value.message
+    assert caught.value.hint == "did you mean .Status?"
+    event = {"status": "start", "id": "1", "Type": "container", "Action": "start", "time": 1}
+    with pytest.raises(InvalidArgument, match=r"no field \.Nope"):
+        Template.parse("{{.Nope}}").render(event)
 
 
 @given(st.text(st.characters(exclude_characters="{\\"), max_size=60))

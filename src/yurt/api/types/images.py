@@ -102,6 +102,25 @@ class HistoryEntry(Wire, kw_only=True):
     tags: list[str] | None
 
 
+class OfferedDescriptor(Wire, kw_only=True):
+    media_type: str = field(name="mediaType")
+    digest: str = field(name="digest")
+    size: int = field(name="size")
+
+
+class OfferedPlatform(Wire, omit_defaults=True, kw_only=True):
+    architecture: str = field(name="architecture")
+    os: str = field(name="os")
+    variant: str = field(name="variant", default="")
+
+
+class Distribution(Wire, kw_only=True):
+    """The answer of ``GET /distribution/{name}/json``."""
+
+    descriptor: OfferedDescriptor
+    platforms: list[OfferedPlatform]
+
+
 class Committed(Wire, kw_only=True):
     """The answer of ``POST /commit``."""
 

@@ -58,6 +58,7 @@ class CreateNetwork(Wire, kw_only=True):
     attachable: bool | None = False
     ingress: bool | None = False
     config_only: bool | None = False
+    config_from: dict[str, str | None] | None = None
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
 

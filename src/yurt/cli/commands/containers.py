@@ -94,7 +94,10 @@ def inspect(session: Session, options: Options) -> int:
 
 
 @command(
-    "inspect [OPTIONS] CONTAINER [CONTAINER...]", "Show all that is known of containers", flags=INSPECT_FLAGS
+    "inspect [OPTIONS] CONTAINER [CONTAINER...]",
+    "Show all that is known of containers",
+    flags=INSPECT_FLAGS,
+    example="yurt container inspect -f '{{.State.Status}}' web",
 )
 def inspect_container(session: Session, options: Options) -> int:
     return show_inspected(session, options, ["container"])

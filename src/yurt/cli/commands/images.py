@@ -92,6 +92,11 @@ def history(session: Session, options: Options) -> None:
         session.print(line)
 
 
-@command("inspect [OPTIONS] IMAGE [IMAGE...]", "Show all that is known of images", flags=INSPECT_FLAGS)
+@command(
+    "inspect [OPTIONS] IMAGE [IMAGE...]",
+    "Show all that is known of images",
+    flags=INSPECT_FLAGS,
+    example="yurt image inspect -f '{{.Config.Cmd}}' python:3",
+)
 def inspect_image(session: Session, options: Options) -> int:
     return show_inspected(session, options, ["image"])

@@ -987,7 +987,7 @@ class ContainerService:
             if len(kept) == len(container.endpoints) and not connected:
                 if force:
                     return
-                raise NotFound(f"container {container.id} is not connected to the network {found.name}")
+                raise NotFound(f"container {container.id} is not connected to network {found.name}")
             # Stored first: then the next engine takes down what an interrupted call left of it.
             self._registry.update(
                 entry,

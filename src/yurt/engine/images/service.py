@@ -19,6 +19,7 @@ from yurt.distribution.auth import Auth
 from yurt.distribution.registries import Registries
 from yurt.engine.events import Events
 from yurt.engine.images.archive import Found, images_of, read_archive, write_archive
+from yurt.engine.images.distribution import Offered, offered
 from yurt.engine.images.layers import UNPACKING, Layers
 from yurt.engine.images.model import HistoryEntry, Image, Layer, Pruned, Removed
 from yurt.engine.images.pull import Puller
@@ -444,6 +445,10 @@ class ImageService:
             self._events.publish("image", "save", image.id, {"name": image.id})
 
     # Registries
+
+    async def offered(self, reference: str, *, auth: Auth | None = None) -> Offered:
+        """Return what the registry of *reference* has under that name, whatever is here."""
+        return await offered(self._registries, Reference.parse(reference).tagged(), auth)
 
     async def pull(
         self,

@@ -38,7 +38,7 @@ def free_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:
 
 
 def parse_subnet(text: str) -> IPv4Network:
-    """Return the subnet in *text* (``a.b.c.d/n``, bits of the host dropped)."""
+    """Return the subnet in *text* (``a.b.c.d/n``); bits of a host in it are a mistake."""
     address, slash, _prefix = text.partition("/")
     try:
         if not slash or not address:
@@ -46,6 +46,8 @@ def parse_subnet(text: str) -> IPv4Network:
         subnet = IPv4Network(text, strict=False)
     except (AddressValueError, NetmaskValueError, ValueError) as error:
         raise InvalidArgument(f"invalid subnet {text}: {error}", hint="write it as 172.30.0.0/16") from error
+    if str(subnet.network_address) != address:
+        raise InvalidArgument(f"invalid network config:\ninvalid subnet {text}: it should be {subnet}")
     if subnet.prefixlen > 30:
         raise InvalidArgument(f"invalid subnet {text}: no room for a gateway and a container")
     return subnet

@@ -61,7 +61,9 @@ class BuildRoutes:
 
     async def prune(self, call: Call) -> StreamResponse:
         """Remove what is not in use, the least recently used first, as far as the limits ask for."""
-        filters = call.filters("until", "unused-for")
+        filters = call.filters("until", "unused-for", "label", "label!")
+        if filters.get("label") or filters.get("label!"):  # no part of the cache has a label
+            return answers.as_json(BuildPruned(caches_deleted=None, space_reclaimed=0))
         builds = await self._workshop.builds()
         pruned = await builds.prune(
             PruneLimits(

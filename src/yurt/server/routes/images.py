@@ -10,6 +10,7 @@ from yurt.api.types import images as wire
 from yurt.api.types.stream import StreamLine
 from yurt.distribution.auth import Auth
 from yurt.engine.containers.model import Container
+from yurt.engine.images.distribution import Offered
 from yurt.engine.images.model import HistoryEntry, Image, Pruned, Removed
 from yurt.engine.progress import Progress, ProgressSink
 from yurt.errors import InvalidArgument, NotFound, Unavailable, Unimplemented
@@ -37,6 +38,7 @@ class ImageBackend(Protocol):
     async def tag(self, image: Image, reference: str) -> Image: ...
     async def remove(self, ref: str, *, force: bool = False) -> Sequence[Removed]: ...
     async def push(self, reference: str, *, auth: Auth | None, progress: ProgressSink) -> object: ...
+    async def offered(self, reference: str, *, auth: Auth | None = None) -> Offered: ...
     async def load(self, chunks: AsyncIterator[bytes], *, progress: ProgressSink) -> Sequence[str]: ...
     def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]: ...
     async def import_tar(
@@ -265,9 +267,10 @@ class ImageRoutes:
         )
 
     async def distribution(self, call: Call) -> StreamResponse:
-        raise NotFound(
-            f"no distribution facts about {call.places['name']}: registries are asked on pull only",
-            hint="pull the image and inspect it",
+        """Tell what the image's registry has, without pulling it."""
+        auth = registry.auth(call.request.headers.get("X-Registry-Auth"))
+        return answers.as_json(
+            translate.distribution(await self._images.offered(call.places["name"], auth=auth))
         )
 
     def _of_platform(self, call: Call) -> Image:

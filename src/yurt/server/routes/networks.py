@@ -90,12 +90,7 @@ class NetworkRoutes:
 
     async def create(self, call: Call) -> StreamResponse:
         body = await call.body(wire.CreateNetwork)
-        if body.config_only or body.ingress:
-            raise Unimplemented("swarm networks are not supported", hint="create a plain bridge network")
-        if body.enable_ipv4 is False:
-            raise Unimplemented(
-                "networks without IPv4 are not supported", hint="leave EnableIPv4 out: it can have both"
-            )
+        _check_kind(body)
         first, six = _configs(body)
         network = await self._networks.create(
             body.name,
@@ -172,6 +167,33 @@ class NetworkRoutes:
             return self._containers.get(container_id).name
         except YurtError:
             return ""
+
+
+def _check_kind(body: wire.CreateNetwork) -> None:
+    """Refuse the kinds of networks that belong to a swarm, or that are not offered."""
+    if body.ingress:
+        raise Forbidden("Ingress network can only be global scope network", hint="there is no swarm here")
+    if body.driver == "overlay":
+        raise Forbidden(
+            "This node is not a swarm manager: Yurt runs on one machine and has no overlay networks",
+            hint="use the driver bridge",
+        )
+    if body.scope not in {None, "", "local"}:
+        raise Forbidden(f"cannot create a {body.scope} scoped network when swarm is not active")
+    if name := (body.config_from or {}).get("Network"):
+        raise NotFound(
+            f'configuration network "{name}" does not exist',
+            hint="say what it would say in the network itself",
+        )
+    if body.config_only:
+        raise Unimplemented(
+            f"cannot create {body.name}: networks that are only a configuration are not supported",
+            hint="leave --config-only out, and say the same in each network",
+        )
+    if body.enable_ipv4 is False:
+        raise Unimplemented(
+            "networks without IPv4 are not supported", hint="leave EnableIPv4 out: it can have both"
+        )
 
 
 def _configs(body: wire.CreateNetwork) -> tuple[wire.IpamConfig, wire.IpamConfig]:

@@ -37,6 +37,16 @@ def request(call: Call) -> BuildRequest:
         )
     if call.flag("squash"):
         raise Unimplemented("squashing layers is not supported", hint="leave --squash out")
+    if (isolation := call.text("isolation")) not in {"", "default"}:
+        raise InvalidArgument(f'unsupported isolation: "{isolation}"', hint="leave --isolation out")
+    if call.text("securityopt") not in NOT_ASKED:
+        raise InvalidArgument(
+            "security options are not supported on linux", hint="a RUN with --security says what it may"
+        )
+    if call.text("outputs") not in NOT_ASKED:
+        raise Unimplemented(
+            "this endpoint builds images only", hint="leave --output out, or build with BuildKit's client"
+        )
     network, remote = call.text("networkmode"), call.text("remote")
     return BuildRequest(
         tags=tuple(tag for tag in call.texts("t") if tag),

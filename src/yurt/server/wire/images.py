@@ -4,6 +4,7 @@ from yurt.api.types import images as wire
 from yurt.api.types.base import OMITTED
 from yurt.api.types.containers import GraphDriver, HealthConfig
 from yurt.api.version import LATEST, ApiVersion
+from yurt.engine.images.distribution import Offered
 from yurt.engine.images.model import Image
 from yurt.oci.config import ImageConfig
 from yurt.oci.platform import Platform
@@ -97,4 +98,19 @@ def config_to_wire(config: ImageConfig, kind: type[wire.ImageConfig] = wire.Imag
         stop_signal=config.stop_signal or OMITTED,
         shell=list(config.shell) or OMITTED,
         args_escaped=config.args_escaped or OMITTED,
+    )
+
+
+def distribution(found: Offered) -> wire.Distribution:
+    """Return the answer of ``GET /distribution/{name}/json``."""
+    return wire.Distribution(
+        descriptor=wire.OfferedDescriptor(
+            media_type=found.descriptor.media_type,
+            digest=str(found.descriptor.digest),
+            size=found.descriptor.size,
+        ),
+        platforms=[
+            wire.OfferedPlatform(architecture=one.architecture, os=one.os, variant=one.variant)
+            for one in found.platforms
+        ],
     )

@@ -144,7 +144,7 @@ async def test_an_archive_becomes_an_image(world: World) -> None:
     assert image.config.cmd == ("sh",)
     assert image.config.history == (History(created=image.config.created, comment="made here"),)
     assert image.config.diff_ids == (Digest.of(ROOTFS),)
-    assert image.size == 7
+    assert image.size == 12
     assert image.chain_id is not None
     assert (world.snapshots.upper(image.chain_id) / "hello").read_text() == "world"
     blob = world.content.read(image.layers[0].descriptor.digest)

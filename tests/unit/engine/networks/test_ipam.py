@@ -53,9 +53,13 @@ def test_the_families_are_not_mixed() -> None:
         ipam.parse_subnet("fd00::/64")
 
 
-def test_bits_of_the_host_are_dropped() -> None:
-    """As with Docker, 172.30.5.1/16 means 172.30.0.0/16."""
-    assert str(ipam.parse_subnet("172.30.5.1/16")) == "172.30.0.0/16"
+def test_bits_of_the_host_are_a_mistake() -> None:
+    """As with Docker, which tells the subnet that was meant."""
+    assert str(ipam.parse_subnet("172.30.0.0/16")) == "172.30.0.0/16"
+    with pytest.raises(
+        InvalidArgument, match=r"invalid subnet 172\.30\.5\.1/16: it should be 172\.30\.0\.0/16"
+    ):
+        ipam.parse_subnet("172.30.5.1/16")
 
 
 def test_the_hardware_address_follows_the_address() -> None:

@@ -302,6 +302,9 @@ def ls(session: Session, options: Options) -> int:
             rows.append(
                 {"Name": name, "Status": status, "ConfigFiles": found[0].labels.get(labels.CONFIG_FILES, "")}
             )
+    if options.text("format") == "json":  # one list, as Compose has it
+        session.print(output.json_text(rows))
+        return 0
     titles = {"Name": "NAME", "Status": "STATUS", "ConfigFiles": "CONFIG FILES"}
     for line in output.listing(rows, titles, ("Name", "Status", "ConfigFiles"), options, key="Name"):
         session.print(line.rstrip())
