@@ -35,11 +35,8 @@ Containers, images and Compose projects on one machine, nothing else installed.
   info version login logout doctor completion
 
 Every command explains itself: yurt COMMAND --help
-Options before the command:
-  -H, --host ADDRESS   else YURT_HOST, else DOCKER_HOST, else Yurt's own engine
-  --tlsverify, --tlscacert, --tlscert, --tlskey
-                       else DOCKER_TLS_VERIFY, DOCKER_CERT_PATH
-  -D, --debug · -v, --version
+Before it: -H, --host ADDRESS (else YURT_HOST, else DOCKER_HOST) · -D, --debug
+  --tlsverify, --tlscacert, --tlscert, --tlskey (else DOCKER_TLS_VERIFY) · -v
 """
 
 GROUP_SUMMARIES = {

@@ -24,14 +24,17 @@ TOKEN = re.compile(
 NO_VALUE = "<no value>"
 MOST_TOLD = 24  # of the fields that there are, when one is not
 LEFT_OUT = frozenset(  # by engines, when there is nothing to tell: asking for them is no mistake
-    """
-    Health Healthcheck ExposedPorts StopSignal StopTimeout Shell NetworkDisabled MacAddress SizeRw
-    SizeRootFs Variant Author Comment Labels Options UsageData Annotations Mounts BindOptions
-    VolumeOptions TmpfsOptions ImageOptions DriverConfig Name Driver Error ContainerConfig VirtualSize
-    OsVersion ArgsEscaped OnBuild Status ConfigFrom Domainname Hostname User Cmd Entrypoint Env Volumes
-    WorkingDir Attributes Swarm Containerd GenericResources Warnings IPAMConfig Gateway IPRange Subnet
-    Server KernelVersion BuildTime GitCommit Propagation Mode Source Cluster Label
-    """.split()
+    (
+        *("Health", "Healthcheck", "ExposedPorts", "StopSignal", "StopTimeout", "Shell"),
+        *("NetworkDisabled", "MacAddress", "SizeRw", "SizeRootFs", "Variant", "Author"),
+        *("Comment", "Labels", "Options", "UsageData", "Annotations", "Mounts", "BindOptions"),
+        *("VolumeOptions", "TmpfsOptions", "ImageOptions", "DriverConfig", "Name", "Driver"),
+        *("Error", "ContainerConfig", "VirtualSize", "OsVersion", "ArgsEscaped", "OnBuild"),
+        *("Status", "ConfigFrom", "Domainname", "Hostname", "User", "Cmd", "Entrypoint", "Env"),
+        *("Volumes", "WorkingDir", "Attributes", "Swarm", "Containerd", "GenericResources"),
+        *("Warnings", "IPAMConfig", "Gateway", "IPRange", "Subnet", "Server", "KernelVersion"),
+        *("BuildTime", "GitCommit", "Propagation", "Mode", "Source", "Cluster", "Label"),
+    )
 )
 _LOWER = frozenset(("status", "id", "from", "scope", "time", "timeNano"))  # fields of an event
 
