@@ -39,7 +39,6 @@ _KEPT = {
 }
 
 
-
 _FLAGS = {  # words of mount(8): what each sets, or takes back
     "ro": (syscall.MS_RDONLY, True),
     "rw": (syscall.MS_RDONLY, False),
