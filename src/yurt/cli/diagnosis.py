@@ -222,6 +222,13 @@ def _rootless(host: Host) -> Iterator[Finding]:
     else:
         yield Finding("subuids", State.OK, f"{host.user} has further numbers for users of containers")
     yield _way_out(host)
+    if host.lingers is False:
+        yield Finding(
+            "after logout",
+            State.NOTE,
+            f"the sockets of {host.user} go away with the last session, and containers out of reach",
+            f"loginctl enable-linger {host.user}",
+        )
     yield Finding(
         "limits",
         State.NOTE,

@@ -49,6 +49,7 @@ class Host:
     has_subids: bool = False  # further numbers of users and groups belong to the user
     tun: bool | None = None  # whether the user may open /dev/net/tun; None: there is none
     user_overlay: bool = False  # the kernel mounts overlays for users, too
+    lingers: bool | None = None  # what the user runs outlives the last session; None: no systemd ends it
 
 
 def look(
@@ -87,6 +88,9 @@ def look(
         has_subids=all(_is_in(f"{base}/etc/{file}", user) for file in ("subuid", "subgid")),
         tun=os.access(tun, os.R_OK | os.W_OK) if os.path.exists(tun) else None,
         user_overlay=_kernel(base) >= USER_OVERLAY,
+        lingers=os.path.exists(f"{base}/var/lib/systemd/linger/{user}")
+        if os.path.isdir(f"{base}/run/systemd/system")
+        else None,
         has_group=any(line.startswith(f"{GROUP}:") for line in _text(f"{base}/etc/group").splitlines()),
     )
 

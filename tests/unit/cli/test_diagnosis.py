@@ -93,6 +93,7 @@ def test_what_lacks_is_told_with_what_adds_it(change, name, state, remedy):
         ({"user_overlay": False}, "overlay of users", State.MISSING, "boot Linux 5.11"),
         ({"unprivileged_namespaces": False}, "user namespaces", State.MISSING, "sysctl -w kernel.unpriv"),
         ({}, "limits", State.NOTE, "sudo yurt ps"),
+        ({"lingers": False}, "after logout", State.NOTE, "loginctl enable-linger alice"),
     ],
 )
 def test_what_a_user_s_engine_lacks(change, name, state, remedy):
@@ -102,6 +103,7 @@ def test_what_a_user_s_engine_lacks(change, name, state, remedy):
     findings = found(replace(host, **change))
     assert (findings[name].state, findings[name].remedy.startswith(remedy)) == (state, True)
     assert not {"socket", "ip_forward"} & set(findings)
+    assert "after logout" not in found(host)
 
 
 def test_crun_serves_where_controllers_are_in_one_tree():
