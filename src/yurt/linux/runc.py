@@ -55,8 +55,7 @@ class Runtime:
     def environ(self) -> dict[str, str]:
         """Return the variables that the runtime works best with.
 
-        runc is over before its garbage collector can save anything, and has nothing to do on two processors at once:
-        without both, a start costs a quarter less of a processor.
+        runc is over before its garbage collector can save anything, and has nothing to do on two processors at once.
         """
         return {"GOMAXPROCS": "1", "GOGC": "off"} if self.name == "runc" else {}
 
