@@ -35,6 +35,8 @@ COPY --from=st --chown=1:1 /o/d/x /ox
 COPY --from=st /o/d/* /og/
 ADD arch.tar /add/
 COPY arch.tar /plain/
+ADD --chown=3:4 --chmod=711 --link --exclude=**/b.txt src /added/
+COPY --link --exclude=a.txt src /excluded/
 ENV A="x y" B=$HOME C='$A' D=${{A:-z}} E=\\$A
 ENV F ${{A}} and more
 LABEL k="v $A" 'q q'=1
@@ -44,6 +46,7 @@ EXPOSE 80 443/tcp 53/udp
 CMD echo hi
 ENTRYPOINT ["/bin/sh","-c"]
 STOPSIGNAL 9
+HEALTHCHECK --interval=5s --timeout=3s --start-period=1m --start-interval=2s --retries=4 CMD check it
 ONBUILD RUN echo
 SHELL ["/bin/sh","-ec"]
 """
@@ -53,7 +56,7 @@ LIST = (
 )
 FIELDS = (
     *("Env", "Cmd", "Entrypoint", "Labels", "User", "WorkingDir", "Volumes", "ExposedPorts", "OnBuild"),
-    *("StopSignal", "Shell"),
+    *("StopSignal", "Shell", "Healthcheck"),
 )
 
 

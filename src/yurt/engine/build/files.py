@@ -104,7 +104,10 @@ class ContextTree:
             return file.read()
 
     def select(self, pattern: str, *, ignores: Callable[[str], bool] | None = None) -> list[Selection]:
-        """Return the sources that *pattern* names; raise NotFound when there is none."""
+        """Return the sources that *pattern* names; raise NotFound when there is none.
+
+        *ignores* is asked of what lies in a folder among them, by the path from there.
+        """
         wanted = _inside(pattern)
         if has_wildcards(wanted):
             expression = _compile(wanted)
@@ -154,7 +157,7 @@ class ContextTree:
         inside = [
             _moved(self._entries[path], path[len(prefix) :])
             for path in self._below(prefix)
-            if path and not (ignores is not None and ignores(path))
+            if path and not (ignores is not None and ignores(path[len(prefix) :]))
         ]
         return Selection(name, f"{self._root}/{entry.path}".rstrip("/"), entry, tuple(inside))
 
@@ -190,7 +193,10 @@ class RootTree:
         self._root = root
 
     def select(self, pattern: str, *, ignores: Callable[[str], bool] | None = None) -> list[Selection]:
-        """Return the sources that *pattern* names; raise NotFound when there is none."""
+        """Return the sources that *pattern* names; raise NotFound when there is none.
+
+        *ignores* is asked of what lies in a folder among them, by the path from there.
+        """
         wanted = _inside(pattern)
         if has_wildcards(wanted):
             paths = sorted(self._glob(wanted))
@@ -216,7 +222,7 @@ class RootTree:
             place = f"{base}/{path}" if path else base
             if os.path.isdir(place) and not os.path.islink(place):
                 scanned: list[FileEntry] = []
-                self._scan(place, f"{path}/" if path else "", "", None, scanned)
+                self._scan(place, f"{path}/" if path else "", None, scanned)
                 return scanned
             return ()
 
@@ -247,19 +253,17 @@ class RootTree:
         return places
 
     def _selection(self, name: str, place: str, ignores: Callable[[str], bool] | None) -> Selection:
-        inside = place[len(self._root) :].lstrip("/")
-        entry = _entry(place, posixpath.basename(inside))
+        entry = _entry(place, posixpath.basename(place[len(self._root) :]))
         if entry.kind != FOLDER:
             return Selection(name, place.rpartition("/")[0], None, (entry,))
         found: list[FileEntry] = []
-        self._scan(place, "", inside, ignores, found)
+        self._scan(place, "", ignores, found)
         return Selection(name, place, entry, tuple(found))
 
     def _scan(
         self,
         place: str,
         prefix: str,
-        inside: str,
         ignores: Callable[[str], bool] | None,
         found: list[FileEntry],
     ) -> None:
@@ -267,12 +271,12 @@ class RootTree:
             names = sorted(item.name for item in items)
         for name in names:
             path = f"{prefix}{name}"
-            if ignores is not None and ignores(f"{inside}/{path}".lstrip("/")):
+            if ignores is not None and ignores(path):
                 continue
             entry = _entry(f"{place}/{name}", path)
             found.append(entry)
             if entry.kind == FOLDER:
-                self._scan(f"{place}/{name}", f"{path}/", inside, ignores, found)
+                self._scan(f"{place}/{name}", f"{path}/", ignores, found)
 
 
 def _entry(place: str, path: str) -> FileEntry:
