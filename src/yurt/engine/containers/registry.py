@@ -200,12 +200,20 @@ class Registry:
 
         The next engine finds out by itself what could not be stored, from shims and their exit files.
         """
-        entry.container = change(entry.container)
-        try:
-            self.save(entry.container)
-        except YurtError as error:
-            log.error("container.not_stored", container=short(entry.container.id), error=str(error))  # noqa: TRY400
+        self.note_together((entry, change))
         return entry.container
+
+    def note_together(self, *changes: tuple[Entry, Callable[[Container], Container]]) -> None:
+        """The same for what became of several containers at once: an engine that dies here has stored all or nothing."""
+        for entry, change in changes:
+            entry.container = change(entry.container)
+        try:
+            with self._documents.transaction():
+                for entry, _change in changes:
+                    self.save(entry.container)
+        except YurtError as error:
+            told = ", ".join(short(entry.container.id) for entry, _change in changes)
+            log.error("container.not_stored", container=told, error=str(error))  # noqa: TRY400
 
     async def sync(self, entry: Entry) -> None:
         """Afterwards no power cut can take away what was changed here before the call.

@@ -358,10 +358,11 @@ class ContainerService:
                 if entry.container.state.status is not Status.RUNNING:
                     raise Conflict(f"container {entry.container.name} is not running", hint="start it first")
             left, taken = await self._networks.succeed(old.container.id, new.container.id, ports, aliases)
-            self._registry.note(new, lambda one: _succeeded(one, taken, tuple(ports), aliases))
-            self._registry.note(
-                old, lambda one: _succeeded(one, left, left.ports, dict.fromkeys(aliases, ()))
+            self._registry.note_together(
+                (new, lambda one: _succeeded(one, taken, tuple(ports), aliases)),
+                (old, lambda one: _succeeded(one, left, left.ports, dict.fromkeys(aliases, ()))),
             )
+            await self._registry.sync(new)
         self._runner.publish(new, "succeed", of=old.container.id)
 
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:

@@ -50,7 +50,7 @@ def enter(run: Path, environ: Mapping[str, str], *, required: Level | None = Non
     with contextlib.suppress(OSError):  # a folder that only the host has: paths are found from the root then
         os.chdir(folder)
     again = [sys.executable, *sys.orig_argv[1:]]
-    os.execve(sys.executable, again, {**environ, places.ENTERED: str(uid)})  # noqa: S606  # noqa: S606
+    os.execve(sys.executable, again, {**environ, places.ENTERED: str(uid)})  # noqa: S606
 
 
 def with_system_folders(search: str) -> str:

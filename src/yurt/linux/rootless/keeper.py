@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from yurt.errors import Unavailable
-from yurt.linux import netlink, syscall
+from yurt.linux import host, netlink, syscall
 from yurt.linux.namespace import forget, keep, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
 from yurt.linux.rootless import ids, mark, outgoing
@@ -39,13 +39,12 @@ LOCK = "keeper.lock"  # held while a keeper lives
 HOLDER = "holder"  # the holder's pid, and when it began
 NETWORK = "net"  # in the mount namespace, the network namespace is mounted here
 LOG = "keeper.log"
-BOOT = "boot"  # which boot the folder is of
+BOOT = "keeper.boot"  # which boot the folder is of, by the keeper; the engine has a mark of its own
 KINDS = {"user": syscall.CLONE_NEWUSER, "mnt": syscall.CLONE_NEWNS, "net": syscall.CLONE_NEWNET}
 READY = 2.0  # seconds that a start waits for the way out
 _LOOPBACK = 1
 _LARGEST = 1 << 24
 _RESOLV_CONF = Path("/etc/resolv.conf")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def main() -> None:
@@ -89,7 +88,7 @@ def paths(holder: int) -> dict[str, str]:
 
 def _make(run: Path, launcher: socket.socket, mine: ids.Ids) -> tuple[int, str]:
     """Make the namespaces; return the pid of their holder, and why there is one uid only, if so."""
-    _forget_earlier_boot(run)
+    forget_earlier_boot(run)
     try:
         syscall.unshare(syscall.CLONE_NEWUSER)
     except OSError as error:
@@ -186,9 +185,9 @@ def _show_resolver(run: Path) -> None:
         print(f"keeper: names are asked as the host does: {error}", flush=True)
 
 
-def _forget_earlier_boot(run: Path) -> None:
+def forget_earlier_boot(run: Path) -> None:
     """Empty the folder of what another boot left: sockets of nobody, mounts that are gone, numbers of other processes."""
-    now = _BOOT_ID.read_text()
+    now = host.boot_id()
     mark = run / BOOT
     if mark.exists() and mark.read_text() == now:
         return

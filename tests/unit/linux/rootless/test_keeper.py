@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from yurt.engine import boot
 from yurt.errors import Unavailable
 from yurt.linux.rootless.client import KeeperClient
-from yurt.linux.rootless.keeper import SOCKET, Keeper
+from yurt.linux.rootless.keeper import BOOT, SOCKET, Keeper, forget_earlier_boot
 from yurt.linux.rootless.outgoing import Outgoing
 from yurt.linux.rootless.relay import Inside, Lead, Relay, Taken
 
@@ -69,3 +70,17 @@ def test_without_a_keeper(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="does not answer") as gone:
         KeeperClient(tmp_path).look()
     assert "start the engine again" in str(gone.value.hint)
+
+
+def test_what_an_engine_left_in_this_boot_stays(tmp_path: Path) -> None:
+    """Its own mark of the boot has the same folder; only what another boot left goes."""
+    forget_earlier_boot(tmp_path)
+    boot.remember(tmp_path)
+    (tmp_path / "containers").mkdir()
+    forget_earlier_boot(tmp_path)
+    assert not boot.is_another(tmp_path)
+    assert (tmp_path / "containers").exists()
+    (tmp_path / BOOT).write_text("another")
+    forget_earlier_boot(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {BOOT}
+    assert boot.is_another(tmp_path)
