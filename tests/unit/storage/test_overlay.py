@@ -1,5 +1,6 @@
 """What the overlay snapshotter finds after a restart of the machine. What it shares with others is in `contract`."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,4 +73,21 @@ def test_an_active_snapshot_whose_folder_is_lost_is_empty(tmp_path: Path, docume
     assert list(upper.iterdir()) == []
     assert upper.stat().st_mode & 0o777 == 0o711
     assert (upper.parent / "work").is_dir()
+    snapshots.close()
+
+
+def test_a_lost_parent_stops_nobody_else(tmp_path: Path, documents: Documents) -> None:
+    """An image that cannot be unpacked again takes its containers along, not the start of the engine."""
+    root = tmp_path / "snapshots"
+    committed(root, documents, boot="an earlier boot")
+    body = documents.get(KIND, "container")
+    assert body is not None
+    shutil.rmtree(root / msgspec.json.decode(body, type=Record).folder)
+    snapshots = OverlaySnapshotter(root, documents)
+    snapshots.prepare("other", None)
+    shutil.rmtree(snapshots.upper("other").parent)
+    snapshots.sweep()
+    assert snapshots.upper("other").is_dir()
+    with pytest.raises(NotFound):
+        snapshots.lowers("container")
     snapshots.close()

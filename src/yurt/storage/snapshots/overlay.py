@@ -157,9 +157,14 @@ class OverlaySnapshotter:
         return tuple(key for key, record in list(self._records.items()) if record.committed)
 
     def sweep(self) -> None:
-        for record in self._records.values():
+        for key, record in self._records.items():
             if not record.committed:
-                self._make_folder(record)
+                try:
+                    self._make_folder(record)
+                except (
+                    NotFound
+                ) as error:  # its image is lost: whoever uses this one is told, the others go on
+                    log.warning("snapshot.parent_lost", extra={"snapshot": key, "error": str(error)})
         known = {record.folder for record in self._records.values()}
         for name in os.listdir(self._root):
             if name.isdecimal() and name not in known:
