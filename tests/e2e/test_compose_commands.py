@@ -76,11 +76,8 @@ def test_scale_and_volumes(pair: Compose) -> None:
 
 def test_ls(pair: Compose) -> None:
     """ls filters by name."""
-    names = [
-        json.loads(line)["Name"]
-        for line in pair("ls", "--filter", f"name={pair.name}", "--format", "json").out.splitlines()
-    ]
-    assert names == [pair.name]
+    listed = json.loads(pair("ls", "--filter", f"name={pair.name}", "--format", "json").out)
+    assert [project["Name"] for project in listed] == [pair.name]
     assert pair("ls", "-q", "--filter", "name=no-such").out == ""
     assert pair("ls", "--filter", "name=(").code == 125
 

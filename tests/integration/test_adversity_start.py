@@ -47,10 +47,16 @@ def refusal(command: list[str], *, environ: dict[str, str] | None = None) -> str
     return lines[0].removeprefix("yurtd: ")
 
 
-def test_without_root_it_says_so(host: EngineHost) -> None:
-    """Who is not root is told what to do, and no file is made."""
-    said = refusal([sys.executable, "-c", AS_NOBODY, *host.command()[3:]])
-    assert said == "the engine needs root to start containers; run it with sudo"
+def test_with_the_home_of_another_it_says_so(host: EngineHost) -> None:
+    """Who is not root and has root's home is told what to do, and no file is made."""
+    home = host.root.parent / "home"
+    home.mkdir(mode=0o700)
+    environ = {**os.environ, "HOME": str(home)}
+    said = refusal([sys.executable, "-c", AS_NOBODY, *host.command()[3:]], environ=environ)
+    assert said == (
+        f"cannot look for the settings {home}/.config/yurt/yurt.toml: Permission denied; "
+        "set HOME to a folder of yours, or name a file with --config"
+    )
     assert not host.root.exists()
 
 
@@ -65,13 +71,13 @@ except engine_start.Unavailable as error:
 
 
 def test_the_command_line_without_root_says_so() -> None:
-    """No engine answers and this user cannot start one: it does not advise to choose another folder."""
+    """No engine answers, and this user cannot start one there: it advises to choose a folder of one's own."""
     command = [sys.executable, "-c", STARTED_BY_NOBODY]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
     assert done.stdout.startswith(
         "cannot start the engine: /root/yurt cannot be written: Permission denied; "
     )
-    assert "the engine needs root: use sudo" in done.stdout
+    assert "set YURT_ROOT to a folder of yours" in done.stdout
 
 
 def test_a_second_engine_is_refused(host: EngineHost) -> None:

@@ -44,7 +44,6 @@ def dockerfile(text: str) -> bytes:
             404,
             'plugin "weird" not found',
         ),
-        ("POST", "/build/prune?keep-storage=1000", None, 501, "keep-storage"),
         ("POST", '/build/prune?filters={"id":["x"]}', None, 400, "invalid filter 'id'"),
         (
             "GET",

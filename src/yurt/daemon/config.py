@@ -76,7 +76,7 @@ def resolve(
         file = read(Path(chosen))
     else:
         usual = Path(places.config_file(environ))
-        file = read(usual) if usual.exists() else ConfigFile()
+        file = read(usual) if _is_there(usual) else ConfigFile()
     named_root = root or environ.get("YURT_ROOT") or file.root
     root_path = (Path(named_root) if named_root else default_root(environ)).absolute()
     beside = dict(environ) | ({"YURT_ROOT": str(root_path)} if named_root else {})
@@ -114,6 +114,17 @@ def runtime_folder(root: Path, environ: Mapping[str, str]) -> Path:
     if root == default_root(unnamed):
         return folder
     return folder / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+
+
+def _is_there(usual: Path) -> bool:
+    """Tell whether a user, or the host, has settings in the *usual* place."""
+    try:
+        return usual.exists()
+    except OSError as error:  # such as the home of another user
+        raise InvalidArgument(
+            f"cannot look for the settings {usual}: {error.strerror}",
+            hint="set HOME to a folder of yours, or name a file with --config",
+        ) from error
 
 
 def _tls(verify: bool, ca: str | None, certificate: str | None, key: str | None) -> TlsFiles | None:  # noqa: FBT001

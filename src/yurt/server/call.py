@@ -72,9 +72,9 @@ class Call:
                     raise InvalidArgument(f"invalid filter '{key}=[{value}]'", hint="true or false")
 
     def json_of(self, name: str, kind: type[T]) -> T | None:
-        """Return the query parameter *name*, which holds JSON; None when it is absent or empty."""
+        """Return the query parameter *name*, which holds JSON; None when it is absent, empty or null."""
         value = self._query.get(name)
-        return decode(value.encode(), kind) if value else None
+        return decode(value.encode(), kind) if value and value != "null" else None
 
     async def body(self, kind: type[T]) -> T:
         """Return the body, decoded; raise InvalidArgument as Docker words it."""

@@ -12,15 +12,17 @@ from yurt.cli.commands.compose.up import bring_up, tell_nothing
 from yurt.compose.execute import Executor, How
 from yurt.compose.lifecycle import plan_stop
 from yurt.compose.logs import Follower, LogOptions, Note, Printer, Source, palette
+from yurt.compose.model import Condition
 from yurt.compose.observe import observe
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from yurt.cli.flags import Options
     from yurt.cli.session import Session
     from yurt.compose.model import Project
+    from yurt.compose.observed import ObservedContainer
     from yurt.compose.reconcile import UpOptions
     from yurt.compose.watch import Event, Watch
 
@@ -50,7 +52,9 @@ class _Foreground:
         self.code = 0
         self.ended: dict[str, int] = {}  # service → the exit code of its first container that stopped
         self.running: set[str] = set()
-        self.up = threading.Event()
+        self.up = False
+        self.early: dict[str, Event] = {}  # container → how it stopped, before all were up
+        self.events = threading.Lock()
         self.over = threading.Event()
         self.interrupts = 0
 
@@ -77,19 +81,19 @@ class _Foreground:
         plan = bring_up(self.session, self.options, self.project, self.wanted, self.watch)
         if not plan:
             tell_nothing(self.session, self.project, self.wanted)
-        for each in observe(self.session.client, self.project.name).containers:
-            if (
-                each.service in {s.name for s in self.project.services.values()}
-                and each.is_running
-                and not each.oneoff
-            ):
-                self.running.add(each.id)
-                if each.service in shown and not plan:
-                    self.follower.add(
-                        Source(each.id, self._label(each.name), each.service),
-                        since=str(int(self.watch.since)),
-                    )
-        self.up.set()
+        observed = observe(self.session.client, self.project.name)
+        mine = [
+            each
+            for each in observed.containers
+            if each.service in {s.name for s in self.project.services.values()} and not each.oneoff
+        ]
+        for each in mine:
+            if each.is_running and each.service in shown and not plan:
+                self.follower.add(
+                    Source(each.id, self._label(each.name), each.service),
+                    since=str(int(self.watch.since)),
+                )
+        self._count(mine)
         if self.options.flag("watch"):
             from yurt.cli.commands.compose.watch import Watcher
 
@@ -111,6 +115,21 @@ class _Foreground:
         if self.interrupts:
             return INTERRUPTED
         return self.ended.get(self.from_service, 0) if self.from_service else self.code
+
+    def _count(self, containers: Sequence[ObservedContainer]) -> None:
+        """Know which of *containers* run, from what was seen of them and from the events until now."""
+        jobs = {
+            edge.service
+            for service in self.project.services.values()
+            for edge in service.depends_on
+            if edge.condition is Condition.COMPLETED  # that these stop is part of coming up
+        }
+        with self.events:
+            self.running |= {each.id for each in containers if each.is_running and each.id not in self.early}
+            self.up = True
+        for each in containers:
+            if each.id in self.early and each.service not in jobs:
+                self._on_event("die", each.id, self.early[each.id])
 
     def _shown(self) -> set[str]:
         """Return the services whose logs are shown: those named, or all but those that do not want it."""
@@ -136,9 +155,16 @@ class _Foreground:
     def _on_event(self, action: str, identifier: str, event: Event) -> None:
         marks: Mapping[str, str] = (event.get("Actor") or {}).get("Attributes") or {}
         service = marks.get("com.docker.compose.service", "")
-        if action == "start" and self.up.is_set():
-            self.running.add(identifier)
-        if action != "die" or not self.up.is_set():
+        with self.events:
+            if not self.up:
+                if action == "start":
+                    self.early.pop(identifier, None)
+                elif action == "die":
+                    self.early[identifier] = event
+                return
+            if action == "start":
+                self.running.add(identifier)
+        if action != "die":
             return
         code = int(marks.get("exitCode") or 0)
         self.follower.say(identifier, f"{self._label(marks.get('name', service))} exited with code {code}")
