@@ -15,6 +15,7 @@ import msgspec
 
 from yurt.engine.build.pruning import MOUNT, CacheEntry
 from yurt.engine.images.threads import in_thread
+from yurt.ids import new_id
 from yurt.storage.metadata import Documents
 from yurt.storage.snapshots.overlay import disk_usage
 
@@ -61,12 +62,17 @@ class CacheMounts:
         if sharing == "private":
             places = [place, *(self._folder / f"{name}-{number}" for number in range(1, MAX_PRIVATE))]
             place = next((each for each in places if not self._users[each]), place)
+        is_idle = not self._users[place]
+        self._users[place] += 1  # before anything is waited for: nobody else may take it for free
+        undo.callback(self._leave, place)
         if renewed is not None and place not in renewed:
             renewed.add(place)
-            if not self._users[place]:
-                await in_thread(shutil.rmtree, place, ignore_errors=True)
-        self._users[place] += 1
-        undo.callback(self._leave, place)
+            if is_idle and place.exists():
+                grave = place.with_name(
+                    f"{place.name}-{new_id()[:8]}"
+                )  # one that is left is pruned like any other
+                place.rename(grave)
+                await in_thread(shutil.rmtree, grave, ignore_errors=True)
         self._note(place.name, what=key)
         return place
 
