@@ -443,7 +443,8 @@ def test_the_yurt_command_looks_after_the_users_engine(needs: Needs) -> None:
 
         def yurt(*words: str, within: Callable[..., list[str]] = host.as_someone) -> str:
             argv = within(sys.executable, "-m", "yurt.cli.main", *words)
-            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+            environ = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environ)
             return done.stdout.strip() or done.stderr.strip()
 
         assert yurt("info", "--format", "{{.DockerRootDir}}") == str(host.root)
