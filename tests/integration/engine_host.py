@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import docker
@@ -137,10 +138,7 @@ class EngineHost:
         """Remove all containers, end yurtd, and have it take its networks out of the kernel."""
         if self._process is None:
             self.start()
-        client = self.client()
-        for container in client.containers.list(all=True):
-            with contextlib.suppress(docker.errors.APIError):
-                container.remove(force=True, v=True)
+        remove_containers(self.client())
         self.stop()
         for open_client in self._clients:
             open_client.close()
@@ -210,3 +208,23 @@ def _processes(places: tuple[str, ...]) -> list[tuple[int, str]]:
             if any(place in line for place in places) or folder.startswith(places):
                 found.append((int(name), line or folder))
     return found
+
+
+def remove_containers(client: docker.DockerClient) -> None:
+    """Remove all containers of an engine, running or not; those that go by themselves meanwhile are gone, too."""
+    for container in client.containers.list(all=True):
+        with contextlib.suppress(docker.errors.APIError):
+            container.remove(force=True, v=True)
+
+
+@contextlib.contextmanager
+def having_busybox(name: str, hosts: Iterable[str]) -> Iterator[None]:
+    """While entered, each engine of *hosts* has busybox under *name*, ``REPOSITORY:TAG``."""
+    repository, _colon, tag = name.rpartition(":")
+    for host in hosts:
+        with contextlib.closing(docker.DockerClient(base_url=host)) as client:
+            client.api.import_image_from_data(busybox_image(), repository=repository, tag=tag)
+    yield
+    for host in hosts:
+        with contextlib.closing(docker.DockerClient(base_url=host)) as client:
+            client.images.remove(name, force=True)

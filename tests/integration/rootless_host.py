@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import docker
-from tests.integration.engine_host import EngineHost
+from tests.integration.engine_host import EngineHost, remove_containers
 from tests.integration.someone import Someone
 
 
@@ -53,10 +52,7 @@ class RootlessHost(EngineHost):
         """Remove all containers, end yurtd, its keeper and its namespaces."""
         if self._process is None:
             self.start()
-        client = self.client()
-        for container in client.containers.list(all=True):
-            with contextlib.suppress(docker.errors.APIError):
-                container.remove(force=True, v=True)
+        remove_containers(self.client())
         self.stop()
         for open_client in self._clients:
             open_client.close()

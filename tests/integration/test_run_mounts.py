@@ -13,7 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 from tests.conftest import Needs
-from tests.integration.engine_host import EngineHost, busybox_image
+from tests.integration.engine_host import EngineHost, having_busybox
 
 pytestmark = [pytest.mark.root, pytest.mark.docker]
 
@@ -28,13 +28,8 @@ def hosts(engine: EngineHost, needs: Needs) -> Iterator[tuple[str, str]]:
     """The addresses of both engines: ours, the reference. Both have IMAGE."""
     needs.program("docker")
     both = engine.host, needs.reference()
-    for host in both:
-        with closing(docker.DockerClient(base_url=host)) as client:
-            client.api.import_image_from_data(busybox_image(), repository=IMAGE[:-2], tag="1")
-    yield both
-    for host in both:
-        with closing(docker.DockerClient(base_url=host)) as client:
-            client.images.remove(IMAGE, force=True)
+    with having_busybox(IMAGE, both):
+        yield both
 
 
 def build(
