@@ -209,8 +209,8 @@ async def test_containers_reach_each_other_by_name(networks: NetworkService) -> 
         assert await read_from(web, address, 5432) == b"hello " + own.encode()
 
 
-async def test_an_alias_shared_by_replicas_is_answered_in_turn(networks: NetworkService) -> None:
-    """Each replica comes first in its turn."""
+async def test_an_alias_shared_by_replicas_is_answered_with_all(networks: NetworkService) -> None:
+    """Each replica comes first at times: the order is one of chance."""
     await networks.create("shop")
     replicas = [
         await networks.open_sandbox(
@@ -218,9 +218,13 @@ async def test_an_alias_shared_by_replicas_is_answered_in_turn(networks: Network
         )
         for n in range(2)
     ]
-    answers = [await resolve(replicas[0], "web") for _ in range(2)]
-    assert answers[0] == answers[1][::-1]
-    assert {answer[0] for answer in answers} == {r.endpoints[0].ipv4 for r in replicas}
+    addresses = {replica.endpoints[0].ipv4 for replica in replicas}
+    first: set[str] = set()
+    for _ in range(64):
+        answer = await resolve(replicas[0], "web")
+        assert sorted(answer) == sorted(filter(None, addresses))
+        first.add(answer[0])
+    assert first == addresses
 
 
 async def test_a_published_port_answers_on_every_address(networks: NetworkService) -> None:

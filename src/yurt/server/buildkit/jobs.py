@@ -9,6 +9,7 @@ from yurt.errors import InvalidArgument, NotFound
 from yurt.server.buildkit.messages import ReturnRequest, SolveRequest, StatusResponse
 
 PATIENCE = 5.0  # seconds that a job may come after the call that names it
+LINGER = 10.0  # seconds that an ended job is told of: the call that watches a quick one may come after it
 MAX_LOGS = 4 << 20  # bytes of output kept for watchers that come late or read slowly; the oldest go first
 
 
@@ -80,10 +81,11 @@ class Job:
 
 
 class Jobs:
-    """The jobs that run now, by reference."""
+    """The jobs that run now or have just ended, by reference."""
 
     def __init__(self) -> None:
         self._running: dict[str, Job] = {}
+        self._ended: dict[str, Job] = {}
         self._changed = asyncio.Condition()
 
     def __repr__(self) -> str:
@@ -104,15 +106,22 @@ class Jobs:
         finally:
             del self._running[request.ref]
             job.end()
+            self._ended[request.ref] = job
+            asyncio.get_running_loop().call_later(LINGER, self._forget, job)
 
     async def find(self, ref: str) -> Job:
-        """Return the job, waiting a little for it: clients begin to watch before they solve."""
+        """Return the job. Clients watch and solve at once: the job may be yet to come, or over already."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE), self._changed:
-                await self._changed.wait_for(lambda: ref in self._running)
-        if ref not in self._running:
+                await self._changed.wait_for(lambda: ref in self._running or ref in self._ended)
+        job = self._running.get(ref) or self._ended.get(ref)
+        if job is None:
             raise NotFound(f"no such build is running: {ref or 'no reference was given'}")
-        return self._running[ref]
+        return job
+
+    def _forget(self, job: Job) -> None:
+        if self._ended.get(job.request.ref) is job:
+            del self._ended[job.request.ref]
 
 
 def _log_bytes(news: StatusResponse) -> int:

@@ -40,6 +40,20 @@ async def test_a_watcher_may_come_before_the_job() -> None:
                 pass
 
 
+async def test_a_watcher_may_come_after_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick solve can be over before its watcher's call arrives; it is forgotten a little later."""
+    monkeypatch.setattr(jobs, "PATIENCE", 0.01)
+    monkeypatch.setattr(jobs, "LINGER", 0.01)
+    running = Jobs()
+    async with running.run(SolveRequest(ref="a")) as job:
+        job.publish(StatusResponse((Vertex(name="one"),)))
+    news = [each async for each in (await running.find("a")).watch()]
+    assert [vertex.name for each in news for vertex in each.vertexes] == ["one"]
+    await asyncio.sleep(0.05)
+    with pytest.raises(NotFound):
+        await running.find("a")
+
+
 async def test_a_job_that_never_comes_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A watcher does not wait for ever."""
     monkeypatch.setattr(jobs, "PATIENCE", 0.01)
