@@ -15,6 +15,8 @@ A message says what, which and why; ``hint`` says the next step. Foreign excepti
 they enter, with `translated`.
 """
 
+import errno
+
 TYPE_CHECKING = False  # `typing` and `contextlib` would be a third of the command line's start-up
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +74,16 @@ class Unimplemented(YurtError):
 
 class Unavailable(YurtError):
     """Something this depends on does not answer, or is missing on this host."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a call failed because a disk, or somebody's quota on it, is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def no_space(where: str) -> Unavailable:
+    """Return what anyone is told when a full disk did not take *where*: a path, or what should have been stored."""
+    return Unavailable(f"no space left on device: {where}", hint="free some space: yurt system prune")
 
 
 class translated:  # noqa: N801 - used as a verb: ``with translated(…):``

@@ -31,7 +31,7 @@ def main() -> None:
         "--jobs", type=int, default=1, metavar="N", help="operations that are interrupted at once"
     )
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))  # what was made goes on the way out
+    signal.signal(signal.SIGTERM, _leave)
     failures = 0
     steps = range(arguments.step, arguments.last + 1, arguments.every)
     pairs = [
@@ -51,6 +51,12 @@ def main() -> None:
         for name, fault in pairs:
             failures += _enumerate(OPERATIONS[name], fault, FAULTS[fault], steps)
     sys.exit(1 if failures else 0)
+
+
+def _leave(number: int, _frame: object) -> None:
+    """End; what was made goes on the way out, and nothing may cut that short."""
+    signal.signal(number, lambda *_: None)  # not SIG_IGN, which programs that are started would inherit
+    sys.exit(1)
 
 
 class _Children:

@@ -175,9 +175,15 @@ int posix_fallocate(int fd, off_t at, off_t size)
     return posix_fallocate64(fd, at, size);
 }
 
+/* O_TMPFILE is two bits, one of which says no more than that a folder is meant. */
+static int makes(int flags)
+{
+    return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
 static mode_t mode_of(int flags, va_list rest)
 {
-    return flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, mode_t) : 0;
+    return makes(flags) ? va_arg(rest, mode_t) : 0;
 }
 
 #define OPEN_CALL(name, parameters, ...) \
@@ -188,7 +194,7 @@ static mode_t mode_of(int flags, va_list rest)
         va_start(rest, flags); \
         mode_t mode = mode_of(flags, rest); \
         va_end(rest); \
-        if (flags & (O_CREAT | O_TRUNC | __O_TMPFILE) && instant(1, #name, path)) \
+        if ((makes(flags) || flags & O_TRUNC) && instant(1, #name, path)) \
             return -1; \
         return real(__VA_ARGS__); \
     }

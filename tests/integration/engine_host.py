@@ -76,6 +76,11 @@ class EngineHost:
         """Start yurtd; return the seconds until it answered."""
         begun = time.perf_counter()
         self.launch()
+        self._wait_ready()
+        return time.perf_counter() - begun
+
+    def _wait_ready(self) -> None:
+        begun = time.perf_counter()
         assert self._process is not None
         while not self.answers():
             if self._process.poll() is not None:
@@ -83,7 +88,6 @@ class EngineHost:
             if time.perf_counter() - begun > READY:
                 raise AssertionError(f"yurtd does not answer:\n{self.tail()}")
             time.sleep(0.005)
-        return time.perf_counter() - begun
 
     def launch(self) -> None:
         """Start yurtd, and do not wait until it answers."""
@@ -135,9 +139,14 @@ class EngineHost:
         return "\n".join(self.log.read_text().splitlines()[-40:])
 
     def dismantle(self) -> None:
-        """Remove all containers, end yurtd, and have it take its networks out of the kernel."""
-        if self._process is None:
+        """Remove all containers, end yurtd, and have it take its networks out of the kernel.
+
+        Whatever it was doing: when a test is broken off its engine may have been killed, or be starting.
+        """
+        if self._process is None or self._process.poll() is not None:
             self.start()
+        else:
+            self._wait_ready()
         remove_containers(self.client())
         self.stop()
         for open_client in self._clients:

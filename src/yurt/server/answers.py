@@ -12,7 +12,7 @@ import yurt
 from yurt.api import errors
 from yurt.api.types.stream import ErrorDetail, StreamLine
 from yurt.api.version import LATEST
-from yurt.errors import NotModified, YurtError
+from yurt.errors import Internal, NotModified, YurtError, is_full, no_space
 from yurt.server.call import Call
 
 HEADERS = {
@@ -48,6 +48,17 @@ def nothing(status: int = 204, *, headers: dict[str, str] | None = None) -> Resp
 
 def plain(text: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(text=text, status=status, headers=HEADERS | (headers or {}))
+
+
+def unexpected(error: BaseException) -> YurtError:
+    """Return what the client is told of an error that nobody translated: any write may find the disk full."""
+    if isinstance(error, BaseExceptionGroup):
+        error = next(filter(is_full, error.exceptions), error)
+    if is_full(error):
+        return no_space(getattr(error, "filename", None) or "the engine's files")
+    return Internal(
+        f"internal error: {type(error).__name__}: {error}", hint="the traceback is in the daemon's log"
+    )
 
 
 def failure(error: YurtError) -> Response:
@@ -188,7 +199,7 @@ async def lines(call: Call, work: Callable[[Emit], Awaitable[None]]) -> StreamRe
         error = worker.exception()
         if error is not None and (response is None or not isinstance(error, YurtError)):
             if response is not None:
-                await response.write(encode(error_line(Exception("internal error"))) + b"\r\n")
+                await response.write(encode(error_line(unexpected(error))) + b"\r\n")
             raise error
         response = response or await started(call, JSON)
         if isinstance(error, YurtError):

@@ -11,7 +11,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from yurt.api.version import LATEST, OLDEST, split_path
-from yurt.errors import Internal, InvalidArgument, YurtError
+from yurt.errors import InvalidArgument, YurtError
 from yurt.server import answers
 from yurt.server.call import Call
 from yurt.server.hijack import Connection, Hijacked
@@ -132,19 +132,13 @@ class ApiServer:
         except Exception as error:
             log.exception("request.failed", method=request.method, path=request.path)
             if not (call and call.is_started):
-                return answers.failure(_unexpected(error))
+                return answers.failure(answers.unexpected(error))
         finally:
             self._ending_with_client.discard(task)
         # The status is out already: only a cut connection tells the client that this was not all.
         if connection.transport is not None:
             connection.transport.abort()
         return Hijacked()
-
-
-def _unexpected(error: Exception) -> Internal:
-    return Internal(
-        f"internal error: {type(error).__name__}: {error}", hint="the traceback is in the daemon's log"
-    )
 
 
 def _request(

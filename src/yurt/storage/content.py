@@ -5,7 +5,6 @@ the disk and only then given its name.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from yurt.errors import InvalidArgument, NotFound, Unavailable, YurtError
+from yurt.errors import InvalidArgument, NotFound, Unavailable, YurtError, is_full, no_space
 from yurt.linux.disk import sync_folder
 from yurt.oci.descriptor import Descriptor
 from yurt.oci.digest import Digest
@@ -206,6 +205,6 @@ def _disk(where: str) -> Iterator[None]:
 
 def disk_error(error: OSError, where: str) -> YurtError:
     """Return our error for a failed write below *where*."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Unavailable(f"no space left on device: {where}", hint="free some space: yurt system prune")
+    if is_full(error):
+        return no_space(where)
     return Unavailable(f"cannot write below {where}: {error.strerror}")

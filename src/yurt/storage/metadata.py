@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from yurt.errors import Internal, Unavailable
+from yurt.errors import Internal, Unavailable, no_space
 
 RESERVE = 1 << 20  # bytes kept back for deletions on a full disk
 FULL = 1 << 17  # a disk with less left than this takes no more deletions for certain
@@ -154,9 +154,7 @@ class Documents:
             yield
         except sqlite3.Error as error:
             if _is_full(error):
-                raise Unavailable(
-                    f"no space left on device: {self._path}", hint="free some space: yurt system prune"
-                ) from error
+                raise no_space(str(self._path)) from error
             kind = Internal if isinstance(error, sqlite3.InterfaceError) else Unavailable
             raise kind(f"{what} the database {self._path}: {error}") from error
 

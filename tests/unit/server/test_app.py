@@ -1,7 +1,9 @@
 """From a connection to a handler's answer."""
 
 import asyncio
+import errno
 import json
+import os
 
 import pytest
 from aiohttp.web_response import StreamResponse
@@ -74,6 +76,23 @@ async def test_errors_become_statuses(serve: Serve, error: YurtError, status: in
     assert answer.status == status
     assert json.loads(answer.body)["message"] == str(error)
     assert json.loads(answer.body).get("hint") == error.hint
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(
+    ("path", "grouped", "what"),
+    [("/engine/thing", False, "/engine/thing"), (None, False, "the engine's files"), ("/b", True, "/b")],
+)
+async def test_a_full_disk_is_no_internal_error(
+    serve: Serve, number: int, path: str | None, grouped: bool, what: str
+) -> None:
+    """Whichever write it was that failed, the answer says why, and what to do."""
+    full = OSError(number, os.strerror(number), path)
+    error = ExceptionGroup("not torn down", [ValueError("x"), full]) if grouped else full
+    wire = await (await serve([Route("GET", "/thing", raising(error))]))()
+    answer = await wire.ask("GET", "/thing")
+    said = {"message": f"no space left on device: {what}", "hint": "free some space: yurt system prune"}
+    assert (answer.status, json.loads(answer.body)) == (503, said)
 
 
 async def test_not_modified_has_no_body(serve: Serve) -> None:

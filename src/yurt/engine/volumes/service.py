@@ -25,7 +25,7 @@ from yurt.engine.repairs import Repairs, repairs
 from yurt.engine.volumes import options as mount_options
 from yurt.engine.volumes.model import Volume
 from yurt.engine.volumes.ports import Documents
-from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, translated
+from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, is_full, translated
 from yurt.ids import new_id, short
 from yurt.linux.disk import sync_folder
 from yurt.linux.mount import DeviceMount, mounted_below, unmount
@@ -36,7 +36,6 @@ log = structlog.get_logger()
 KIND = "volume"
 ANONYMOUS = "com.docker.volume.anonymous"
 REMOVED = ".removed-"  # a folder being deleted; no volume's name begins with a dot
-FULL = {errno.ENOSPC, errno.EDQUOT}
 RETRY = 0.5  # seconds until what a full disk did not take is tried again
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -202,7 +201,7 @@ class VolumeService:
                 self._make_way(grave)
                 os.rename(self._folder / name, grave)
         except OSError as error:
-            if error.errno not in FULL:
+            if not is_full(error):
                 raise
             return None
         return grave

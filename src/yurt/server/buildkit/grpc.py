@@ -16,6 +16,7 @@ import structlog
 from yurt.errors import (
     Conflict,
     Forbidden,
+    Internal,
     InvalidArgument,
     NotFound,
     Unauthorized,
@@ -23,6 +24,7 @@ from yurt.errors import (
     Unimplemented,
     YurtError,
 )
+from yurt.server import answers
 from yurt.server.buildkit.http2 import Headers, Http2, Pipe, Stream, StreamLost
 from yurt.server.buildkit.messages import Status
 from yurt.server.buildkit.protobuf import decode, encode
@@ -38,6 +40,7 @@ _CODES: Mapping[type[YurtError], int] = {
     Conflict: 9,  # FAILED_PRECONDITION
     Forbidden: 7,
     Unauthorized: 16,
+    Internal: INTERNAL,
     Unimplemented: UNIMPLEMENTED,
     Unavailable: UNAVAILABLE,
 }
@@ -204,7 +207,7 @@ async def _status(exchange: Exchange, path: str, methods: Mapping[str, Handler])
         raise
     except Exception as error:
         log.exception("grpc.failed", path=path)
-        return Status(INTERNAL, f"internal error: {type(error).__name__}: {error}")
+        return status_of(answers.unexpected(error))
     return Status()
 
 

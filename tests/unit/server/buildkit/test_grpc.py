@@ -1,6 +1,7 @@
 """gRPC over a pipe: our client against our server, and broken peers against either."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -99,17 +100,26 @@ async def test_errors_become_statuses() -> None:
     async def broken(_: Exchange) -> None:
         raise ZeroDivisionError("oops")
 
+    async def full(_: Exchange) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/made")
+
     async def silent(_: Exchange) -> None:
         return
 
     methods: dict[str, Handler] = {
-        "/missing": missing, "/detailed": detailed, "/broken": broken, "/silent": silent,
+        "/missing": missing, "/detailed": detailed, "/broken": broken, "/full": full,
+        "/silent": silent,
     }  # fmt: skip
     async with a_client(methods) as (client, _):
         for path, code, message in [
             ("/missing", 5, "no such thing: 50 % ä (look again)"),
             ("/detailed", 2, "failed"),
-            ("/broken", 13, "internal error: ZeroDivisionError: oops"),
+            (
+                "/broken",
+                13,
+                "internal error: ZeroDivisionError: oops (the traceback is in the daemon's log)",
+            ),
+            ("/full", 14, "no space left on device: /made (free some space: yurt system prune)"),
             ("/nothing", UNIMPLEMENTED, "nothing is not part of what Yurt offers of BuildKit"),
             ("/silent", 13, "/silent answered without a message"),
         ]:
