@@ -127,6 +127,11 @@ def test_a_failing_step_shows_its_output_line_and_exit_code(client: docker.Docke
     assert "working\nbroken\n" in failed.output
     assert failed.error.startswith("Dockerfile:4: RUN echo working;")
     assert "exit code 7" in failed.error
+    assert failed.output.endswith(
+        "------\n > Step 3/3 : RUN echo working;   echo broken >&2; exit 7:\nworking\nbroken\n------\n"
+        "Dockerfile:4\n--------------------\n   3 |     RUN echo fine > /fine\n"
+        "   4 | >>> RUN echo working; \\\n   5 | >>>   echo broken >&2; exit 7\n   6 |     \n--------------------\n"
+    )
     assert client.containers.list(all=True) == []
     with pytest.raises(docker.errors.ImageNotFound):
         client.images.get("test/failed:1")
@@ -138,7 +143,7 @@ def test_a_failing_step_shows_its_output_line_and_exit_code(client: docker.Docke
 @pytest.mark.parametrize(
     ("dockerfile", "error"),
     [
-        (f"FROM {IMAGE}\nCOPPY a b\n", 'Dockerfile:2: unknown instruction "COPPY"'),
+        (f"FROM {IMAGE}\nCOPPY a b\n", 'Dockerfile:2:1: unknown instruction "COPPY"'),
         (f"FROM {IMAGE}\nCOPY nothing /\n", "Dockerfile:2: COPY: 'nothing' matches no file"),
         (f"FROM {IMAGE}\nCOPY --chown=ghost Dockerfile /\n", "Dockerfile:2: no user ghost in the image's"),
         (

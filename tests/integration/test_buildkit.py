@@ -125,12 +125,13 @@ def test_a_second_build_is_cached_and_quiet_says_the_id(run: Docker, folder: Pat
 
 def test_a_failing_step_shows_its_output_and_its_line(run: Docker, folder: Path) -> None:
     """The words are BuildKit's, which people's scripts look for."""
-    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo before; exit 7\n")
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo before; \\\n  exit 7\nUSER 1\n")
     said = run("build", ".", code=1).stderr
     assert "before" in said
-    assert ">>> RUN echo before; exit 7" in said
+    assert "   1 |     FROM" in said
+    assert "   2 | >>> RUN echo before; \\\n   3 | >>>   exit 7\n   4 |     USER 1\n" in said
     assert (
-        'failed to solve: process "/bin/sh -c echo before; exit 7" did not complete successfully: exit code: 7'
+        'failed to solve: process "/bin/sh -c echo before;   exit 7" did not complete successfully: exit code: 7'
     ) in said
 
 

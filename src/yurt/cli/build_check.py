@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from yurt.cli.failure import Failure
 from yurt.dockerfile.checks.check import (
     ImageFacts,
@@ -12,6 +10,7 @@ from yurt.dockerfile.checks.check import (
     check_broken,
     options_of,
 )
+from yurt.dockerfile.excerpt import line_of
 from yurt.dockerfile.lexer import lex
 from yurt.dockerfile.parser import parse_source
 from yurt.errors import InvalidArgument, YurtError
@@ -48,9 +47,9 @@ def check_and_print(
         findings = check(parse_source(source), about)
     except InvalidArgument as error:
         broken = error
-        line = re.match(rf"{re.escape(file)}:(\d+): ", error.message)
+        line = line_of(error.message, file)
         if source is not None and line is not None:
-            findings = _above(source, about, int(line[1]))
+            findings = _above(source, about, line)
     _print(session, findings, text.decode(errors="replace").splitlines())
     if broken is not None:
         raise broken

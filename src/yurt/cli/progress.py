@@ -32,6 +32,7 @@ class Progress:
         self._rows: dict[str, int] = {}  # id → its line, counted from the first that moves
         self._told: dict[str, str] = {}  # id → the last status printed
         self.aux: list[dict[str, Any]] = []
+        self.has_begun = False  # the engine said something before it failed
 
     def __repr__(self) -> str:
         return f"<Progress of {len(self._rows)} things>"
@@ -50,6 +51,7 @@ class Progress:
             detail = error if isinstance(error, dict) else {"message": error}
             text = str(detail.get("message") or message.get("error")).strip()
             raise Failure(text, hint=message.get("hint"))
+        self.has_begun = True
         if aux := message.get("aux"):
             self.aux.append(aux)
         if self._quiet:

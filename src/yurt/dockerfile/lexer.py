@@ -10,7 +10,7 @@ Facts: https://docs.docker.com/reference/dockerfile/. A statement is a keyword, 
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.shell import scan_words
@@ -54,6 +54,24 @@ class Statement:
     heredocs: tuple[Heredoc, ...] = ()
     comment: str = ""  # the last one between the statement before and this, without its #
     has_gap: bool = False  # a continued line is followed by an empty one
+    lines: tuple[str, ...] = field(default=(), repr=False, compare=False)  # as they stand in the file
+
+    @property
+    def start(self) -> Location:
+        """Where its first word stands."""
+        if not self.lines:
+            return self.location
+        return replace(self.location, column=len(self.lines[0]) - len(self.lines[0].lstrip()) + 1)
+
+    def at(self, text: str) -> Location:
+        """Return where *text*, of the words behind the first, stands; the whole when it is not found in one piece."""
+        word = re.compile(rf"(?<!\S){re.escape(text)}", re.IGNORECASE)
+        begin = self.start.column - 1 + len(self.word)
+        for number, line in enumerate(self.lines if text else (), self.location.first):
+            if (found := word.search(line, begin)) is not None:
+                return Location(self.location.file, number, number, found.start() + 1)
+            begin = 0
+        return self.location
 
     @property
     def original(self) -> str:
@@ -85,12 +103,16 @@ def _lines(data: bytes, file: str) -> list[str]:
         text = data.decode("utf-8")
     except UnicodeDecodeError as bad:
         line = data.count(b"\n", 0, bad.start) + 1
-        raise Location(file, line, line).error(
+        column = len(data[data.rfind(b"\n", 0, bad.start) + 1 : bad.start].decode("utf-8", "replace")) + 1
+        raise Location(file, line, line, column).error(
             f"byte 0x{data[bad.start]:02x} is not UTF-8 text", hint="save the file as UTF-8"
         ) from bad
     if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise Location(file, line, line).error("a NUL character", hint="is this a text file?")
+        place = text.index("\0")
+        line = text.count("\n", 0, place) + 1
+        raise Location(file, line, line, place - text.rfind("\n", 0, place)).error(
+            "a NUL character", hint="is this a text file?"
+        )
     lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n")
     return [line.removesuffix("\r") for line in lines]
 
@@ -107,7 +129,10 @@ def _directives(lines: list[str], file: str) -> dict[str, str]:
         if name in found:
             raise where.error(f"directive {name} is given twice")
         if name == "escape" and match[2] not in {"\\", "`"}:
-            raise where.error(f"invalid escape character {match[2]!r}", hint="it is \\ or `")
+            column = len(line) - len(line.lstrip()) + match.start(2) + 1
+            raise replace(where, column=column).error(
+                f"invalid escape character {match[2]!r}", hint="it is \\ or `"
+            )
         found[name] = match[2]
     return found
 
@@ -131,7 +156,8 @@ def _statements(lines: list[str], file: str, escape: str, *, start: int) -> Iter
         if _opens_heredocs(keyword, rest):
             heredocs, index = _heredocs(rest, lines, index, where, escape)
             where = Location(file, first, max(first, index))
-        yield Statement(keyword, word, flags, rest, where, heredocs, comment, has_gap)
+        written = tuple(lines[first - 1 : where.last])
+        yield Statement(keyword, word, flags, rest, where, heredocs, comment, has_gap, written)
         comment = ""
 
 

@@ -7,14 +7,16 @@ from yurt.errors import InvalidArgument
 
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
-    """Lines *first* to *last* of *file*, counted from 1."""
+    """Lines *first* to *last* of *file*, counted from 1. *column*, from 1, is in the first of them; 0: not known."""
 
     file: str
     first: int
     last: int
+    column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.first}"
+        place = f"{self.file}:{self.first}"
+        return f"{place}:{self.column}" if self.column else place
 
     def error(self, message: str, *, hint: str | None = None) -> InvalidArgument:
         """Return (not raise) the error that says *message* about these lines."""

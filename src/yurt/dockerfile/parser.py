@@ -44,7 +44,7 @@ _HEALTH_TIMES = {
 
 
 def parse(data: bytes, *, file: str = "Dockerfile") -> Dockerfile:
-    """Return the Dockerfile in *data*; raise InvalidArgument (``file:line: what is wrong``) when it is none."""
+    """Return the Dockerfile in *data*; raise InvalidArgument (``file:line:column: what is wrong``) when it is none."""
     return parse_source(lex(data, file=file))
 
 
@@ -63,7 +63,7 @@ def parse_source(source: Source) -> Dockerfile:
         elif isinstance(instruction, Arg):
             arguments.append(instruction)
         else:
-            raise statement.location.error(
+            raise statement.start.error(
                 f"{statement.keyword} before the first FROM",
                 hint="only ARG may stand before FROM",
             )
@@ -90,7 +90,7 @@ def parse_statement(statement: Statement, *, escape: str = "\\") -> Instruction:
     """Return the instruction that *statement* states; raise InvalidArgument naming file and line."""
     make = _PARSERS.get(statement.keyword)
     if make is None:
-        raise _unknown("instruction", statement.word, _PARSERS, statement.location, str.upper)
+        raise _unknown("instruction", statement.word, _PARSERS, statement.start, str.upper)
     if not statement.rest and not (statement.keyword in {"CMD", "ENTRYPOINT"} or statement.heredocs):
         raise statement.location.error(
             f"{statement.keyword} without an argument", hint=f"write it as: {_USAGE[statement.keyword]}"
@@ -110,13 +110,14 @@ def _flags(statement: Statement, *known: str, many: tuple[str, ...] = ()) -> dic
     """Return the values of the flags by name; a flag without a value has the value ``true``."""
     found: dict[str, list[str]] = {}
     for flag in statement.flags:
+        where = statement.at(f"--{flag.name}")
         if flag.name not in (*known, *many):
             names = [f"--{name}" for name in (*known, *many)]
             if not names:
-                raise statement.location.error(f"{statement.keyword} takes no flags, but has {flag}")
-            raise _unknown(f"flag of {statement.keyword}", f"--{flag.name}", names, statement.location, str)
+                raise where.error(f"{statement.keyword} takes no flags, but has {flag}")
+            raise _unknown(f"flag of {statement.keyword}", f"--{flag.name}", names, where, str)
         if flag.name in found and flag.name not in many:
-            raise statement.location.error(f"--{flag.name} is given twice")
+            raise where.error(f"--{flag.name} is given twice")
         found.setdefault(flag.name, []).append("true" if flag.value is None else flag.value)
     return found
 
@@ -128,7 +129,7 @@ def _one(flags: dict[str, list[str]], name: str, default: str = "") -> str:
 def _truth(statement: Statement, flags: dict[str, list[str]], name: str) -> bool:
     value = _one(flags, name, "false").lower()
     if value not in {"true", "false", "1", "0"}:
-        raise statement.location.error(f"--{name}={value}: expected true or false")
+        raise statement.at(f"--{name}").error(f"--{name}={value}: expected true or false")
     return value in {"true", "1"}
 
 
@@ -144,7 +145,7 @@ def _json(statement: Statement) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
     if not all(isinstance(item, str) for item in value):
-        raise statement.location.error(
+        raise statement.at(text[:1]).error(
             f"{statement.keyword} takes texts only in its JSON list", hint='quote each: ["a", "1"]'
         )
     return tuple(value)
@@ -170,12 +171,12 @@ def _from(statement: Statement, _escape: str) -> From:
     if len(words) == 3 and words[1].lower() == "as":
         name = words[2].lower()
         if not _STAGE_NAME.fullmatch(name):
-            raise statement.location.error(
+            raise statement.at(words[2]).error(
                 f"invalid stage name {words[2]!r}",
                 hint="it starts with a letter; letters, digits, _ . and - follow",
             )
     elif len(words) != 1:
-        raise statement.location.error(
+        raise statement.at(words[1]).error(
             f"FROM takes one image, but has {statement.rest!r}", hint=f"write it as: {_USAGE['FROM']}"
         )
     return From(
@@ -193,7 +194,7 @@ def _pairs(statement: Statement, escape: str) -> tuple[tuple[str, str], ...]:
     if "=" not in words[0]:
         name, _, value = _split_first(statement.rest)
         if not value:
-            raise statement.location.error(
+            raise statement.at(name).error(
                 f"{statement.keyword} {name} has no value", hint=f"write it as: {_USAGE[statement.keyword]}"
             )
         return ((name, value),)
@@ -201,12 +202,12 @@ def _pairs(statement: Statement, escape: str) -> tuple[tuple[str, str], ...]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise statement.location.error(
+            raise statement.at(word).error(
                 f"{word!r} in {statement.keyword} is not name=value",
                 hint="quote a value that holds spaces",
             )
         if not name:
-            raise statement.location.error(f"{statement.keyword} has a value without a name: {word!r}")
+            raise statement.at(word).error(f"{statement.keyword} has a value without a name: {word!r}")
         pairs.append((name, value))
     return tuple(pairs)
 
@@ -233,7 +234,7 @@ def _arg(statement: Statement, escape: str) -> Arg:
         except ValueError as bad:
             raise statement.location.error(f"{bad} in ARG") from bad
         if not name:
-            raise statement.location.error(f"ARG has a value without a name: {word!r}")
+            raise statement.at(word).error(f"ARG has a value without a name: {word!r}")
         items.append((name, value if equals else None))
     return Arg(items=tuple(items), location=statement.location, original=statement.original)
 
@@ -275,7 +276,7 @@ def _copy(statement: Statement, escape: str) -> Copy:
             hint=f"write it as: {_USAGE[statement.keyword]}",
         )
     if _one(flags, "from").find("$") >= 0:
-        raise statement.location.error(
+        raise statement.at("--from").error(
             f"--from={_one(flags, 'from')}: variables do not count in --from",
             hint="name a stage with FROM $… AS name, and copy from that",
         )
@@ -330,7 +331,9 @@ def _maintainer(statement: Statement, _escape: str) -> Maintainer:
 def _shell(statement: Statement, _escape: str) -> Shell:
     argv = _json(statement)
     if not argv:
-        raise statement.location.error("SHELL takes a JSON list", hint=f"write it as: {_USAGE['SHELL']}")
+        raise statement.at(statement.rest.split()[0]).error(
+            "SHELL takes a JSON list", hint=f"write it as: {_USAGE['SHELL']}"
+        )
     return Shell(argv=argv, location=statement.location, original=statement.original)
 
 
@@ -342,7 +345,7 @@ def _healthcheck(statement: Statement, _escape: str) -> Healthcheck:
             raise statement.location.error("HEALTHCHECK NONE takes nothing else")
         return Healthcheck(test=("NONE",), location=statement.location, original=statement.original)
     if kind.upper() != "CMD":
-        raise _unknown("kind of HEALTHCHECK", kind, ("CMD", "NONE"), statement.location, str.upper)
+        raise _unknown("kind of HEALTHCHECK", kind, ("CMD", "NONE"), statement.at(kind), str.upper)
     command = _command(Statement("HEALTHCHECK CMD", statement.word, (), rest, statement.location))
     if not command.argv:
         raise statement.location.error("HEALTHCHECK CMD without a command")
@@ -352,12 +355,11 @@ def _healthcheck(statement: Statement, _escape: str) -> Healthcheck:
             try:
                 times[field] = parse_duration(text)
             except ValueError as bad:
-                raise statement.location.error(
-                    f"--{flag}={text}: {bad}", hint="such as 30s or 1m30s"
-                ) from bad
+                where = statement.at(f"--{flag}")
+                raise where.error(f"--{flag}={text}: {bad}", hint="such as 30s or 1m30s") from bad
     retries = _one(flags, "retries", "0")
     if not re.fullmatch(r"[0-9]{1,9}", retries):
-        raise statement.location.error(f"--retries={retries}: not a number")
+        raise statement.at("--retries").error(f"--retries={retries}: not a number")
     return Healthcheck(
         test=("CMD-SHELL" if command.in_shell else "CMD", *command.argv),
         retries=int(retries),
@@ -370,14 +372,14 @@ def _healthcheck(statement: Statement, _escape: str) -> Healthcheck:
 def _onbuild(statement: Statement, escape: str) -> Onbuild:
     word = _split_first(statement.rest)[0]
     if word.upper() in {"ONBUILD", "FROM", "MAINTAINER"}:
-        raise statement.location.error(f"{word.upper()} cannot stand behind ONBUILD")
+        raise statement.at(word).error(f"{word.upper()} cannot stand behind ONBUILD")
     # Read it now, so that a mistake is told to who wrote it and not to who builds on the image.
     inner = lex(_with_heredocs(statement.rest, statement.heredocs).encode(), file=statement.location.file)
     try:
         parse_statement(inner.statements[0], escape=escape)
     except InvalidArgument as bad:
         text = bad.message.partition(": ")[2]
-        raise statement.location.error(f"ONBUILD: {text}", hint=bad.hint) from bad
+        raise statement.at(word).error(f"ONBUILD: {text}", hint=bad.hint) from bad
     return Onbuild(
         trigger=_with_heredocs(statement.rest, statement.heredocs),
         location=statement.location,

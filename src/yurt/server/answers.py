@@ -215,6 +215,7 @@ async def lines(call: Call, work: Callable[[Emit], Awaitable[None]]) -> StreamRe
 
 def error_line(error: Exception) -> StreamLine:
     message = str(error)
+    code = getattr(error, "exit_code", None)  # of a command that failed; clients end with it
     return StreamLine(
-        error_detail=ErrorDetail(message=message), error=message, hint=getattr(error, "hint", None)
+        error_detail=ErrorDetail(code=code, message=message), error=message, hint=getattr(error, "hint", None)
     )

@@ -21,7 +21,7 @@ from yurt.dockerfile.shell import LIMIT, expand, expand_heredoc, expand_words, s
 from yurt.errors import InvalidArgument
 
 CORPUS = Path(__file__).parent / "corpus"
-PLACED = re.compile(r"(Dockerfile|\.dockerignore):\d+: .+", re.DOTALL)
+PLACED = re.compile(r"(Dockerfile|\.dockerignore):\d+(:\d+)?: .+", re.DOTALL)
 KEYWORDS = [
     "FROM",
     "ARG",

@@ -54,33 +54,38 @@ def test_a_django_project_reads_as_it_stands() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("FROM x\nRUN a\n\nCOPPY . .", 'Dockerfile:4: unknown instruction "COPPY"', "did you mean COPY?"),
-        ("RUN x", "Dockerfile:1: RUN before the first FROM", None),
+        ("FROM x\nRUN a\n\nCOPPY . .", 'Dockerfile:4:1: unknown instruction "COPPY"', "did you mean COPY?"),
+        ("RUN x", "Dockerfile:1:1: RUN before the first FROM", None),
         ("# nothing", "Dockerfile:1: no FROM: nothing to build", None),
-        ("FROM a b", "Dockerfile:1: FROM takes one image, but has 'a b'", None),
-        ("FROM a AS 1x", "Dockerfile:1: invalid stage name '1x'", None),
-        ("FROM x\nENV A=1 B", "Dockerfile:2: 'B' in ENV is not name=value", None),
-        ("FROM x\nENV A", "Dockerfile:2: ENV A has no value", None),
+        ("FROM a b", "Dockerfile:1:8: FROM takes one image, but has 'a b'", None),
+        ("FROM a AS 1x", "Dockerfile:1:11: invalid stage name '1x'", None),
+        ("FROM x\nENV A=1 B", "Dockerfile:2:9: 'B' in ENV is not name=value", None),
+        ("FROM x\nENV A", "Dockerfile:2:5: ENV A has no value", None),
         ("FROM x\nCOPY a", "Dockerfile:2: COPY needs a source and a destination", None),
         (
             "FROM x\nCOPY --form=b a c",
-            'Dockerfile:2: unknown flag of COPY "--form"',
+            'Dockerfile:2:6: unknown flag of COPY "--form"',
             "did you mean --from?",
         ),
-        ("FROM x\nSHELL bash -c", "Dockerfile:2: SHELL takes a JSON list", None),
-        ("FROM x\nCMD [1]", "Dockerfile:2: CMD takes texts only in its JSON list", None),
+        ("FROM x\nSHELL bash -c", "Dockerfile:2:7: SHELL takes a JSON list", None),
+        ("FROM x\nCMD [1]", "Dockerfile:2:5: CMD takes texts only in its JSON list", None),
         ("FROM x\nRUN cat <<EOF\na\n", "Dockerfile:2: the here-document EOF has no end", None),
-        ("FROM x\nONBUILD FROM y", "Dockerfile:2: FROM cannot stand behind ONBUILD", None),
-        ("FROM x\nONBUILD COPPY a b", 'Dockerfile:2: ONBUILD: unknown instruction "COPPY"', None),
-        ("FROM x\nHEALTHCHECK --interval=abc CMD y", "Dockerfile:2: --interval=abc: 'abc' is not", None),
+        ("FROM x\nONBUILD FROM y", "Dockerfile:2:9: FROM cannot stand behind ONBUILD", None),
+        ("FROM x\nONBUILD COPPY a b", 'Dockerfile:2:9: ONBUILD: unknown instruction "COPPY"', None),
+        ("FROM x\nHEALTHCHECK --interval=abc CMD y", "Dockerfile:2:13: --interval=abc: 'abc' is not", None),
         ("FROM x\nUSER", "Dockerfile:2: USER without an argument", "write it as: USER name[:group]"),
         ("FROM x\nLABEL a='b", "Dockerfile:2: missing closing quote ' in LABEL", None),
-        ("# escape=x\nFROM a", "Dockerfile:1: invalid escape character 'x'", None),
+        (
+            "FROM x\nCOPY --link \\\n  # why\n  --frmo=y a b",
+            'Dockerfile:4:3: unknown flag of COPY "--frmo"',
+            None,
+        ),
+        ("# escape=x\nFROM a", "Dockerfile:1:10: invalid escape character 'x'", None),
         ("# escape=`\n# escape=`\nFROM a", "Dockerfile:2: directive escape is given twice", None),
     ],
 )
-def test_a_mistake_names_line_and_remedy(text: str, message: str, hint: str | None) -> None:
-    """The complaint starts with file and line, says what is wrong, and hints at what was expected."""
+def test_a_mistake_names_place_and_remedy(text: str, message: str, hint: str | None) -> None:
+    """The complaint starts with file, line and, where it is about one word, column; says what is wrong, and hints at what was expected."""
     with pytest.raises(InvalidArgument) as caught:
         parse(text.encode())
     assert caught.value.message.startswith(message)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from yurt.cli.failure import Failure
 from yurt.cli.flags import Options, command
 from yurt.cli.values import pairs
+from yurt.errors import YurtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from yurt.cli.session import Session
@@ -81,18 +82,21 @@ def build(session: Session, options: Options) -> None:
     to_stdout = any(each.to_terminal for each in outputs)
     shown = io.StringIO() if quiet else session.err if to_stdout else session.out
     progress = Progress(shown, moving=False if options.text("progress") == "plain" or quiet else None)
-    lines = session.client.lines(
-        "POST",
-        "/build",
-        query=_query(options, session.environ, context),
-        body=context.body,
-        headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ) | extras,
-    )
     try:
-        progress.follow(lines)
-    except Failure as failed:
+        progress.follow(
+            session.client.lines(
+                "POST",
+                "/build",
+                query=_query(options, session.environ, context),
+                body=context.body,
+                headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ) | extras,
+            )
+        )
+    except YurtError as failed:
         if isinstance(shown, io.StringIO):
             session.err.write(shown.getvalue())
+        if not progress.has_begun:
+            session.err.write(context.excerpt(failed.message))
         raise Failure(f"the build failed: {context.in_words(failed.message)}", hint=failed.hint) from failed
     identifier = next((str(aux["ID"]) for aux in reversed(progress.aux) if aux.get("ID")), "")
     if quiet and not to_stdout:
@@ -153,7 +157,19 @@ class _Context:
     body: Iterator[bytes] | None
     dockerfile: str = ""
     remote: str = ""
-    in_words: Callable[[str], str] = str
+    local: BuildContext | None = None
+
+    def in_words(self, text: str) -> str:
+        """Return what the engine said with the names that the user knows."""
+        return self.local.in_users_words(text) if self.local else text
+
+    def excerpt(self, message: str) -> str:
+        """Return the lines of the Dockerfile that *message* is about; empty when it is not here."""
+        from yurt.dockerfile.excerpt import excerpt, line_of
+
+        if self.local is None or (line := line_of(message, self.dockerfile)) is None:
+            return ""
+        return excerpt(self.local.dockerfile_text(), line, file=self.local.known_as or self.dockerfile)
 
 
 def _context(path: str, dockerfile: str) -> _Context:
@@ -171,7 +187,7 @@ def _context(path: str, dockerfile: str) -> _Context:
             raise Failure("context and Dockerfile cannot both come from stdin")
         return _Context(_standard_input(), dockerfile)
     context = _local_context(path, dockerfile)
-    return _Context(context.stream(), context.dockerfile, in_words=context.in_users_words)
+    return _Context(context.stream(), context.dockerfile, local=context)
 
 
 def _local_context(path: str, dockerfile: str) -> BuildContext:

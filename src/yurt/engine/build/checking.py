@@ -1,11 +1,11 @@
 """Checks of a Dockerfile with what the engine knows beside it: base images and .dockerignore."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from yurt.dockerfile.checks.check import ImageFacts, Surroundings, check, check_broken, options_of
 from yurt.dockerfile.checks.findings import CheckOptions, Finding
+from yurt.dockerfile.excerpt import line_of
 from yurt.dockerfile.instructions import Dockerfile
 from yurt.dockerfile.lexer import Source, lex
 from yurt.dockerfile.parser import parse_source
@@ -82,8 +82,8 @@ def examined(
         dockerfile = parse_source(source)
         findings = check(dockerfile, about, stages=_targeted(dockerfile, about))
     except InvalidArgument as bad:
-        found = re.match(rf"{re.escape(request.dockerfile)}:(\d+): ", bad.message)
-        known = () if source is None else _before(source, about, int(found[1]) if found else 1)
+        line = line_of(bad.message, request.dockerfile)
+        known = () if source is None else _before(source, about, line or 1)
         return Examined(text, known, None, bad)
     error = refusal(findings, options_of(source, request.build_args))
     return Examined(text, findings, dockerfile, error or _unnamed(dockerfile, about))

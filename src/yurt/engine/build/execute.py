@@ -43,16 +43,17 @@ from yurt.storage.snapshots.base import Snapshotter
 class StepFailed(InvalidArgument):
     """A RUN that ended with another exit code than 0.
 
-    *argv*, *exit_code*, *location* and *output* (its end) are kept.
+    *argv*, *exit_code*, *location*, the *step*'s name and *output* (its end) are kept.
     """
 
     def __init__(
-        self, message: str, *, argv: tuple[str, ...], exit_code: int, location: str, output: str
+        self, message: str, *, argv: tuple[str, ...], exit_code: int, location: str, step: str, output: str
     ) -> None:
         super().__init__(message)
         self.argv = argv
         self.exit_code = exit_code
         self.location = location
+        self.step = step
         self.output = output
 
 
@@ -269,6 +270,7 @@ class Execution:
                 argv=work.argv,
                 exit_code=ran.exit_code,
                 location=str(step.instruction.location),
+                step=f"Step {step.number}/{self.plan.count} : {step.text}",
                 output=ran.tail,
             )
         upper, lowers = self.snapshots.upper(ran.container), self.snapshots.lowers(ran.container)

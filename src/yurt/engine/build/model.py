@@ -119,10 +119,23 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """The build ends with an error, raised next. *excerpt* has the lines of the Dockerfile that it is about, marked.
+
+    Of a step that ran and failed *step* is its name and *tail* the end of its output; *excerpt* may be empty.
+    """
+
+    message: str
+    excerpt: str = ""
+    step: str = ""
+    tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """The last event of a build that went well: the image's id (``sha256:…``)."""
 
     image_id: str
 
 
-BuildEvent = Output | Pulling | Announced | Begun | Ended | StagesBegun | StageEnded | Warned | Built
+BuildEvent = Output | Pulling | Announced | Begun | Ended | StagesBegun | StageEnded | Warned | Failed | Built

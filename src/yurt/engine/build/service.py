@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from yurt.dockerfile.checks.check import options_of
+from yurt.dockerfile.excerpt import excerpt, line_of
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.parser import parse
@@ -34,6 +35,7 @@ from yurt.engine.build.model import (
     BuildRequest,
     Built,
     Ended,
+    Failed,
     Output,
     Pulling,
     Warned,
@@ -74,9 +76,9 @@ log = structlog.get_logger(__name__)
 Say = Callable[[BuildEvent], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
-    """One build under way: its own folder, and the images it keeps from being removed."""
+    """One build under way: its own folder, and the images it keeps from being removed. *text* is its Dockerfile."""
 
     request: BuildRequest
     name: str
@@ -84,6 +86,7 @@ class _Job:
     origin: Origin
     emit: Say
     held: list[str] = field(default_factory=list)
+    text: bytes = b""
 
     @property
     def context(self) -> Path:
@@ -91,6 +94,12 @@ class _Job:
 
     def say(self, text: str) -> None:
         self.emit(Output(text))
+
+    def say_failed(self, error: YurtError) -> None:
+        line = line_of(error.message, self.request.dockerfile) if self.text else None
+        shown = excerpt(self.text, line, file=self.request.dockerfile) if line else ""
+        step, tail = (error.step, error.output) if isinstance(error, StepFailed) else ("", "")
+        self.emit(Failed(error.message, shown, step, tail))
 
 
 class BuildService:
@@ -232,6 +241,9 @@ class BuildService:
                 plan = planner.plan()
             with self._cache.building(name):
                 await self._finish(job, plan, planner)
+        except YurtError as error:
+            job.say_failed(error)
+            raise
         finally:
             for image in job.held:
                 self._images.release(image, name)
@@ -243,6 +255,7 @@ class BuildService:
         data = await job.origin.dockerfile(request.dockerfile, job.context)
         if data is None:
             raise _no_dockerfile(request)
+        job.text = data
         dockerfile = parse(data, file=request.dockerfile)
         platform = request.platform or str(self._images.platform)
         layout = lay_out(dockerfile, target=request.target, given=request.build_args, platform=platform)

@@ -1,10 +1,10 @@
 """A failed build as a gRPC status: the message people read, and the lines of the Dockerfile it is about."""
 
 import base64
-import re
 
 import msgspec
 
+from yurt.dockerfile.excerpt import line_of, statement_at, without_place
 from yurt.engine.build.execute import StepFailed
 from yurt.errors import YurtError
 from yurt.server.buildkit.grpc import UNKNOWN, GrpcError, status_of
@@ -25,17 +25,11 @@ def failure(error: YurtError, *, name: str, dockerfile: bytes) -> GrpcError:
         if (isinstance(error, StepFailed))
         else status.message
     )
-    found = re.match(rf"{re.escape(name)}:(\d+): ", status.message)
-    if found is None or not dockerfile:
+    line = line_of(status.message, name)
+    if line is None or not dockerfile:
         return GrpcError(Status(status.code, message))
-    line = int(found[1])
-    return GrpcError(
-        Status(
-            UNKNOWN,
-            message.removeprefix(found[0]),
-            (Any(SOURCE, _source(name, dockerfile, line)),),
-        )
-    )
+    source = Any(SOURCE, _source(name, dockerfile, line))
+    return GrpcError(Status(UNKNOWN, without_place(message, name), (source,)))
 
 
 def _quoted(argv: tuple[str, ...]) -> str:
@@ -43,10 +37,11 @@ def _quoted(argv: tuple[str, ...]) -> str:
 
 
 def _source(name: str, dockerfile: bytes, line: int) -> bytes:
-    place = {"line": line}
+    first, last = statement_at(dockerfile, line)
+    places = [{"line": number} for number in range(first, last + 1)]
     return msgspec.json.encode(
         {
             "info": {"filename": name, "data": base64.b64encode(dockerfile).decode()},
-            "ranges": [{"start": place, "end": place}],
+            "ranges": [{"start": place, "end": place} for place in places],
         }
     )

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from yurt.dockerfile.checks.findings import RULES, Finding
+from yurt.dockerfile.excerpt import line_of, without_place
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.outline import Parameter, outline, targets
 from yurt.dockerfile.scope import platform_arguments
@@ -94,9 +95,8 @@ def _lint(request: BuildRequest, found: Examined) -> dict[str, Any]:
         "sources": [{"filename": request.dockerfile, "data": found.text, "language": LANGUAGE}],
     }
     if found.error is not None:
-        place, _, message = found.error.message.partition(": ")
-        first = place.rpartition(":")[2]
-        line = int(first) if first.isdecimal() else 1
+        message = without_place(found.error.message, request.dockerfile)
+        line = line_of(found.error.message, request.dockerfile) or 1
         document["buildError"] = {
             "message": message,
             "location": _location(Location(request.dockerfile, line, line)),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from yurt.api import build_extras
 from yurt.api.types.containers import Ulimit
 from yurt.api.types.stream import StreamLine
-from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Output, Pulling, Warned
+from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Failed, Output, Pulling, Warned
 from yurt.engine.build.order import InOrder
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
@@ -26,6 +26,7 @@ WITHOUT_EFFECT = (
     "cachefrom",
 )
 NOT_ASKED = frozenset({"", "0", "null", "[]"})  # what clients send for what nobody asked for
+TAIL = 20  # lines of a failed step's output that are told again
 DEFAULT_SHM = 64 * 1024 * 1024
 
 
@@ -104,9 +105,23 @@ class Lines:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._order = InOrder()
+        self._has_begun = False
 
     def of(self, event: BuildEvent) -> list[StreamLine]:
-        return [line for each in self._order.take(event) for line in lines(each, quiet=self._quiet)]
+        told = [line for each in self._order.take(event) for line in lines(each, quiet=self._quiet)]
+        if isinstance(event, Failed) and not self._has_begun:
+            return []  # then the error is the answer's status
+        self._has_begun = self._has_begun or bool(told)
+        return told
+
+
+def failure(event: Failed) -> str:
+    """Return what people need to see of a failed step, and where in the Dockerfile it stands."""
+    said = ""
+    if event.step:
+        tail = "".join(f"{line}\n" for line in event.tail.splitlines()[-TAIL:])
+        said = f"------\n > {event.step}:\n{tail}------\n"
+    return f"{said}{event.excerpt}"
 
 
 def lines(event: BuildEvent, *, quiet: bool) -> tuple[StreamLine, ...]:
@@ -121,6 +136,8 @@ def lines(event: BuildEvent, *, quiet: bool) -> tuple[StreamLine, ...]:
         return ()
     if isinstance(event, Output):
         return (StreamLine(stream=event.text),)
+    if isinstance(event, Failed):
+        return (StreamLine(stream=failure(event)),)
     if isinstance(event, Warned):
         return (StreamLine(stream=f"[Warning] {event.finding}\n"),)
     if isinstance(event, Pulling):
