@@ -86,6 +86,14 @@ def no_space(where: str) -> Unavailable:
     return Unavailable(f"no space left on device: {where}", hint="free some space: yurt system prune")
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what *error* says, for people: of a failed call its path and reason, not its number."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename!s}: " if error.filename is not None else ""
+        return f"{where}{error.strerror}"
+    return str(error)
+
+
 class translated:  # noqa: N801 - used as a verb: ``with translated(…):``
     """While entered, raise our kind of error for a foreign one, keeping the foreign one as the cause.
 
@@ -113,5 +121,6 @@ class translated:  # noqa: N801 - used as a verb: ``with translated(…):``
             return
         for theirs, ours in self._kinds.items():
             if isinstance(foreign, theirs):
-                text = f"{self._message}: {foreign}" if str(foreign) else self._message
+                reason = reason_of(foreign)
+                text = f"{self._message}: {reason}" if reason else self._message
                 raise ours(text, hint=self._hint) from foreign

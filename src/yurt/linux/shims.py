@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from yurt.errors import Internal
+from yurt.errors import Internal, reason_of
 from yurt.shim import monitor, zygote
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class Shims:
                 )
             except OSError as error:
                 ours.close()
-                raise Internal(f"cannot start the shims' parent: {error}") from error
+                raise Internal(f"cannot start the shims' parent: {reason_of(error)}") from error
         self._control = ours
 
     def spawn(self, request: monitor.Request, attach: Sequence[socket.socket] = ()) -> ShimConnection:

@@ -20,7 +20,7 @@ from yurt.engine.containers.model import Container, Exec, ExecRequest, Status
 from yurt.engine.containers.registry import Entry, Places
 from yurt.engine.containers.runner import StartFailed, start_error
 from yurt.engine.containers.tasks import Background
-from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, YurtError
+from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, YurtError, reason_of
 from yurt.ids import new_id, short
 from yurt.linux import members
 from yurt.linux.runc import Runtime
@@ -216,7 +216,7 @@ class Execs:
                 sock.close()
             shutil.rmtree(directory, ignore_errors=True)
             if isinstance(error, OSError):
-                raise Internal(f"cannot start an exec in {container.name}: {error}") from error
+                raise Internal(f"cannot start an exec in {container.name}: {reason_of(error)}") from error
             raise
         shim = self._shims.spawn(shim_request, [] if sock is None else [sock])
         outcome = await shim.started

@@ -23,7 +23,16 @@ from yurt.engine.containers.registry import Entry, PendingAttach, Places, Regist
 from yurt.engine.containers.tasks import Background
 from yurt.engine.events import Events
 from yurt.engine.networks.model import PortBinding, Sandbox, SandboxRequest
-from yurt.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable, YurtError, translated
+from yurt.errors import (
+    Conflict,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+    YurtError,
+    reason_of,
+    translated,
+)
 from yurt.ids import short
 from yurt.linux import apparmor, cgroup
 from yurt.linux.overlay import OverlayMount
@@ -193,7 +202,9 @@ class Runner:
         try:
             shim = self._shims.spawn(request, [attach.sock for attach in waiting])
         except OSError as error:
-            raise Internal(f"cannot start a shim for container {container.name}: {error}") from error
+            raise Internal(
+                f"cannot start a shim for container {container.name}: {reason_of(error)}"
+            ) from error
         undo.push_async_callback(self._runtime.delete, key, parent=container.host.cgroup_parent)
         undo.callback(shim.close)
         outcome = await shim.started

@@ -70,6 +70,7 @@ from yurt.errors import (
     Unavailable,
     Unimplemented,
     YurtError,
+    reason_of,
     translated,
 )
 from yurt.ids import new_id, short
@@ -622,7 +623,7 @@ class ContainerService:
                 group.thaw()
         except OSError as error:
             raise Internal(
-                f"cannot {'pause' if frozen else 'unpause'} {entry.container.name}: {error}"
+                f"cannot {'pause' if frozen else 'unpause'} {entry.container.name}: {reason_of(error)}"
             ) from error
 
     def waiter(self, ref: str, condition: str = "not-running") -> Awaitable[WaitResult]:

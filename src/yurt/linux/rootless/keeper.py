@@ -27,7 +27,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from yurt.errors import Unavailable
+from yurt.errors import Unavailable, reason_of
 from yurt.linux import host, netlink, syscall
 from yurt.linux.namespace import forget, keep, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
@@ -182,7 +182,7 @@ def _show_resolver(run: Path) -> None:
         shown.chmod(0o644)
         syscall.mount(shown, _RESOLV_CONF.resolve(), flags=syscall.MS_BIND)
     except OSError as error:
-        print(f"keeper: names are asked as the host does: {error}", flush=True)
+        print(f"keeper: names are asked as the host does: {reason_of(error)}", flush=True)
 
 
 def forget_earlier_boot(run: Path) -> None:
