@@ -233,7 +233,7 @@ def test_build_check(yurt, tmp_path):
     assert (done.code, done.out) == (0, "Dockerfile: no findings\n")
     done = yurt("build", "--check", "-", input=b"FROM scratch\nRUNN x\n")
     assert done.code == 1
-    assert 'Dockerfile:2: unknown instruction "RUNN"' in done.err
+    assert 'Dockerfile:2:1: unknown instruction "RUNN"' in done.err
 
 
 def test_build_from_stdin(yurt, tmp_path):
