@@ -94,3 +94,16 @@ def test_a_terminal_is_needed_for_a_terminal(yurt):
     done = yurt("run", "--rm", "-it", IMAGE, "true")
     assert done.code == 1
     assert done.err.startswith("yurt: the input is not a terminal\nhint: leave out -t")
+
+
+def test_ctrl_c_ends_a_build_and_what_it_runs(yurt, tmp_path):
+    """At once; the terminal is left in a line of its own, and a later build goes on from what was made."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo rea''d''y; sleep 600\n")
+    building = yurt.terminal("build", "--no-cache", str(tmp_path))
+    building.wait_for(b"ready", timeout=60)
+    pressed = time.monotonic()
+    building.type(b"\x03")
+    assert building.exit_code() == 130
+    assert time.monotonic() - pressed < 5  # a second where nothing else runs
+    if b"CANCELED" in building.seen:
+        assert building.seen.endswith(b"\n\x1b[J")

@@ -15,8 +15,9 @@ from yurt.errors import YurtError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, TextIO
 
+    from yurt.cli.build_view import BuildProgress
     from yurt.cli.session import Session
     from yurt.client.context import BuildContext
 
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     --iidfile FILE              Write the image's id to a file
     --metadata-file FILE        Write what the result is to a file, as JSON
     --check                     Check the Dockerfile for likely mistakes, and build nothing
-    --progress KIND             auto or plain
+    --progress KIND             auto, tty (a live view), plain, rawjson or quiet
     """,
     example="""
     yurt build -t shop .
@@ -65,7 +66,6 @@ def build(session: Session, options: Options) -> None:
     from yurt.cli import build_extras
     from yurt.cli.build_output import Output, deliver
     from yurt.cli.credentials import header_of_all
-    from yurt.cli.progress import Progress
 
     if options.flag("check"):
         _check(session, options)
@@ -78,23 +78,24 @@ def build(session: Session, options: Options) -> None:
             )
     extras = build_extras.headers(session, options)
     context = _context(options.arguments[0], options.text("file"))
-    quiet = options.flag("quiet")
     to_stdout = any(each.to_terminal for each in outputs)
-    shown = io.StringIO() if quiet else session.err if to_stdout else session.out
-    progress = Progress(shown, moving=False if options.text("progress") == "plain" or quiet else None)
+    progress = _progress(session, options, session.err if to_stdout else session.out)
+    quiet = progress.kept is not None
+    query = _query(options, session.environ, context) | ({"trace": "1"} if progress.is_traced else {})
     try:
-        progress.follow(
-            session.client.lines(
-                "POST",
-                "/build",
-                query=_query(options, session.environ, context),
-                body=context.body,
-                headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ) | extras,
+        with progress:
+            progress.follow(
+                session.client.lines(
+                    "POST",
+                    "/build",
+                    query=query,
+                    body=context.body,
+                    headers={"Content-Type": "application/x-tar"} | header_of_all(session.environ) | extras,
+                )
             )
-        )
     except YurtError as failed:
-        if isinstance(shown, io.StringIO):
-            session.err.write(shown.getvalue())
+        if progress.kept is not None:
+            session.err.write(progress.kept.getvalue())
         if not progress.has_begun:
             session.err.write(context.excerpt(failed.message))
         raise Failure(f"the build failed: {context.in_words(failed.message)}", hint=failed.hint) from failed
@@ -110,6 +111,24 @@ def build(session: Session, options: Options) -> None:
         if options.has("tag"):
             document["image.name"] = ",".join(options.all("tag"))
         _write(options.text("metadata-file"), json.dumps(document, indent=2) + "\n")
+
+
+def _progress(session: Session, options: Options, stream: TextIO) -> BuildProgress:
+    """Return what shows how the build goes, on *stream* unless that is for something else."""
+    from yurt.cli.build_view import BuildProgress, LiveView, RawTrace
+
+    kind = options.text("progress", session.environ.get("BUILDKIT_PROGRESS") or "auto")
+    if options.flag("quiet") or kind == "quiet":
+        return BuildProgress(io.StringIO(), keep=True)
+    if kind == "rawjson":
+        return RawTrace(session.err)
+    if kind == "plain" or (kind == "auto" and not stream.isatty()):
+        return BuildProgress(stream)
+    if kind not in ("auto", "tty"):
+        raise options.invalid("progress", kind, "expected auto, tty, plain, rawjson or quiet")
+    if not stream.isatty():
+        raise Failure("--progress tty needs a terminal", hint="take --progress plain")
+    return LiveView(stream, colours=not session.environ.get("NO_COLOR"))
 
 
 def _write(path: str, text: str) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp.web_response import StreamResponse
 
+from yurt.api.types.stream import StreamLine
 from yurt.api.types.system import BuildPruned
 from yurt.engine.build.model import BuildEvent, BuildRequest
 from yurt.engine.build.pruning import PruneLimits
@@ -32,6 +33,13 @@ class Workshop(Protocol):
     async def builds(self) -> BuildBackend: ...
 
 
+class Teller(Protocol):
+    """Says in lines what happens in a build."""
+
+    def begin(self) -> list[StreamLine]: ...
+    def of(self, event: BuildEvent) -> list[StreamLine]: ...
+
+
 class BuildRoutes:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
@@ -52,7 +60,9 @@ class BuildRoutes:
                 for line in translate.warnings(call):
                     emit(line)
             builds = await self._workshop.builds()
-            told = translate.Lines(quiet=request.quiet)
+            told = _teller(call, request)
+            for line in told.begin():
+                emit(line)
             async for event in builds.build(request, origin):
                 for line in told.of(event):
                     emit(line)
@@ -79,3 +89,11 @@ class BuildRoutes:
     async def cancel(self, _call: Call) -> StreamResponse:
         """A build is cancelled by hanging up; this answers clients that ask in words."""
         return answers.nothing()
+
+
+def _teller(call: Call, request: BuildRequest) -> Teller:
+    if not call.flag("trace"):
+        return translate.Lines(quiet=request.quiet)
+    from yurt.server.wire.build_trace import Traced
+
+    return Traced(request.dockerfile, request.tags)

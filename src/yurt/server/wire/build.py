@@ -107,6 +107,9 @@ class Lines:
         self._order = InOrder()
         self._has_begun = False
 
+    def begin(self) -> list[StreamLine]:
+        return []
+
     def of(self, event: BuildEvent) -> list[StreamLine]:
         told = [line for each in self._order.take(event) for line in lines(each, quiet=self._quiet)]
         if isinstance(event, Failed) and not self._has_begun:
