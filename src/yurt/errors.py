@@ -20,6 +20,7 @@ import errno
 TYPE_CHECKING = False  # `typing` and `contextlib` would be a third of the command line's start-up
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
 
 class YurtError(Exception):
@@ -38,6 +39,13 @@ class YurtError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def at(self, where: str) -> "Self":
+        """Return this error with *where* before its message; its kind, its hint and all else that it has stay."""
+        message = f"{where}: {self.message}"
+        told = type(self).__new__(type(self), message)  # whatever arguments its kind is made with
+        told.__dict__.update(self.__dict__, message=message)
+        return told
 
 
 class InvalidArgument(YurtError):

@@ -539,7 +539,7 @@ class _told:  # noqa: N801 - reads as a word
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, YurtError) and not isinstance(error, NotModified):
-            raise type(error)(f"{self._what}: {error.message}", hint=error.hint) from error
+            raise error.at(self._what) from error
 
 
 def _text(number: int | None) -> str | None:

@@ -76,7 +76,7 @@ def build(
     try:
         response = client.request("POST", "/build", query=query, body=context.stream(), headers=headers)
     except YurtError as error:
-        raise type(error)(f"cannot build {service.name}: {error.message}", hint=error.hint) from error
+        raise error.at(f"cannot build {service.name}") from error
     with response:
         for message in _messages(response.lines()):
             if (failure := _failure(message)) is not None:

@@ -381,13 +381,11 @@ def _placed(instruction: Instruction) -> Iterator[None]:
     """Put file and line before what an error says, unless they are there."""
     try:
         yield
-    except (InvalidArgument, NotFound) as error:
+    except (InvalidArgument, NotFound, Internal) as error:
         place = str(instruction.location)
         if error.message.startswith(place):
             raise
-        raise type(error)(f"{place}: {error.message}", hint=error.hint) from error
-    except Internal as error:
-        raise Internal(f"{instruction.location}: {error.message}", hint=error.hint) from error
+        raise error.at(place) from error
 
 
 def now() -> str:

@@ -85,7 +85,7 @@ class Runner:
         secrets = tuple(f"{name}={value}" for name, value in mounting.secrets.items())
         request = replace(request, secret_env=secrets)
         container, _warnings = await self._containers.create(request, image=_image(step, layers))
-        undo.push_async_callback(self._remove, container.id)
+        undo.push_async_callback(self._containers.discard, container.id)
         self._emit(Output(f" ---> Running in {short(container.id)}\n", stage=stage))
         stream = await self._containers.attach(container.id, stdin=False, stdout=True, stderr=True)
         undo.push_async_callback(stream.close)
@@ -97,9 +97,6 @@ class Runner:
         finally:
             waiter.cancel()
         return Ran(container.id, ended.exit_code, ended.error, tail, tuple(mount.target for mount in mounts))
-
-    async def _remove(self, container: str) -> None:
-        await self._containers.remove(container, force=True, volumes=True)
 
     async def _pass_on(self, stream: Stream, stage: int, activity: str) -> str:
         """Say the output as it comes; return its end."""

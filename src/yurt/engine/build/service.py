@@ -301,7 +301,7 @@ class BuildService:
             fetched = await self._remotes.fetch(source, place)
         except YurtError as error:
             job.emit(Ended(news.key, error=error.message))
-            raise type(error)(f"{where}: ADD: {error.message}", hint=error.hint) from error
+            raise error.at(f"{where}: ADD") from error
         job.emit(Ended(news.key))
         return fetched.tree
 
@@ -408,10 +408,9 @@ class BuildService:
         except YurtError as error:
             job.emit(Ended(news.key, error=error.message))
             if isinstance(error, NotFound | InvalidArgument):
-                raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
+                raise error.at(str(where)) from error
             if isinstance(error, Unavailable | Unauthorized | Forbidden):  # which tell of the registry only
-                text = f"{where}: cannot pull {reference}: {error.message}"
-                raise type(error)(text, hint=error.hint) from error
+                raise error.at(f"{where}: cannot pull {reference}") from error
             raise
         job.emit(Ended(news.key))
         return image

@@ -123,7 +123,7 @@ class ContainerService:
             runtime=runtime,
             shims=self._shims,
             background=self._background,
-            remove=self._auto_remove,
+            remove=self._remove_in_time,
             watch_health=self._watch_health,
         )
         self._execs = Execs(
@@ -384,6 +384,18 @@ class ContainerService:
                 await entry.over
             await self._removed(entry, volumes=volumes)
 
+    async def discard(self, ref: str) -> None:
+        """Remove one that only its maker knows, running or not, with its volumes.
+
+        Nobody else would ask for it: what a full disk hinders is tried again after this has returned.
+        """
+        entry = self._registry.find(ref)
+        try:
+            await self.remove(ref, force=True, volumes=True)
+        except Unavailable as error:
+            log.warning("container.not_removed", container=short(entry.container.id), error=str(error))
+            self._background.start(self._remove_in_time(entry), name=f"remove {short(entry.container.id)}")
+
     async def prune(self, *, where: Callable[[Container], bool]) -> Pruned:
         """Remove the containers that do not run and that *where* holds for.
 
@@ -410,9 +422,7 @@ class ContainerService:
         if left:
             name, why = left[0]
             more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-            raise type(why)(
-                f"removed {len(removed)} containers, but not {name}{more}: {why.message}", hint=why.hint
-            )
+            raise why.at(f"removed {len(removed)} containers, but not {name}{more}")
         return Pruned(tuple(removed), freed)
 
     async def _end(self, entry: Entry) -> None:
@@ -426,8 +436,8 @@ class ContainerService:
         finally:
             entry.keep = False
 
-    async def _auto_remove(self, entry: Entry) -> None:
-        """--rm: remove it after its end, its anonymous volumes too. What a full disk hinders is tried again."""
+    async def _remove_in_time(self, entry: Entry) -> None:
+        """Remove it after its end, its anonymous volumes too. What a full disk hinders is tried again."""
         while True:
             async with entry.lock:
                 if entry.container.id not in self._registry or entry.is_alive:
@@ -435,7 +445,9 @@ class ContainerService:
                 try:
                     await self._removed(entry, volumes=True)
                 except Unavailable as error:
-                    log.warning("container.not_removed", container=entry.container.id[:12], error=str(error))
+                    log.warning(
+                        "container.not_removed", container=short(entry.container.id), error=str(error)
+                    )
                 else:
                     return
             await asyncio.sleep(RETRY)

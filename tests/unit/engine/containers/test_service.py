@@ -1,0 +1,99 @@
+"""The containers' service on a disk that is full for a moment, beside fakes of the other services."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yurt.engine.containers.model import Container, ContainerConfig, HostConfig
+from yurt.engine.containers.registry import KIND
+from yurt.engine.containers.service import ContainerService
+from yurt.engine.events import Events
+from yurt.errors import NotFound, no_space
+from yurt.linux.runc import Runtime
+from yurt.settings import EngineSettings
+from yurt.storage.metadata import Documents
+
+
+class FullDisk(Documents):
+    """Documents of which none can be changed while *is_full*."""
+
+    is_full = False
+
+    def put(self, kind: str, id: str, body: bytes) -> None:  # noqa: A002 - the contract's word
+        self._check()
+        super().put(kind, id, body)
+
+    def delete(self, kind: str, id: str) -> None:  # noqa: A002
+        self._check()
+        super().delete(kind, id)
+
+    def _check(self) -> None:
+        if self.is_full:
+            raise no_space("engine.db")
+
+
+class Nothing:
+    """Another service, of which nothing is needed but that it lets go."""
+
+    def release(self, *_what: str) -> None: ...
+
+    def remove(self, _key: str) -> None: ...
+
+
+class Stage:
+    """A service, and the documents that it stores in."""
+
+    def __init__(self, folder: Path) -> None:
+        nothing: Any = Nothing()
+        self.documents = FullDisk(folder / "db")
+        self.service = ContainerService(
+            images=nothing,
+            networks=nothing,
+            volumes=nothing,
+            events=Events(),
+            runtime=Runtime("runc", "runc", folder),
+            documents=self.documents,
+            snapshots=nothing,
+            settings=EngineSettings(root=folder, run=folder),
+        )
+
+    def add(self, container_id: str, **host: Any) -> None:
+        """Store a container that does not run."""
+        made = Container(
+            id=container_id,
+            name=container_id,
+            created_ns=1,
+            image_id="sha256:0",
+            config=ContainerConfig("image"),
+            host=HostConfig(**host),
+            endpoints=(),
+            path="sh",
+            args=(),
+            hidden=True,
+        )
+        self.service._registry.add(made)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    await made.service._background.close()
+    made.documents.close()
+
+
+async def test_what_a_full_disk_kept_of_a_build_step_goes_when_there_is_room(stage: Stage) -> None:
+    """The build that made it goes on; nobody else would ask for the removal again."""
+    stage.add("aa11")
+    stage.documents.is_full = True
+    await stage.service.discard("aa11")
+    assert stage.service.get("aa11")
+    removed = stage.service.waiter("aa11", "removed")
+    stage.documents.is_full = False
+    await asyncio.wait_for(removed, 30)
+    assert stage.documents.all(KIND) == []
+    with pytest.raises(NotFound):
+        stage.service.get("aa11")
