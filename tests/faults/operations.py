@@ -21,6 +21,7 @@ from yurt.client.sync import Client
 from yurt.errors import NotFound, YurtError
 
 NAME = "faulty"
+HEIR = "heir"  # of its published port
 SLEEPING = {
     "Image": IMAGE,
     "Cmd": ["sh", "-c", "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.02; done"],
@@ -296,6 +297,33 @@ def tag(client: Client) -> None:
     client.json("POST", f"/images/{IMAGE}/tag", query={"repo": "tagged", "tag": "1"})
 
 
+def two_running(client: Client) -> None:
+    running(client)
+    client.json("POST", "/containers/create", query={"name": HEIR}, json=SLEEPING)
+    client.json("POST", f"/containers/{HEIR}/start")
+
+
+def port_of(client: Client, name: str) -> str:
+    """Return the port of the host that leads to the container, "" when none does."""
+    ports = client.json("GET", f"/containers/{name}/json")["NetworkSettings"]["Ports"]
+    return str((ports.get("80/tcp") or [{"HostPort": ""}])[0]["HostPort"])
+
+
+def succeed(client: Client) -> None:
+    body = {
+        "Of": NAME,
+        "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": port_of(client, NAME)}]},
+    }
+    client.json("POST", f"/yurt/containers/{HEIR}/succeed", json=body)
+
+
+def succeeded(client: Client) -> bool:
+    """Whether the port leads to the heir; it leads to one of them."""
+    old, new = port_of(client, NAME), port_of(client, HEIR)
+    assert bool(old) != bool(new), (old, new)
+    return bool(new)
+
+
 def rename(client: Client) -> None:
     client.json("POST", f"/containers/{NAME}/rename", query={"name": "renamed"})
 
@@ -345,6 +373,7 @@ def _table() -> Iterator[Operation]:
     yield Operation("pause", running, post(f"{_AT}/pause"), status("paused"))
     yield Operation("unpause", paused, post(f"{_AT}/unpause"), status("running"))
     yield Operation("update", running, update, lambda client: memory(client) == _MEMORY)
+    yield Operation("succeed", two_running, succeed, succeeded)
     yield Operation("exec", running, execute, status("running"))
     yield Operation("cp", running, copy, copied)
     yield Operation("cp stopped", ended, copy, copied)

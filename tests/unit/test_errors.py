@@ -8,7 +8,9 @@ from yurt.engine.build.execute import StepFailed
 from yurt.engine.containers.runner import StartFailed
 from yurt.errors import NotFound, Unavailable, YurtError, is_full, no_space, reason_of, translated
 
-STEP = StepFailed("it failed", argv=("false",), exit_code=1, location="Dockerfile:2", output="no\n")
+STEP = StepFailed(
+    "it failed", argv=("false",), exit_code=1, location="Dockerfile:2", step="RUN", output="no\n"
+)
 
 
 @pytest.mark.parametrize(

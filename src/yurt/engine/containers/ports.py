@@ -1,7 +1,7 @@
 """What containers need of the other services, and nothing more."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -51,13 +51,13 @@ class Networks(Protocol):
         self, request: SandboxRequest, endpoints: Sequence[Endpoint], ports: Sequence[PortBinding]
     ) -> Sandbox: ...
     def rename(self, container_id: str, name: str) -> tuple[Endpoint, ...]: ...
-    async def succeed(
+    def succeeding(
         self,
         old_id: str,
         new_id: str,
         ports: Sequence[PortBinding],
         aliases: Mapping[str, tuple[str, ...]],
-    ) -> tuple[Sandbox, Sandbox]: ...
+    ) -> AbstractAsyncContextManager[tuple[Sandbox, Sandbox]]: ...
     async def connect(self, container_id: str, request: EndpointRequest) -> Endpoint: ...
     async def disconnect(self, container_id: str, network_ref: str) -> None: ...
 

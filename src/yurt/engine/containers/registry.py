@@ -190,30 +190,29 @@ class Registry:
 
     def update(self, entry: Entry, change: Callable[[Container], Container]) -> Container:
         """Replace the entry's container by the changed one, on disk and in memory; in neither when that fails."""
-        changed = change(entry.container)
-        self.save(changed)
-        entry.container = changed
-        return changed
+        self.update_together((entry, change))
+        return entry.container
+
+    def update_together(self, *changes: tuple[Entry, Callable[[Container], Container]]) -> None:
+        """The same for several: an engine that dies here has stored all or nothing."""
+        changed = [(entry, change(entry.container)) for entry, change in changes]
+        with self._documents.transaction():
+            for _entry, container in changed:
+                self.save(container)
+        for entry, container in changed:
+            entry.container = container
 
     def note(self, entry: Entry, change: Callable[[Container], Container]) -> Container:
         """Record what has become of a container. It is so even when the disk is full and cannot be told.
 
         The next engine finds out by itself what could not be stored, from shims and their exit files.
         """
-        self.note_together((entry, change))
-        return entry.container
-
-    def note_together(self, *changes: tuple[Entry, Callable[[Container], Container]]) -> None:
-        """The same for what became of several containers at once: an engine that dies here has stored all or nothing."""
-        for entry, change in changes:
-            entry.container = change(entry.container)
+        entry.container = change(entry.container)
         try:
-            with self._documents.transaction():
-                for entry, _change in changes:
-                    self.save(entry.container)
+            self.save(entry.container)
         except YurtError as error:
-            told = ", ".join(short(entry.container.id) for entry, _change in changes)
-            log.error("container.not_stored", container=told, error=str(error))  # noqa: TRY400
+            log.error("container.not_stored", container=short(entry.container.id), error=str(error))  # noqa: TRY400
+        return entry.container
 
     async def sync(self, entry: Entry) -> None:
         """Afterwards no power cut can take away what was changed here before the call.

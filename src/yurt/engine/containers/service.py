@@ -348,7 +348,7 @@ class ContainerService:
         """Have the running container *ref* take over published ports and names from *of*, which runs, too.
 
         At no instant is a port free or a name unknown. Afterwards, and after a restart of the engine, *ref* has
-        *ports* and on each network the *aliases*; *of* has lost them.
+        *ports* and on each network the *aliases*; *of* has lost them. What cannot be stored does not happen.
         """
         new, old = self._registry.find(ref), self._registry.find(of)
         if new is old:
@@ -358,11 +358,12 @@ class ContainerService:
             for entry in (new, old):
                 if entry.container.state.status is not Status.RUNNING:
                     raise Conflict(f"container {entry.container.name} is not running", hint="start it first")
-            left, taken = await self._networks.succeed(old.container.id, new.container.id, ports, aliases)
-            self._registry.note_together(
-                (new, lambda one: _succeeded(one, taken, tuple(ports), aliases)),
-                (old, lambda one: _succeeded(one, left, left.ports, dict.fromkeys(aliases, ()))),
-            )
+            passing = self._networks.succeeding(old.container.id, new.container.id, ports, aliases)
+            async with passing as (left, taken):
+                self._registry.update_together(
+                    (new, lambda one: _succeeded(one, taken, tuple(ports), aliases)),
+                    (old, lambda one: _succeeded(one, left, left.ports, dict.fromkeys(aliases, ()))),
+                )
             await self._registry.sync(new)
         self._runner.publish(new, "succeed", of=old.container.id)
 

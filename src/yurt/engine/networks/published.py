@@ -45,10 +45,11 @@ class HeldPorts:
         return cls(tuple(resolved), tuple(sockets))
 
     def handed_over(self, wanted: Sequence[PortBinding]) -> tuple[Self, Self]:
-        """Return the ports of a successor that wants *wanted*, and what is left to this owner, who has none any more.
+        """Return the ports of a successor that wants *wanted*, and what is left to this owner.
 
-        A port that both have keeps its socket, so that nobody else can have it in between; others are taken anew.
-        One that is not free raises Conflict, and all is as it was.
+        They are in the place of this value, which is good for nothing more than `take_back`. A port that both have
+        keeps its socket, so that nobody else can have it in between; others are taken anew. One that is not free
+        raises Conflict, and all is as it was.
         """
         left = dict(zip(self.bindings, self._sockets, strict=False))
         taken: list[tuple[PortBinding, socket.socket]] = []
@@ -62,9 +63,12 @@ class HeldPorts:
         new = type(self).hold(fresh)
         bindings = (*(binding for binding, _ in taken), *new.bindings)
         sockets = (*(held for _, held in taken), *new._sockets)
-        remaining = type(self)(tuple(left), tuple(left.values()))
-        self.bindings, self._sockets = (), ()
-        return type(self)(bindings, sockets), remaining
+        return type(self)(bindings, sockets), type(self)(tuple(left), tuple(left.values()))
+
+    def take_back(self, successor: "HeldPorts") -> None:
+        """Undo `handed_over`: this value holds its ports again, and others may have what the *successor* took anew."""
+        for held in set(successor._sockets) - set(self._sockets):
+            held.close()
 
     def release(self) -> None:
         """Afterwards others may have the ports. Idempotent."""

@@ -1,7 +1,7 @@
 """Sandboxes: the networks' share of each running container, opened, changed, adopted and closed."""
 
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, MutableSequence, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import (
@@ -260,17 +260,19 @@ class Sandboxes:
             attached.endpoints[number] = renamed
         return tuple(attached.endpoints)
 
-    async def succeed(
+    @asynccontextmanager
+    async def succeeding(
         self,
         old_id: str,
         new_id: str,
         ports: Sequence[PortBinding],
         aliases: Mapping[str, tuple[str, ...]],
-    ) -> tuple[Attached, Attached]:
-        """Have a running container take over published ports and names from another one, at once; return both.
+    ) -> AsyncIterator[tuple[Attached, Attached]]:
+        """Have a running container take over published ports and names from another one, at once; yield both.
 
         The new one then has exactly *ports*, and on each network, by its name, the *aliases* given, which the old
         one loses there. What the old one had beside that it keeps. Connections that there are stay with the old one.
+        A block that raises gives everything back.
         """
         old, new = self.get(old_id), self.get(new_id)
         if ports and new.gateway is None:
@@ -279,25 +281,58 @@ class Sandboxes:
             raise Conflict(f"{new.request.name} publishes ports already")
         asked = replace(new.request, ports=tuple(ports))
         _check_bindings(replace(new, request=asked))
-        before = old.targets
-        if isinstance(old.held, HeldPorts):
-            new.held, old.held = old.held.handed_over(ports)
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._forget_flows, old.targets)
+            self._pass_ports(old, new, ports, undo)
+            targets, left = _targets(new), _targets(old)
+            self._host.rules.move(old.targets, (*targets, *left))
+            undo.callback(self._host.rules.move, (*targets, *left), old.targets)
+            for one, request, leading in (
+                (new, asked, targets),
+                (old, replace(old.request, ports=tuple(old.held.bindings)), left),
+            ):
+                undo.callback(self._reset, one, one.request, one.targets, tuple(one.endpoints))
+                one.request, one.targets = request, leading
+            for network, names in aliases.items():
+                self._pass_names(old, new, network, names)
+            hairpins = [netlink.set_hairpin(str(e.host_interface)) for e in new.endpoints] if ports else []
+            if hairpins:
+                await self._host.in_thread(self._host.links.apply, hairpins)
+            await self._forget_flows(targets)
+            yield old, new
+            undo.pop_all()
+
+    @staticmethod
+    def _pass_ports(old: Attached, new: Attached, ports: Sequence[PortBinding], undo: AsyncExitStack) -> None:
+        """Have *new* hold *ports*, and *old* what it held beside them."""
+        before, none = old.held, new.held
+        if isinstance(before, HeldPorts):
+            new.held, old.held = before.handed_over(ports)
+            undo.callback(before.take_back, new.held)
         elif ports:  # held by the keeper, for their owner
             raise Unimplemented(
                 "a normal user's engine can't move published ports between running containers",
                 hint="stop the one, then start the other",
             )
-        targets, left = _targets(new), _targets(old)
-        self._host.rules.move(before, (*targets, *left))
-        new.request, new.targets = asked, targets
-        old.request, old.targets = replace(old.request, ports=tuple(old.held.bindings)), left
-        for network, names in aliases.items():
-            self._pass_names(old, new, network, names)
-        hairpins = [netlink.set_hairpin(str(e.host_interface)) for e in new.endpoints] if ports else []
-        if hairpins:
-            await self._host.in_thread(self._host.links.apply, hairpins)
-        await self._forget_flows(targets)
-        return old, new
+
+        def held_again() -> None:
+            old.held, new.held = before, none
+
+        undo.callback(held_again)
+
+    def _reset(
+        self,
+        attached: Attached,
+        request: SandboxRequest,
+        targets: tuple[Target, ...],
+        endpoints: Sequence[Endpoint],
+    ) -> None:
+        """Have it known again by what it was before."""
+        for endpoint in attached.endpoints:
+            self._names.remove(endpoint)
+        for endpoint in endpoints:
+            self._names.add(endpoint)
+        attached.request, attached.targets, attached.endpoints[:] = request, targets, endpoints
 
     def _pass_names(self, old: Attached, new: Attached, network: str, names: tuple[str, ...]) -> None:
         """Give *names* on one network to *new*, and take from *old* all aliases that it has there."""

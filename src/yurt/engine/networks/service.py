@@ -7,8 +7,8 @@ anew by `restore` when they are gone.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,16 +231,17 @@ class NetworkService:
         """Have a running container found by its new name instead of its old one; return its endpoints now."""
         return self._sandboxes.rename(container_id, name)
 
-    async def succeed(
+    @asynccontextmanager
+    async def succeeding(
         self,
         old_id: str,
         new_id: str,
         ports: Sequence[PortBinding],
         aliases: Mapping[str, tuple[str, ...]],
-    ) -> tuple[Sandbox, Sandbox]:
-        """Have a running container take over ports and names from another; see `Sandboxes.succeed`. Returns both."""
-        old, new = await self._sandboxes.succeed(old_id, new_id, ports, aliases)
-        return self._to_sandbox(old), self._to_sandbox(new)
+    ) -> AsyncIterator[tuple[Sandbox, Sandbox]]:
+        """Have a running container take over ports and names from another; see `Sandboxes.succeeding`. Yields both."""
+        async with self._sandboxes.succeeding(old_id, new_id, ports, aliases) as (old, new):
+            yield self._to_sandbox(old), self._to_sandbox(new)
 
     async def connect(self, container_id: str, request: EndpointRequest) -> Endpoint:
         """Put a running container on one more network, at once."""

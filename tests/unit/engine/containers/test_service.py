@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from yurt.engine.containers.model import Container, ContainerConfig, HostConfig
+from yurt.engine.containers.model import Container, ContainerConfig, HostConfig, State, Status
 from yurt.engine.containers.registry import KIND
 from yurt.engine.containers.service import ContainerService
 from yurt.engine.events import Events
-from yurt.errors import NotFound, no_space
+from yurt.engine.networks.model import PortBinding, Sandbox
+from yurt.errors import NotFound, Unavailable, no_space
 from yurt.linux.runc import Runtime
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
@@ -36,18 +38,37 @@ class FullDisk(Documents):
 
 
 class Nothing:
-    """Another service, of which nothing is needed but that it lets go."""
+    """Another service, of which little is needed; *passed* are the ports that changed hands, and not back."""
+
+    def __init__(self) -> None:
+        self.passed: list[tuple[str, str]] = []
 
     def release(self, *_what: str) -> None: ...
 
     def remove(self, _key: str) -> None: ...
+
+    @asynccontextmanager
+    async def succeeding(
+        self, old: str, new: str, ports: tuple[PortBinding, ...], _aliases: object
+    ) -> AsyncIterator[tuple[Sandbox, Sandbox]]:
+        self.passed.append((old, new))
+        try:
+            yield self._sandbox(old, ()), self._sandbox(new, ports)
+        except BaseException:
+            self.passed.pop()
+            raise
+
+    @staticmethod
+    def _sandbox(container_id: str, ports: tuple[PortBinding, ...]) -> Sandbox:
+        return Sandbox(container_id, netns=None, endpoints=(), ports=ports, hosts="", resolv_conf="")
 
 
 class Stage:
     """A service, and the documents that it stores in."""
 
     def __init__(self, folder: Path) -> None:
-        nothing: Any = Nothing()
+        self.others = Nothing()
+        nothing: Any = self.others
         self.documents = FullDisk(folder / "db")
         self.service = ContainerService(
             images=nothing,
@@ -60,19 +81,20 @@ class Stage:
             settings=EngineSettings(root=folder, run=folder),
         )
 
-    def add(self, container_id: str, **host: Any) -> None:
-        """Store a container that does not run."""
+    def add(self, container_id: str, status: Status = Status.CREATED) -> None:
+        """Store a container that nothing runs in, whatever its status."""
         made = Container(
             id=container_id,
             name=container_id,
             created_ns=1,
             image_id="sha256:0",
             config=ContainerConfig("image"),
-            host=HostConfig(**host),
+            host=HostConfig(),
             endpoints=(),
             path="sh",
             args=(),
             hidden=True,
+            state=State(status=status),
         )
         self.service._registry.add(made)
 
@@ -97,3 +119,20 @@ async def test_what_a_full_disk_kept_of_a_build_step_goes_when_there_is_room(sta
     assert stage.documents.all(KIND) == []
     with pytest.raises(NotFound):
         stage.service.get("aa11")
+
+
+async def test_a_takeover_that_cannot_be_stored_does_not_happen(stage: Stage) -> None:
+    """The next engine would give the ports back to the old container: what is acknowledged is stored."""
+    stage.add("old", Status.RUNNING)
+    stage.add("new", Status.RUNNING)
+    before = {ref: stage.service.get(ref) for ref in ("old", "new")}
+    ports = (PortBinding(80, host_port=8080),)
+    stage.documents.is_full = True
+    with pytest.raises(Unavailable, match="no space left on device"):
+        await stage.service.succeed("new", "old", ports=ports, aliases={})
+    assert stage.others.passed == []
+    assert {ref: stage.service.get(ref) for ref in before} == before
+    stage.documents.is_full = False
+    await stage.service.succeed("new", "old", ports=ports, aliases={})
+    assert stage.others.passed == [("old", "new")]
+    assert (stage.service.get("new").ports, stage.service.get("old").ports) == (ports, ())

@@ -42,6 +42,24 @@ def test_all_or_none() -> None:
     first.release()
 
 
+def test_a_port_that_was_handed_over_is_taken_back() -> None:
+    """Nobody could have it in between; what the successor took anew is free again, what was left is held as before."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        fresh = PortBinding(80, host_port=probe.getsockname()[1])
+    held = HeldPorts.hold([PortBinding(80), PortBinding(81)])
+    moved, left = held.bindings
+    new, rest = held.handed_over([moved, fresh])
+    assert [one.host_port for one in new.bindings] == [moved.host_port, fresh.host_port]
+    assert rest.bindings == (left,)
+    held.take_back(new)
+    HeldPorts.hold([fresh]).release()
+    for one in (moved, left):
+        with pytest.raises(Conflict):
+            HeldPorts.hold([one])
+    held.release()
+    HeldPorts.hold([moved, left]).release()
+
+
 @pytest.mark.parametrize(
     ("binding", "kind"),
     [
