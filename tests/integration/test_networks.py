@@ -235,7 +235,7 @@ async def test_a_published_port_answers_on_every_address(networks: NetworkServic
     web = await networks.open_sandbox(a_request("web", mode="shop", ports=(PortBinding(80, host_port=port),)))
     neighbour = await networks.open_sandbox(a_request("neighbour", mode="shop"))
     stranger = await networks.open_sandbox(a_request("stranger", mode="other"))
-    assert web.ports == (PortBinding(80, host_port=port),)
+    assert web.ports == (PortBinding(80, "tcp", "0.0.0.0", port), PortBinding(80, "tcp", "::", port))
     with a_server(web, 80, b"shop"):
         assert (await asyncio.to_thread(read, "127.0.0.1", port)).startswith(b"shop ")
         assert (await asyncio.to_thread(read, other_address(), port)).startswith(b"shop ")

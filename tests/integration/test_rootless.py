@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.integration.test_build import build
 from tests.integration.throwaway import SLEEP, refusal, said, until
 
 from yurt.cli.engine_stop import listener
+from yurt.client.sync import Client
 from yurt.linux.namespace import run_in_network
 
 pytestmark = pytest.mark.root
@@ -248,6 +249,23 @@ def test_a_published_port(client: docker.DockerClient, address: str) -> None:
     assert "port is already allocated" in refusal(client, ports={"80/tcp": port})
     web.remove(force=True)
     socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_published_port_is_taken_over(client: docker.DockerClient, rootless: RootlessHost) -> None:
+    """By a container that runs, in both families; what was connected stays with the old one."""
+    old = client.containers.run(IMAGE, ["sh", "-c", SERVER], detach=True, ports={"80/tcp": None})
+    port = port_of(old)
+    until(lambda: fetch(port) == fetch(port, "::1") == "hello")
+    new = client.containers.run(IMAGE, ["sh", "-c", SERVER.replace("hello", "new")], detach=True)
+    until(lambda: b"80" in new.exec_run(["netstat", "-ltn"]).output)
+    body = {"Of": old.id, "PortBindings": {"80/tcp": [{"HostPort": str(port)}]}, "Aliases": {}}
+    with closing(Client(rootless.host)) as ours:
+        ours.request("POST", f"/yurt/containers/{new.id}/succeed", json=body).read()
+    assert fetch(port) == fetch(port, "::1") == "new"
+    old.remove(force=True)
+    assert fetch(port) == fetch(port, "::1") == "new"
+    new.remove(force=True)
+    socket.create_server(("::1", port), family=socket.AF_INET6).close()
 
 
 def test_a_published_port_of_datagrams(client: docker.DockerClient) -> None:

@@ -22,7 +22,7 @@ NEW = Container(
     path="sleep",
     args=("10",),
     state=State(Status.RUNNING, started_ns=NOW),
-    ports=(PortBinding(80, host_port=8000),),
+    ports=(PortBinding(80, host_ip="0.0.0.0", host_port=8000),),
 )
 OLD = replace(
     NEW,

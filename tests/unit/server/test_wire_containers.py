@@ -46,7 +46,7 @@ def running(**state: Any) -> Container:
     return a_container(
         state=State(Status.RUNNING, pid=7, started_ns=NOW, **state),
         networks=(endpoint,),
-        ports=(PortBinding(80, host_port=8000),),
+        ports=(PortBinding(80, host_ip="0.0.0.0", host_port=8000),),
     )
 
 

@@ -72,7 +72,7 @@ def test_ports_are_bindings() -> None:
     )
     assert request.config.exposed_ports == ("80/tcp", "53/tcp")
     assert request.host.ports == (
-        PortBinding(80, "tcp", "0.0.0.0", 8000),
+        PortBinding(80, "tcp", "", 8000),
         PortBinding(53, "udp", "127.0.0.1", 0),
     )
 

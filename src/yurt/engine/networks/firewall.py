@@ -25,12 +25,10 @@ from yurt.engine.networks.firewall6 import (
     no_networks_text6,
 )
 from yurt.engine.networks.forwarding import FORWARD
-from yurt.engine.networks.model import Network, PortBinding
+from yurt.engine.networks.model import ANY, ANY6, Network, PortBinding
 from yurt.errors import Internal
 from yurt.linux.nftables import Nftables
 
-ANY = "0.0.0.0"  # noqa: S104 - a port published on every address
-ANY6 = "::"
 NO_MASQUERADE = ("com.docker.network.bridge.enable_ip_masquerade", "false")
 
 

@@ -1,7 +1,7 @@
 """The packet rules of networks with IPv6, as nft text: the same table once more, in the family ip6.
 
 It exists only while a network has IPv6. What is different: the host's ::1 cannot be led to a bridge (the kernel has
-no route_localnet for IPv6), so a published port answers on every address but that one.
+no route_localnet for IPv6); what comes there is left to the container's relay.
 """
 
 from yurt.engine.networks.forwarding import FORWARD

@@ -14,7 +14,6 @@ from yurt.engine.networks.model import Network
 from yurt.engine.networks.namespaces import HostLinks
 from yurt.engine.networks.pool import NamespacePool
 from yurt.engine.networks.ports import HostPorts
-from yurt.engine.networks.published import OwnPorts
 from yurt.errors import Internal
 from yurt.linux.nftables import Nftables
 
@@ -33,14 +32,14 @@ class Host:
     that is sometimes held for tens of milliseconds, so whatever touches them goes through `in_thread`.
     """
 
-    def __init__(self, tag: str, ports: HostPorts | None = None) -> None:
-        """*ports*: whose ports containers' are published on; None: those of the network that this process is in."""
+    def __init__(self, tag: str, ports: HostPorts) -> None:
+        """*ports*: whose ports containers' are published on."""
         with contextlib.ExitStack() as undo:
             self.links = HostLinks()
             undo.callback(self.links.close)
             self._nft = Nftables()
             undo.pop_all()
-        self.ports = ports or OwnPorts()
+        self.ports = ports
         self.rules = Firewall(self._nft, tag)
         self.bridges = Bridges(self.links, tag)
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="yurt-network")
@@ -67,6 +66,7 @@ class Host:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})
+        self.ports.close()
         await self.pool.close()
         self._executor.shutdown(wait=True)
         self.links.close()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from yurt.errors import InvalidArgument
 
+ANY, ANY6 = "0.0.0.0", "::"  # noqa: S104 - every address of a family
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -76,12 +78,24 @@ class PortBinding:
 
     container_port: int
     protocol: str = "tcp"  # tcp | udp
-    host_ip: str = "0.0.0.0"  # noqa: S104 - Docker's default: published ports answer on every address
+    host_ip: str = ""  # Docker's default: published ports answer on every address, of IPv4 and of IPv6
     host_port: int = 0
     last_host_port: int = 0
 
     def __str__(self) -> str:
-        return f"{self.host_ip}:{self.host_ports()}:{self.container_port}/{self.protocol}"
+        host_ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
+        address = f"{host_ip}:" if host_ip else ""
+        return f"{address}{self.host_ports()}:{self.container_port}/{self.protocol}"
+
+    @property
+    def is_six(self) -> bool:
+        """Whether it is on an address of IPv6."""
+        return ":" in self.host_ip
+
+    @property
+    def at(self) -> tuple[str, str, int]:
+        """The port of the host, whatever it leads to."""
+        return self.protocol, self.host_ip, self.host_port
 
     def host_ports(self) -> str:
         """Return the host port, or both ends of the range to choose from."""

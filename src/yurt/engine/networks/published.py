@@ -1,121 +1,207 @@
-"""Host ports that are taken: a bound socket for each published port, so that no one else can have it too."""
+"""Host ports that are taken: a bound socket for each published port, so that no one else can have it too.
+
+Those of IPv4 stay here: packet rules lead what comes to the container. Those of IPv6 are the relay's, which leads on
+what no packet rule can: what comes to ::1, or is for a container without an IPv6 address.
+"""
 
 import errno
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import Self
+from typing import Protocol
 
-from yurt.engine.networks.model import PortBinding
-from yurt.engine.networks.ports import Addresses
+from yurt.engine.networks import handover
+from yurt.engine.networks.model import ANY, ANY6, PortBinding
+from yurt.engine.networks.ports import Addresses, Held
 from yurt.errors import Conflict, Forbidden, InvalidArgument, YurtError
+from yurt.linux.relay.ports import ANYBODY, Lead, Taken
 
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_ATTEMPTS = 16  # to find a port that is free in both families
+_BACKLOG = 1024
+
+Bound = tuple[PortBinding, socket.socket]
+"""A binding of one address and one port, and the socket that holds it."""
+
+
+class Relay(Protocol):
+    """Where ports of IPv6 are; `yurt.linux.relay.client.RelayClient` is one, and says what each method does."""
+
+    def add(self, owner: str, taken: Sequence[tuple[Lead, socket.socket]]) -> None: ...
+    def take(self, owner: str, leads: Iterable[Lead], *, of: str = "") -> None: ...
+    def drop(self, owner: str) -> None: ...
+    def keep(self, owners: Iterable[str]) -> None: ...
+    def settle(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class HeldPorts:
-    """The host ports of one container. *bindings* are those asked for, with host ports resolved."""
+    """The host ports of the container *owner*. *bindings* are those asked for, each of one address, with host ports resolved."""
 
-    def __init__(self, bindings: tuple[PortBinding, ...], sockets: tuple[socket.socket, ...]) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        owner: str,
+        bindings: tuple[PortBinding, ...],
+        sockets: dict[PortBinding, socket.socket],
+    ) -> None:
         self.bindings = bindings
-        self._sockets = sockets
+        self.owner = owner
+        self.sockets = sockets  # those that stay in this process
+        self._relay = relay
 
     def __repr__(self) -> str:
         return f"<HeldPorts {' '.join(map(str, self.bindings)) or 'none'}>"
 
-    @classmethod
-    def hold(cls, bindings: Sequence[PortBinding]) -> Self:
-        """Take the host port of each of *bindings*, all or none. One that is not free raises Conflict."""
-        sockets: list[socket.socket] = []
-        resolved: list[PortBinding] = []
-        try:
-            for binding in bindings:
-                held = _bound_in_range(binding.validated())
-                sockets.append(held)
-                resolved.append(
-                    replace(
-                        binding, host_port=held.getsockname()[1], last_host_port=0, host_ip=_host_ip(binding)
-                    )
-                )
-        except BaseException:
-            for held in sockets:
-                held.close()
-            raise
-        return cls(tuple(resolved), tuple(sockets))
-
-    def handed_over(self, wanted: Sequence[PortBinding]) -> tuple[Self, Self]:
-        """Return the ports of a successor that wants *wanted*, and what is left to this owner.
-
-        They are in the place of this value, which is good for nothing more than `take_back`. A port that both have
-        keeps its socket, so that nobody else can have it in between; others are taken anew. One that is not free
-        raises Conflict, and all is as it was.
-        """
-        left = dict(zip(self.bindings, self._sockets, strict=False))
-        taken: list[tuple[PortBinding, socket.socket]] = []
-        fresh: list[PortBinding] = []
-        for binding in wanted:
-            held = next((mine for mine in left if _same_port(mine, binding)), None)
-            if held is None:
-                fresh.append(binding)
-            else:
-                taken.append((replace(held, container_port=binding.container_port), left.pop(held)))
-        new = type(self).hold(fresh)
-        bindings = (*(binding for binding, _ in taken), *new.bindings)
-        sockets = (*(held for _, held in taken), *new._sockets)
-        return type(self)(bindings, sockets), type(self)(tuple(left), tuple(left.values()))
-
-    def take_back(self, successor: "HeldPorts") -> None:
-        """Undo `handed_over`: this value holds its ports again, and others may have what the *successor* took anew."""
-        for held in set(successor._sockets) - set(self._sockets):
-            held.close()
-
     def release(self) -> None:
-        """Afterwards others may have the ports. Idempotent."""
-        for held in self._sockets:
-            held.close()
-        self._sockets = ()
+        """Afterwards others may have the ports, those of IPv6 very soon. Idempotent."""
+        if self.bindings:
+            self._relay.drop(self.owner)
+        self.let_go()
 
     def let_go(self) -> None:
         """End what lives in this process: others could have the ports, and packets still go to the container."""
-        self.release()
+        for held in self.sockets.values():
+            held.close()
+        self.sockets = {}
 
 
 class OwnPorts:
-    """The ports of the network that this process is in: packet rules lead them to containers."""
+    """The ports of the network that this process is in: packet rules and the relay lead them to containers."""
 
-    def hold(self, owner: str, bindings: Sequence[PortBinding], to: Addresses) -> HeldPorts:  # noqa: ARG002
-        return HeldPorts.hold(bindings)
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def unheld(self, owner: str, bindings: Sequence[PortBinding] = ()) -> HeldPorts:
+        return HeldPorts(self._relay, owner, tuple(bindings), {})
+
+    def hold(self, owner: str, bindings: Sequence[PortBinding], to: Addresses) -> HeldPorts:
+        """Take the host port of each of *bindings*; see `HostPorts`."""
+        bound = self._bound(bindings)
+        self._relay.add(owner, [(_lead(one, to), held) for one, held in bound if one.is_six])
+        return HeldPorts(
+            self._relay,
+            owner,
+            tuple(one for one, _held in bound),
+            {one: held for one, held in bound if not one.is_six},
+        )
+
+    def hold_again(self, owner: str, bindings: Sequence[PortBinding], to: Addresses) -> HeldPorts:
+        """Take again what an engine before had; the relay has never let its own go, whoever it thinks has them."""
+        try:
+            self._relay.take(owner, [_lead(one, to) for one in bindings if one.is_six], of=ANYBODY)
+        except Taken as error:
+            raise refusal(error.lead.host_ip, error.lead.port, error) from error
+        bound = self._bound([one for one in bindings if not one.is_six])
+        return HeldPorts(self._relay, owner, tuple(bindings), dict(bound))
+
+    def hand_over(
+        self, held: Held, owner: str, wanted: Sequence[PortBinding], to: Addresses, of_old: Addresses
+    ) -> tuple[HeldPorts, HeldPorts]:
+        """Move ports to a successor; see `HostPorts`."""
+        assert isinstance(held, HeldPorts)
+        plan = handover.plan(held.bindings, wanted, both=_has_ipv6())
+        fresh = self._bound(plan.fresh)
+        by_port = {one.at: sock for one, sock in held.sockets.items()}
+        sockets = {one: by_port[one.at] for one in plan.moved if one.at in by_port}
+        sockets |= {one: sock for one, sock in fresh if not one.is_six}
+        new = HeldPorts(self._relay, owner, (*plan.moved, *(one for one, _sock in fresh)), sockets)
+        left = {one: held.sockets[one] for one in plan.left if one in held.sockets}
+        try:
+            if sixes := [_lead(one, to) for one in plan.moved if one.is_six]:
+                self._relay.take(owner, sixes, of=held.owner)
+            self._relay.add(owner, [(_lead(one, to), sock) for one, sock in fresh if one.is_six])
+        except BaseException:
+            for _one, sock in fresh:
+                sock.close()
+            self.take_back(held, new, of_old)
+            raise
+        return new, HeldPorts(self._relay, held.owner, plan.left, left)
+
+    def take_back(self, held: Held, new: Held, of_old: Addresses) -> None:
+        """Undo `hand_over`; see `HostPorts`."""
+        assert isinstance(held, HeldPorts)
+        assert isinstance(new, HeldPorts)
+        for sock in set(new.sockets.values()) - set(held.sockets.values()):
+            sock.close()
+        if sixes := [_lead(one, of_old) for one in held.bindings if one.is_six]:
+            self._relay.take(held.owner, sixes, of=new.owner)
+        self._relay.drop(new.owner)
 
     def keep(self, owners: Iterable[str]) -> None:
-        """Nobody else has any: they end with the process that holds them."""
+        """Afterwards nobody but *owners* has ports: those of IPv4 end with the process that holds them."""
+        self._relay.keep(owners)
+
+    def close(self) -> None:
+        self._relay.close()
+
+    def _bound(self, bindings: Sequence[PortBinding]) -> list[Bound]:
+        try:
+            return _all_bound(bindings)
+        except Conflict:
+            self._relay.settle()  # it may have been told to drop that very port a moment ago
+            return _all_bound(bindings)
 
 
-def _same_port(held: PortBinding, wanted: PortBinding) -> bool:
-    """Tell whether *wanted* asks for the host port that is held; any port: for that of the same container port."""
-    if (held.protocol, held.host_ip) != (wanted.protocol, _host_ip(wanted)):
+def _lead(binding: PortBinding, to: Addresses) -> Lead:
+    """Say where the relay leads a port: to the address of IPv4, which every container has."""
+    return Lead(binding.protocol, binding.host_ip, binding.host_port, 0, str(to.ipv4), binding.container_port)
+
+
+def _all_bound(bindings: Sequence[PortBinding]) -> list[Bound]:
+    """Take all, or none."""
+    both = bool(bindings) and _has_ipv6()
+    taken: list[Bound] = []
+    try:
+        for binding in bindings:
+            taken += _bound_in_range(binding.validated(), both=both)
+    except BaseException:
+        for _binding, held in taken:
+            held.close()
+        raise
+    return taken
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
         return False
-    if not wanted.host_port:
-        return held.container_port == wanted.container_port
-    return wanted.host_port <= held.host_port <= max(wanted.host_port, wanted.last_host_port)
+    return True
 
 
-def _host_ip(binding: PortBinding) -> str:
-    return binding.host_ip or "0.0.0.0"  # noqa: S104 - published on every address, Docker's default
-
-
-def _bound_in_range(binding: PortBinding) -> socket.socket:
+def _bound_in_range(binding: PortBinding, *, both: bool) -> list[Bound]:
     """Take the first port of a range that is free; the error is that of its last one."""
     for port in range(binding.host_port, binding.last_host_port):
         try:
-            return _bound(replace(binding, host_port=port))
+            return _bound_on_each(replace(binding, host_port=port), both=both)
         except Conflict:
             continue
-    return _bound(replace(binding, host_port=binding.last_host_port or binding.host_port))
+    return _bound_on_each(replace(binding, host_port=binding.last_host_port or binding.host_port), both=both)
 
 
-def _bound(binding: PortBinding) -> socket.socket:
-    host_ip = _host_ip(binding)
+def _bound_on_each(binding: PortBinding, *, both: bool) -> list[Bound]:
+    """Take the port on the binding's address; without one, on all of IPv4 and, if *both*, of IPv6."""
+    if binding.host_ip:
+        return [_bound(binding)]
+    for attempt in range(_ATTEMPTS):
+        four, held = _bound(replace(binding, host_ip=ANY))
+        if not both:
+            return [(four, held)]
+        try:
+            return [(four, held), _bound(replace(four, host_ip=ANY6))]
+        except BaseException as error:
+            held.close()
+            is_chance = isinstance(error, Conflict) and not binding.host_port
+            if not is_chance or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _bound(binding: PortBinding) -> Bound:
+    host_ip = binding.host_ip
     try:
         family = socket.AF_INET if ip_address(host_ip).version == 4 else socket.AF_INET6
     except ValueError as error:
@@ -126,15 +212,15 @@ def _bound(binding: PortBinding) -> socket.socket:
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if binding.protocol == "tcp":
             # Reusing lets us past connections of an earlier owner that still linger; listening is what keeps
-            # others out. Nobody connects to it: the packet rules send each packet to the container.
+            # others out. To one of IPv4 nobody connects: the packet rules send each packet to the container.
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((host_ip, binding.host_port))
         if binding.protocol == "tcp":
-            held.listen(1)
+            held.listen(_BACKLOG if family == socket.AF_INET6 else 1)
     except OSError as error:
         held.close()
         raise refusal(host_ip, binding.host_port, error) from error
-    return held
+    return replace(binding, host_port=held.getsockname()[1], last_host_port=0), held
 
 
 def refusal(host_ip: str, port: int, error: OSError) -> YurtError:

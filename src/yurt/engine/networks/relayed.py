@@ -1,25 +1,27 @@
 """Published ports of a user's engine, whose network is not the host's: its keeper listens there, and leads inside."""
 
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from yurt.engine.networks.firewall import ANY, ANY6
-from yurt.engine.networks.model import PortBinding
-from yurt.engine.networks.ports import Addresses
+from yurt.engine.networks import handover
+from yurt.engine.networks.model import ANY, ANY6, PortBinding
+from yurt.engine.networks.ports import Addresses, Held
 from yurt.engine.networks.published import refusal
-from yurt.errors import InvalidArgument
+from yurt.errors import InvalidArgument, YurtError
+from yurt.linux.relay.ports import ANYBODY, Lead, Taken
 from yurt.linux.rootless.client import KeeperClient
-from yurt.linux.rootless.relay import Lead, Taken
 
 
 class RelayedPorts:
     """The host ports of one container, held by the keeper under the name *owner*: also while no engine runs."""
 
-    def __init__(self, keeper: KeeperClient, owner: str, bindings: tuple[PortBinding, ...]) -> None:
-        self.bindings = bindings
+    def __init__(self, keeper: KeeperClient, owner: str, leads: tuple[Lead, ...]) -> None:
+        self.bindings = tuple(map(_binding, leads))
+        self.leads = leads
+        self.owner = owner
         self._keeper = keeper
-        self._owner = owner
 
     def __repr__(self) -> str:
         return f"<RelayedPorts {' '.join(map(str, self.bindings)) or 'none'}>"
@@ -27,7 +29,7 @@ class RelayedPorts:
     def release(self) -> None:
         """Afterwards others may have the ports. Idempotent."""
         if self.bindings:
-            self._keeper.drop(self._owner)
+            self._keeper.drop(self.owner)
 
     def let_go(self) -> None:
         """The ports are the keeper's: nothing ends."""
@@ -39,31 +41,77 @@ class KeeperPorts:
     def __init__(self, keeper: KeeperClient) -> None:
         self._keeper = keeper
 
+    def unheld(self, owner: str, bindings: Sequence[PortBinding] = ()) -> RelayedPorts:
+        return RelayedPorts(self._keeper, owner, tuple(_lead(one, Addresses()) for one in bindings))
+
     def hold(self, owner: str, bindings: Sequence[PortBinding], to: Addresses) -> RelayedPorts:
-        """Take the host port of each of *bindings*, all or none, and lead it to the container. One that is not free raises Conflict."""
-        asked = [_lead(binding.validated(), to) for binding in bindings]
-        if not asked:
-            return RelayedPorts(self._keeper, owner, ())
+        """Take the host port of each of *bindings*; see `HostPorts`."""
         try:
-            named = _of_six((lead for lead in asked if lead.port and not lead.last_port), to)
-            taken = self._keeper.take(owner, [*asked, *named])[: len(asked)]
-            if (both := _of_six(taken, to)) != named:  # some port was to be any, or of a range
-                self._keeper.take(owner, [*taken, *both])
-        except Taken as error:
+            return self._taken(owner, bindings, to)
+        except YurtError:
             self._keeper.drop(owner)
-            raise refusal(error.lead.host_ip, error.lead.port, error) from error
-        return RelayedPorts(
-            self._keeper,
-            owner,
-            tuple(
-                replace(binding, host_port=lead.port, last_host_port=0, host_ip=lead.host_ip)
-                for binding, lead in zip(bindings, taken, strict=True)
-            ),
-        )
+            raise
+
+    def hold_again(self, owner: str, bindings: Sequence[PortBinding], to: Addresses) -> RelayedPorts:
+        """The keeper has them still, with their connections; one that was started anew takes them."""
+        return self._taken(owner, bindings, to, of=ANYBODY)
+
+    def hand_over(
+        self, held: Held, owner: str, wanted: Sequence[PortBinding], to: Addresses, of_old: Addresses
+    ) -> tuple[RelayedPorts, RelayedPorts]:
+        """Move ports to a successor; see `HostPorts`."""
+        assert isinstance(held, RelayedPorts)
+        both = any(one.is_six for one in held.bindings)
+        plan = handover.plan(held.bindings, wanted, both=both)
+        try:
+            new = self._taken(owner, (*plan.moved, *plan.fresh), to, of=held.owner)
+        except YurtError:
+            self.take_back(held, RelayedPorts(self._keeper, owner, ()), of_old)
+            raise
+        leads = [lead for lead, one in zip(held.leads, held.bindings, strict=True) if one in plan.left]
+        return new, RelayedPorts(self._keeper, held.owner, tuple(leads))
+
+    def take_back(self, held: Held, new: Held, of_old: Addresses) -> None:  # noqa: ARG002 - the leads say it
+        """Undo `hand_over`; see `HostPorts`."""
+        assert isinstance(held, RelayedPorts)
+        assert isinstance(new, RelayedPorts)
+        self._keeper.take(held.owner, held.leads, of=new.owner)
+        self._keeper.drop(new.owner)
 
     def keep(self, owners: Iterable[str]) -> None:
         """Afterwards nobody but *owners* has ports."""
         self._keeper.keep(owners)
+
+    def close(self) -> None:
+        """Nothing lives in this process."""
+
+    def _taken(
+        self, owner: str, bindings: Sequence[PortBinding], to: Addresses, *, of: str = ""
+    ) -> RelayedPorts:
+        leads = [_lead(binding.validated(), to) for binding in bindings]
+        if not leads:
+            return RelayedPorts(self._keeper, owner, ())
+        try:
+            taken = self._keeper.take(owner, leads, of=of)
+            on_six = [
+                replace(lead, host_ip=ANY6, address=_address(6, to))
+                for lead, binding in zip(taken, bindings, strict=True)
+                if not binding.host_ip
+            ]
+            if on_six:
+                taken = self._with_six(owner, taken, on_six)
+        except Taken as error:
+            raise refusal(error.lead.host_ip, error.lead.port, error) from error
+        return RelayedPorts(self._keeper, owner, tuple(taken))
+
+    def _with_six(self, owner: str, taken: list[Lead], on_six: list[Lead]) -> list[Lead]:
+        """Take more ports; without them where the host has no IPv6."""
+        try:
+            return self._keeper.take(owner, [*taken, *on_six])
+        except Taken as error:
+            if error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+                return taken
+            raise
 
 
 def _lead(binding: PortBinding, to: Addresses) -> Lead:
@@ -72,19 +120,20 @@ def _lead(binding: PortBinding, to: Addresses) -> Lead:
         version = ip_address(host_ip).version
     except ValueError as error:
         raise InvalidArgument(f"cannot publish {binding}: invalid host address {host_ip}") from error
-    address = to.ipv4 if version == 4 else to.ipv6
     return Lead(
         binding.protocol,
         host_ip,
         binding.host_port,
         binding.last_host_port,
-        str(address),
+        _address(version, to),
         binding.container_port,
     )
 
 
-def _of_six(leads: Iterable[Lead], to: Addresses) -> list[Lead]:
-    """What is published on every address is so on those of IPv6, too, where the container has it."""
-    if not to.ipv6:
-        return []
-    return [replace(lead, host_ip=ANY6, address=to.ipv6) for lead in leads if lead.host_ip == ANY]
+def _address(version: int, to: Addresses) -> str:
+    """Return where to lead what comes by a family: to the same, if the container has it."""
+    return str((to.ipv6 if version == 6 else None) or to.ipv4)
+
+
+def _binding(lead: Lead) -> PortBinding:
+    return PortBinding(lead.container_port, lead.protocol, lead.host_ip, lead.port)

@@ -20,7 +20,7 @@ import structlog
 from yurt.engine.networks import endpoint_options, files, ipam
 from yurt.engine.networks.bridges import mtu_of
 from yurt.engine.networks.dns import DnsServer
-from yurt.engine.networks.firewall import ANY, Target
+from yurt.engine.networks.firewall import Target
 from yurt.engine.networks.host import Host
 from yurt.engine.networks.model import Endpoint, EndpointRequest, Network, PortBinding, SandboxRequest
 from yurt.engine.networks.names import NameTable
@@ -33,9 +33,8 @@ from yurt.engine.networks.namespaces import (
     new_namespace,
 )
 from yurt.engine.networks.ports import Addresses, Held
-from yurt.engine.networks.published import HeldPorts
 from yurt.engine.networks.store import NetworkStore
-from yurt.errors import Conflict, Forbidden, InvalidArgument, Unimplemented, YurtError
+from yurt.errors import Conflict, Forbidden, InvalidArgument, YurtError
 from yurt.ids import new_id, short
 from yurt.linux import netlink
 from yurt.linux.conntrack import forget_udp_flows
@@ -52,8 +51,8 @@ class Attached:
 
     request: SandboxRequest
     netns: Path | None
+    held: Held
     endpoints: list[Endpoint] = field(default_factory=list)
-    held: Held = field(default_factory=lambda: HeldPorts((), ()))
     targets: tuple[Target, ...] = ()
     dns: DnsServer | None = None
     gateway: str | None = None
@@ -138,7 +137,7 @@ class Sandboxes:
 
     async def open(self, request: SandboxRequest) -> Attached:
         """Give a starting container its network. All or nothing."""
-        attached = Attached(request, None)
+        attached = Attached(request, None, self._host.ports.unheld(request.container_id))
         if request.mode.startswith(JOIN):
             attached.joined = request.mode.removeprefix(JOIN)
             attached.netns = self.get(attached.joined).netns
@@ -179,7 +178,7 @@ class Sandboxes:
         self, request: SandboxRequest, endpoints: Sequence[Endpoint], ports: Sequence[PortBinding]
     ) -> Attached:
         """Take over a container that ran on while the engine was away. What cannot be had again is logged."""
-        attached = Attached(request, None)
+        attached = Attached(request, None, self._host.ports.unheld(request.container_id))
         if request.mode.startswith(JOIN):
             attached.joined = request.mode.removeprefix(JOIN)
             owner = self.find(attached.joined)
@@ -240,7 +239,7 @@ class Sandboxes:
             self._host.rules.unpublish(attached.targets)
             attached.targets = ()
             attached.held.release()
-            attached.held = HeldPorts((), ())
+            attached.held = self._host.ports.unheld(container_id)
         await self._host.in_thread(self._unplug, attached, endpoint)
         self._give_back(endpoint)
         return endpoint
@@ -280,7 +279,6 @@ class Sandboxes:
         if new.held.bindings:
             raise Conflict(f"{new.request.name} publishes ports already")
         asked = replace(new.request, ports=tuple(ports))
-        _check_bindings(replace(new, request=asked))
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self._forget_flows, old.targets)
             self._pass_ports(old, new, ports, undo)
@@ -302,18 +300,14 @@ class Sandboxes:
             yield old, new
             undo.pop_all()
 
-    @staticmethod
-    def _pass_ports(old: Attached, new: Attached, ports: Sequence[PortBinding], undo: AsyncExitStack) -> None:
+    def _pass_ports(
+        self, old: Attached, new: Attached, ports: Sequence[PortBinding], undo: AsyncExitStack
+    ) -> None:
         """Have *new* hold *ports*, and *old* what it held beside them."""
         before, none = old.held, new.held
-        if isinstance(before, HeldPorts):
-            new.held, old.held = before.handed_over(ports)
-            undo.callback(before.take_back, new.held)
-        elif ports:  # held by the keeper, for their owner
-            raise Unimplemented(
-                "a normal user's engine can't move published ports between running containers",
-                hint="stop the one, then start the other",
-            )
+        new_id, of_old = new.request.container_id, _addresses(old)
+        new.held, old.held = self._host.ports.hand_over(before, new_id, ports, _addresses(new), of_old)
+        undo.callback(self._host.ports.take_back, before, new.held, of_old)
 
         def held_again() -> None:
             old.held, new.held = before, none
@@ -365,7 +359,6 @@ class Sandboxes:
             for network, endpoint_request in wanted:
                 attached.endpoints.append(self._reserve(attached, network, endpoint_request, undo))
             attached.gateway = attached.first_gateway()
-            _check_bindings(attached)
             attached.held = self._host.ports.hold(
                 request.container_id, request.ports if attached.gateway else (), _addresses(attached)
             )
@@ -563,12 +556,14 @@ class Sandboxes:
 
     def _readopt_ports(self, attached: Attached, ports: Sequence[PortBinding]) -> None:
         try:
-            attached.held = self._host.ports.hold(attached.request.container_id, ports, _addresses(attached))
+            attached.held = self._host.ports.hold_again(
+                attached.request.container_id, ports, _addresses(attached)
+            )
         except YurtError as error:  # someone took it meanwhile; packets still go to the container
             log.warning(
                 "network.port_not_held", container=short(attached.request.container_id), error=str(error)
             )
-            attached.held = HeldPorts(tuple(ports), ())
+            attached.held = self._host.ports.unheld(attached.request.container_id, ports)
         attached.targets = _targets(attached)
         self._host.rules.publish(attached.targets)
 
@@ -630,24 +625,8 @@ def _targets(attached: Attached) -> tuple[Target, ...]:
         return ()
     found = [Target(through.ipv4, one) for one in attached.held.bindings if ":" not in one.host_ip]
     if through.ipv6:
-        # What is published on every address is so on those of IPv6, too, where the container has it.
-        found += [
-            Target(through.ipv6, one)
-            for one in attached.held.bindings
-            if ":" in one.host_ip or one.host_ip == ANY
-        ]
+        found += [Target(through.ipv6, one) for one in attached.held.bindings if ":" in one.host_ip]
     return tuple(found)
-
-
-def _check_bindings(attached: Attached) -> None:
-    """Refuse to publish on an IPv6 address for a container that has none to lead to."""
-    has_six = any(e.ipv6 for e in attached.endpoints if e.gateway == attached.gateway)
-    for binding in attached.request.ports:
-        if ":" in binding.host_ip and not has_six:
-            raise InvalidArgument(
-                f"cannot publish {binding}: the container has no IPv6 address",
-                hint="put it on a network made with --ipv6",
-            )
 
 
 def _link_local(text: str) -> IPv4Interface | IPv6Interface:

@@ -26,13 +26,15 @@ from yurt.engine.networks.model import (
     SandboxRequest,
 )
 from yurt.engine.networks.namespaces import write_sysctl
-from yurt.engine.networks.ports import Documents
+from yurt.engine.networks.ports import Documents, HostPorts
+from yurt.engine.networks.published import OwnPorts
 from yurt.engine.networks.relayed import KeeperPorts
 from yurt.engine.networks.sandboxes import Attached, Sandboxes
 from yurt.engine.networks.store import DEFAULT, PREDEFINED, NetworkStore
 from yurt.engine.repairs import Repairs, repairs
 from yurt.errors import Conflict, Forbidden, NotFound, Unavailable, translated
 from yurt.ids import new_id, short
+from yurt.linux.relay.client import RelayClient
 from yurt.linux.rootless.client import KeeperClient
 from yurt.settings import EngineSettings
 
@@ -47,7 +49,12 @@ class NetworkService:
         self._events = events
         self._folder = settings.run / boot.NETWORKS
         self._tag = tag_of(settings.root)
-        self._ports = KeeperPorts(KeeperClient(settings.keeper)) if settings.keeper else None
+        self._has_keeper = settings.keeper is not None
+        self._ports: HostPorts = (
+            KeeperPorts(KeeperClient(settings.keeper))
+            if settings.keeper
+            else OwnPorts(RelayClient(settings.run))
+        )
         self._store = NetworkStore(documents)
         self._changing = asyncio.Lock()  # networks are made and removed one at a time
         self._opened: tuple[Host, Sandboxes] | None = None
@@ -72,7 +79,7 @@ class NetworkService:
                 self._sandboxes.serve(network)
                 await host.in_thread(host.bridges.ensure, network)
             host.rules.restore(networks)
-            if self._ports is not None:
+            if self._has_keeper:
                 host.rules.drop_strays()
             host.rules.allow_forwarding(networks)
         host.watch(self._store.bridges)

@@ -4,6 +4,5 @@ ids       which numbers the user has, and the commands that give them to a names
 enter     how yurtd gets into its namespaces: as it starts, by being executed again inside
 keeper    the process that made them, and keeps them while engines come and go
 outgoing  how packets leave: pasta or slirp4netns, started again when it ends
-relay     published ports: listening in the host's network, connecting inside
 client    the keeper as the engine sees it
 """

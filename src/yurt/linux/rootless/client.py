@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from yurt.errors import Unavailable
+from yurt.linux.relay.ports import Lead, Taken
 from yurt.linux.rootless.keeper import SOCKET
-from yurt.linux.rootless.relay import Lead, Taken
 
 PATIENCE = 10.0  # seconds for an answer
 
@@ -38,9 +38,12 @@ class KeeperClient:
     def look(self) -> Look:
         return Look(**self._ask(op="look"))
 
-    def take(self, owner: str, leads: Iterable[Lead]) -> list[Lead]:
-        """Afterwards *owner* has just these ports, all or none; return them as they are. One that is not free raises Taken."""
-        answer = self._ask(op="take", owner=owner, leads=[astuple(lead) for lead in leads])
+    def take(self, owner: str, leads: Iterable[Lead], *, of: str = "") -> list[Lead]:
+        """Afterwards *owner* has just these ports, all or none; return them as they are. One that is not free raises Taken.
+
+        Those of the owner *of*, or of ANYBODY, are moved.
+        """
+        answer = self._ask(op="take", owner=owner, leads=[astuple(lead) for lead in leads], of=of)
         if "errno" in answer:
             raise Taken(Lead(*answer["lead"]), OSError(answer["errno"], os.strerror(answer["errno"])))
         return [Lead(*lead) for lead in answer["leads"]]

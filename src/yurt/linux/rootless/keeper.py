@@ -8,7 +8,8 @@ on in the same namespaces; when both are gone, new ones are made.
 On its socket each line is a request, a JSON object with ``op``, and each answer one line:
 
     {"op": "look"}                                  {"namespaces": {kind: path}, "outgoing": …, "problem": …, "lacking": …}
-    {"op": "take", "owner": …, "leads": [[…], …]}   {"leads": [[…], …]} or {"errno": …, "lead": […]}
+    {"op": "take", "owner": …, "leads": [[…], …], "of": …}
+                                                    {"leads": [[…], …]} or {"errno": …, "lead": […]}
     {"op": "drop", "owner": …}                      {}
     {"op": "keep", "owners": […]}                   {}
     {"op": "end"}                                   {}, and the keeper and the holder end
@@ -31,8 +32,8 @@ from yurt.errors import Unavailable, reason_of
 from yurt.linux import host, netlink, syscall
 from yurt.linux.namespace import forget, keep, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
+from yurt.linux.relay.ports import Inside, Lead, Relay, Taken
 from yurt.linux.rootless import ids, mark, outgoing
-from yurt.linux.rootless.relay import Inside, Lead, Relay, Taken
 
 SOCKET = "keeper.sock"
 LOCK = "keeper.lock"  # held while a keeper lives
@@ -267,7 +268,8 @@ class Keeper:
                 }
             case "take":
                 try:
-                    taken = self._relay.take(request["owner"], [Lead(*lead) for lead in request["leads"]])
+                    leads = [Lead(*lead) for lead in request["leads"]]
+                    taken = self._relay.take(request["owner"], leads, of=request.get("of", ""))
                 except Taken as error:
                     return {"errno": error.errno, "lead": astuple(error.lead)}
                 return {"leads": [astuple(lead) for lead in taken]}

@@ -6,8 +6,6 @@ from yurt.api.types import containers as wire
 from yurt.engine.networks.model import PortBinding
 from yurt.errors import InvalidArgument
 
-ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what Docker means by an empty address
-
 
 def split(key: str) -> tuple[int, str]:
     """Read ``80/tcp`` or ``80``."""
@@ -30,9 +28,7 @@ def from_wire(bindings: dict[str, list[wire.PortBinding] | None] | None) -> tupl
         number, protocol = split(key)
         for target in targets or [wire.PortBinding()]:
             first, last = _host_ports(target.host_port or "0", key)
-            found.append(
-                PortBinding(number, protocol, target.host_ip or ANY_ADDRESS, first, last).validated()
-            )
+            found.append(PortBinding(number, protocol, target.host_ip or "", first, last).validated())
     return tuple(found)
 
 

@@ -59,9 +59,13 @@ def test_what_is_added_is_removed(network: Network, *, is_internal: bool, is_sou
 @pytest.mark.parametrize(
     ("binding", "added", "deleted"),
     [
-        (PortBinding(80, host_port=8000), "tcp_any { 8000 : 172.20.0.2 . 80 }", "tcp_any { 8000 }"),
         (
-            PortBinding(53, protocol="udp", host_port=53),
+            PortBinding(80, host_ip="0.0.0.0", host_port=8000),
+            "tcp_any { 8000 : 172.20.0.2 . 80 }",
+            "tcp_any { 8000 }",
+        ),
+        (
+            PortBinding(53, protocol="udp", host_ip="0.0.0.0", host_port=53),
             "udp_any { 53 : 172.20.0.2 . 53 }",
             "udp_any { 53 }",
         ),
@@ -96,7 +100,7 @@ def test_engines_have_tags_of_their_own(tmp_path: Path) -> None:
 
 def test_ipv6_targets_live_in_their_own_family() -> None:
     """Maps of the family ip6, by port alone or with the address; undoing names the same."""
-    everywhere = Target("fd00:5::2", PortBinding(80, host_port=8000))
+    everywhere = Target("fd00:5::2", PortBinding(80, host_ip="::", host_port=8000))
     there = Target("fd00:5::2", PortBinding(80, protocol="udp", host_ip="fd00:9::1", host_port=53))
     assert firewall.publish_text("yurt_x", [everywhere, there]).splitlines() == [
         "add element ip6 yurt_x tcp6_any { 8000 : fd00:5::2 . 80 }",

@@ -10,10 +10,10 @@ import pytest
 
 from yurt.engine import boot
 from yurt.errors import Unavailable
+from yurt.linux.relay.ports import Inside, Lead, Relay, Taken
 from yurt.linux.rootless.client import KeeperClient
 from yurt.linux.rootless.keeper import BOOT, SOCKET, Keeper, forget_earlier_boot
 from yurt.linux.rootless.outgoing import Outgoing
-from yurt.linux.rootless.relay import Inside, Lead, Relay, Taken
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from yurt.linux.rootless.relay import Inside, Lead, Relay, Taken
+from yurt.linux.relay.ports import Inside, Lead, Relay, Taken
 
 
 class SameNetwork(Inside):

@@ -1,7 +1,8 @@
-"""Published ports of a user's engine: taken in the host's network, led to containers inside the engine's.
+"""Published ports: taken in the network of this process, led to containers inside the engine's.
 
 Sockets stay in the network they are made in: those that listen are made by this process, those that connect by a
-thread that lives inside. A port is taken before its container runs, by its owner; who takes it again leads it anew.
+thread that lives inside, where that is another network. A port is taken before its container runs, by its owner; who
+takes it again leads it anew.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import struct
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from yurt.linux.syscall import CLONE_NEWNET, setns
 
@@ -21,6 +23,7 @@ PATIENCE = 10.0  # seconds for a container to accept a connection
 IDLE = 90.0  # seconds after which a sender of datagrams is forgotten
 MOST_SENDERS = 1024  # to one port; the one that was silent longest is forgotten first
 _DATAGRAM = 1 << 16
+ANYBODY = "*"  # instead of an owner
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _IP_PKTINFO = 8  # ip(7); Python does not name it before 3.14
 _PKTINFO4 = struct.Struct("=i4s4s")
@@ -50,6 +53,22 @@ class Taken(OSError):
         self.lead = lead
 
 
+class Sockets(Protocol):
+    """Makes the sockets that connect to containers."""
+
+    def socket(self, address: str, kind: int) -> socket.socket:
+        """Return one for the family of *address*, of type *kind*, that does not block."""
+        ...
+
+
+class Here:
+    """Makes sockets in this process's own network."""
+
+    def socket(self, address: str, kind: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+
+
 class Inside:
     """Makes sockets in the network of the namespace *descriptor*: in one thread, which lives there."""
 
@@ -59,13 +78,7 @@ class Inside:
         )
 
     def socket(self, address: str, kind: int) -> socket.socket:
-        """Return a socket that does not block."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-
-        def make() -> socket.socket:
-            return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-
-        return self._thread.submit(make).result()
+        return self._thread.submit(Here().socket, address, kind).result()
 
     def close(self) -> None:
         self._thread.shutdown(wait=False)
@@ -74,24 +87,45 @@ class Inside:
 class Relay:
     """All published ports, by their owners."""
 
-    def __init__(self, inside: Inside) -> None:
+    def __init__(self, inside: Sockets) -> None:
         self._inside = inside
         self._ports: dict[str, list[TcpPort | UdpPort]] = {}
 
     def __repr__(self) -> str:
         return f"<Relay of {sum(map(len, self._ports.values()))} ports>"
 
-    def take(self, owner: str, leads: Iterable[Lead]) -> list[Lead]:
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no port."""
+        return not any(self._ports.values())
+
+    def add(self, owner: str, lead: Lead, held: socket.socket) -> None:
+        """Afterwards *owner* has one more port, of which *held* is the socket, bound and listening already."""
+        held.setblocking(False)
+        self._ports.setdefault(owner, []).append(_port(held, lead, self._inside))
+
+    def take(self, owner: str, leads: Iterable[Lead], *, of: str = "") -> list[Lead]:
         """Afterwards *owner* has just *leads*, all or none; return them with their ports. One that is not free raises Taken.
 
-        What it had already stays open, with its connections.
+        What it had already stays open, with its connections; so does what the owner *of* had of them (ANYBODY: any),
+        who has them no longer. They were open, and led somewhere, all the time.
         """
         kept = {port.lead.key: port for port in self._ports.get(owner, [])}
+        others = {
+            port.lead.key: (ports, port)
+            for other, ports in self._ports.items()
+            if other != owner and of in (other, ANYBODY)
+            for port in ports
+        }
+        moved: list[tuple[list[TcpPort | UdpPort], TcpPort | UdpPort]] = []
         made: list[TcpPort | UdpPort] = []
         result: list[tuple[TcpPort | UdpPort, Lead]] = []
         try:
             for lead in leads:
                 port = kept.pop(lead.key, None)
+                if port is None and (other := others.pop(lead.key, None)):
+                    moved.append(other)
+                    port = other[1]
                 if port is None:
                     port = self._open(lead)
                     made.append(port)
@@ -102,6 +136,8 @@ class Relay:
             raise
         for port in kept.values():
             port.close()
+        for ports, port in moved:
+            ports.remove(port)
         for port, lead in result:
             port.lead_to(lead)
         self._ports[owner] = [port for port, _lead in result]
@@ -126,8 +162,12 @@ class Relay:
                     continue
                 raise Taken(replace(lead, port=number), error) from error
             there = replace(lead, port=held.getsockname()[1], last_port=0)
-            return (TcpPort if lead.protocol == "tcp" else UdpPort)(held, there, self._inside)
+            return _port(held, there, self._inside)
         raise AssertionError(lead)
+
+
+def _port(held: socket.socket, lead: Lead, inside: Sockets) -> "TcpPort | UdpPort":
+    return (TcpPort if lead.protocol == "tcp" else UdpPort)(held, lead, inside)
 
 
 def _bound(lead: Lead, number: int) -> socket.socket:
@@ -150,7 +190,7 @@ def _bound(lead: Lead, number: int) -> socket.socket:
 class TcpPort:
     """Accepts connections and carries each to the container, half-closes too."""
 
-    def __init__(self, held: socket.socket, lead: Lead, inside: Inside) -> None:
+    def __init__(self, held: socket.socket, lead: Lead, inside: Sockets) -> None:
         self.lead = lead
         self._held = held
         self._inside = inside
@@ -218,7 +258,7 @@ class _Sender:
 class UdpPort:
     """Carries datagrams, and answers to whoever sent the question."""
 
-    def __init__(self, held: socket.socket, lead: Lead, inside: Inside) -> None:
+    def __init__(self, held: socket.socket, lead: Lead, inside: Sockets) -> None:
         self.lead = lead
         self._held = held
         self._inside = inside
