@@ -125,7 +125,7 @@ def _enumerate(operation: Operation, name: str, fault: Fault, steps: range) -> i
     print(
         f"{operation.name:20} {name:12} {counts.total():4} calls: {counts['acknowledged']:3} acknowledged,"
         f" {counts['done']:3} done, {counts['not done']:3} not done, {counts['FAILED']:3} FAILED;"
-        f" next engine within {slowest:.1f} s",
+        f" next engine after {slowest:.1f} s of processor time",
         flush=True,
     )
     return counts["FAILED"]

@@ -226,9 +226,10 @@ def pruned(client: Client) -> bool:
 
 
 def run(client: Client) -> None:
-    """run --rm: it removes itself at its end."""
+    """run --rm: it removes itself at its end. One that was made, and its start was cut short, is started."""
     body = SLEEPING | {"Cmd": ["true"], "HostConfig": {"AutoRemove": True}, "Volumes": {"/data": {}}}
-    client.json("POST", "/containers/create", query={"name": NAME}, json=body)
+    if not state(client):
+        client.json("POST", "/containers/create", query={"name": NAME}, json=body)
     start(client)
     with contextlib.suppress(NotFound):
         client.json("POST", f"/containers/{NAME}/wait", query={"condition": "removed"})

@@ -16,6 +16,11 @@ from yurt.errors import (
     YurtError,
 )
 
+
+class RegistryUnavailable(Unavailable):
+    """No registry answers there, or not now: it is the other end that does not do its part."""
+
+
 _BY_CODE: Mapping[str, type[YurtError]] = {
     "UNAUTHORIZED": Unauthorized,
     "DENIED": Forbidden,
@@ -28,7 +33,7 @@ _BY_CODE: Mapping[str, type[YurtError]] = {
     "DIGEST_INVALID": InvalidArgument,
     "SIZE_INVALID": InvalidArgument,
     "UNSUPPORTED": Unimplemented,
-    "TOOMANYREQUESTS": Unavailable,
+    "TOOMANYREQUESTS": RegistryUnavailable,
 }
 _BY_STATUS: Mapping[int, type[YurtError]] = {
     400: InvalidArgument,
@@ -72,4 +77,4 @@ class Refusal:
 
     @property
     def kind(self) -> type[YurtError]:
-        return _BY_CODE.get(self.code) or _BY_STATUS.get(self.status) or Unavailable
+        return _BY_CODE.get(self.code) or _BY_STATUS.get(self.status) or RegistryUnavailable

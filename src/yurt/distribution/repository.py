@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from yurt.distribution.auth import repository_scope
-from yurt.distribution.errors import Refusal
+from yurt.distribution.errors import Refusal, RegistryUnavailable
 from yurt.distribution.transport import BrokenTransferError, RefusalError, Transport
-from yurt.errors import Forbidden, InvalidArgument, NotFound, Unauthorized, Unavailable, YurtError
+from yurt.errors import Forbidden, InvalidArgument, NotFound, Unauthorized, YurtError
 from yurt.oci.descriptor import Descriptor
 from yurt.oci.digest import Digest
 from yurt.oci.manifest import ACCEPTED, MAX_BYTES
@@ -82,7 +82,7 @@ class Repository:
         except RefusalError as error:
             raise _pull_error(error.refusal, reference) from error
         except BrokenTransferError as error:
-            raise Unavailable(f"cannot pull {reference}: the connection broke: {error}") from error
+            raise RegistryUnavailable(f"cannot pull {reference}: the connection broke: {error}") from error
         digest = Digest.of(data)
         expected = reference.digest or (Digest.parse(claimed) if claimed.startswith("sha256:") else digest)
         if digest != expected:
@@ -122,7 +122,7 @@ class Repository:
                     raise _pull_error(error.refusal, self._reference) from error
             except BrokenTransferError as error:
                 if attempt == self._patience.attempts:
-                    raise Unavailable(
+                    raise RegistryUnavailable(
                         f"cannot pull {self._reference}: the transfer of {blob.digest.short} broke"
                         f" {attempt} times: {error}"
                     ) from error
@@ -276,7 +276,7 @@ class Repository:
                     raise _push_error(error.refusal, self._reference) from error
             except BrokenTransferError as error:
                 if attempt >= self._patience.attempts:
-                    raise Unavailable(
+                    raise RegistryUnavailable(
                         f"cannot push {self._reference}: the connection broke: {error}"
                     ) from error
             await self._wait(attempt, retrying)
@@ -285,7 +285,9 @@ class Repository:
     def _location(self, location: str) -> str:
         """Return the address in a Location header, which may be relative or of another host."""
         if not location:
-            raise Unavailable(f"registry {self._transport.endpoint.url} opens an upload without saying where")
+            raise RegistryUnavailable(
+                f"registry {self._transport.endpoint.url} opens an upload without saying where"
+            )
         return urljoin(f"{self._transport.endpoint.url}/", location)
 
 
@@ -323,7 +325,7 @@ def _pull_error(refusal: Refusal, reference: Reference) -> YurtError:
             f"pull access denied for {name}, repository does not exist or may require 'docker login': {refusal}"
         )
     if refusal.is_passing:
-        return Unavailable(f"cannot pull {reference}: the registry answers: {refusal}")
+        return RegistryUnavailable(f"cannot pull {reference}: the registry answers: {refusal}")
     return refusal.kind(f"cannot pull {reference}: {refusal}")
 
 
@@ -335,5 +337,5 @@ def _push_error(refusal: Refusal, reference: Reference) -> YurtError:
             hint="yurt login",
         )
     if refusal.is_passing:
-        return Unavailable(f"cannot push {reference}: the registry answers: {refusal}")
+        return RegistryUnavailable(f"cannot push {reference}: the registry answers: {refusal}")
     return refusal.kind(f"cannot push {reference}: {refusal}")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from yurt.distribution.auth import ANONYMOUS, Auth, Challenge, check_realm, parse_challenges, token_url
 from yurt.distribution.endpoints import Endpoint, proxy_for
-from yurt.distribution.errors import Refusal
-from yurt.errors import InvalidArgument, Unauthorized, Unavailable
+from yurt.distribution.errors import Refusal, RegistryUnavailable
+from yurt.errors import InvalidArgument, Unauthorized
 from yurt.oci.manifest import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -47,13 +47,15 @@ class Transport:
         self._lock = asyncio.Lock()
 
     async def ping(self) -> None:
-        """Learn how the registry wants to be spoken to; Unavailable when no registry answers there."""
+        """Learn how the registry wants to be spoken to; RegistryUnavailable when no registry answers there."""
         response = await self._send("GET", f"{self.endpoint.url}/v2/", {})
         async with response:
             if response.status == 401:
                 self._challenge = parse_challenges(response.headers.getall("WWW-Authenticate", []))
             elif response.status >= 500:
-                raise Unavailable(f"registry {self.endpoint.url} answers {response.status} {response.reason}")
+                raise RegistryUnavailable(
+                    f"registry {self.endpoint.url} answers {response.status} {response.reason}"
+                )
 
     @asynccontextmanager
     async def request(
@@ -159,7 +161,9 @@ class Transport:
                     f"unauthorized: {refusal.message or 'incorrect username or password'}", hint="yurt login"
                 )
             if response.status != 200:
-                raise Unavailable(f"cannot get a token from {challenge.realm}: it answers {response.status}")
+                raise RegistryUnavailable(
+                    f"cannot get a token from {challenge.realm}: it answers {response.status}"
+                )
         return _token_of(body, challenge.realm)
 
 
@@ -189,16 +193,18 @@ class _Speaking:
 
         match error:
             case aiohttp.ClientConnectorError() | aiohttp.ClientProxyConnectionError():
-                raise Unavailable(
+                raise RegistryUnavailable(
                     f"cannot reach registry {self._url}: {error.os_error.strerror or error.os_error}",
                     hint="check the name, the network and the proxy settings",
                 ) from error
             case aiohttp.ClientSSLError() | ssl.SSLError():
-                raise Unavailable(f"cannot trust registry {self._url}: {error}") from error
+                raise RegistryUnavailable(f"cannot trust registry {self._url}: {error}") from error
             case aiohttp.ConnectionTimeoutError():
-                raise Unavailable(f"cannot reach registry {self._url}: it does not answer") from error
+                raise RegistryUnavailable(f"cannot reach registry {self._url}: it does not answer") from error
             case aiohttp.InvalidURL():
-                raise Unavailable(f"registry {self._url} sends its clients to no address: {error}") from error
+                raise RegistryUnavailable(
+                    f"registry {self._url} sends its clients to no address: {error}"
+                ) from error
             case aiohttp.ClientError() | TimeoutError() | ConnectionError():
                 raise BrokenTransferError(str(error) or type(error).__name__) from error
             case _:
@@ -209,24 +215,24 @@ class _Speaking:
 async def connect(
     candidates: list[Endpoint], auth: Auth | None, surroundings: Surroundings
 ) -> AsyncIterator[Transport]:
-    """Open the first of *candidates* at which a registry answers; Unavailable with the last one's reason."""
+    """Open the first of *candidates* at which a registry answers; RegistryUnavailable with the last one's reason."""
     async with AsyncExitStack() as stack:
-        failure: Unavailable | None = None
+        failure: RegistryUnavailable | None = None
         for endpoint in candidates:
             session = await stack.enter_async_context(open_session(surroundings, verify=endpoint.verify))
             transport = Transport(session, endpoint, auth or ANONYMOUS, surroundings)
             try:
                 await transport.ping()
-            except (Unavailable, BrokenTransferError) as error:
+            except (RegistryUnavailable, BrokenTransferError) as error:
                 failure = (
                     error
-                    if isinstance(error, Unavailable)
-                    else Unavailable(f"registry {endpoint.url} breaks the connection: {error}")
+                    if isinstance(error, RegistryUnavailable)
+                    else RegistryUnavailable(f"registry {endpoint.url} breaks the connection: {error}")
                 )
                 continue
             break
         else:
-            raise failure or Unavailable("no registry to ask")
+            raise failure or RegistryUnavailable("no registry to ask")
         yield transport
 
 
@@ -258,5 +264,5 @@ def _token_of(body: bytes, realm: str) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
         token = None
     if not isinstance(token, str) or not token:
-        raise Unavailable(f"cannot get a token from {realm}: its answer holds none")
+        raise RegistryUnavailable(f"cannot get a token from {realm}: its answer holds none")
     return token

@@ -2,8 +2,8 @@
 
 import pytest
 
-from yurt.distribution.errors import Refusal
-from yurt.errors import Forbidden, InvalidArgument, NotFound, Unauthorized, Unavailable, YurtError
+from yurt.distribution.errors import Refusal, RegistryUnavailable
+from yurt.errors import Forbidden, InvalidArgument, NotFound, Unauthorized, YurtError
 
 
 def body(code: str, message: str = "") -> bytes:
@@ -22,10 +22,10 @@ def body(code: str, message: str = "") -> bytes:
         ),
         (403, body("DENIED"), "denied", Forbidden, False),
         (401, b"", "unexpected status 401", Unauthorized, False),
-        (429, body("TOOMANYREQUESTS", "slow down"), "toomanyrequests: slow down", Unavailable, True),
-        (502, b"<html>", "unexpected status 502", Unavailable, True),
+        (429, body("TOOMANYREQUESTS", "slow down"), "toomanyrequests: slow down", RegistryUnavailable, True),
+        (502, b"<html>", "unexpected status 502", RegistryUnavailable, True),
         (400, body("NEW_CODE", "x"), "new code: x", InvalidArgument, False),
-        (418, b'{"errors": []}', "unexpected status 418", Unavailable, False),
+        (418, b'{"errors": []}', "unexpected status 418", RegistryUnavailable, False),
         (404, b"[1]", "unexpected status 404", NotFound, False),
         (404, b'{"errors": ["x"]}', "unexpected status 404", NotFound, False),
         (404, b"\xff", "unexpected status 404", NotFound, False),

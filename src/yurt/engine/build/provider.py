@@ -14,6 +14,7 @@ from yurt.catalog.find import find
 from yurt.catalog.mirror import Mirror, chosen_mirror
 from yurt.catalog.model import NoSuchTag, Recipe
 from yurt.distribution.auth import Auth
+from yurt.distribution.errors import RegistryUnavailable
 from yurt.engine.build.model import BuildRequest, Built, Output, Pulling
 from yurt.engine.build.order import InOrder
 from yurt.engine.build.origin import Archive
@@ -23,7 +24,7 @@ from yurt.engine.images.model import Image
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
 from yurt.engine.progress import Progress, ProgressSink, silent
-from yurt.errors import Internal, NotFound, Unavailable
+from yurt.errors import Internal, NotFound
 from yurt.ids import new_id, short
 from yurt.oci import tar
 from yurt.oci.config import ImageConfig
@@ -76,14 +77,16 @@ class ImageProvider:
 
         When the registry cannot be reached, the catalog's image of that name is made from Debian's packages, and
         *progress* is told. A repository of the catalog with an unknown tag raises NotFound naming the tags that
-        there are; an image that is not in the catalog raises the registry's own Unavailable.
+        there are; an image that is not in the catalog raises the registry's own RegistryUnavailable.
         """
         registry = Reference.parse(reference).registry
         try:
             if time.monotonic() < self._unreachable.get(registry, 0):
-                raise Unavailable(f"cannot pull {reference}: {registry} could not be reached a moment ago")
+                raise RegistryUnavailable(
+                    f"cannot pull {reference}: {registry} could not be reached a moment ago"
+                )
             return await self._images.pull(reference, platform=platform, auth=auth, progress=progress)
-        except Unavailable as unavailable:
+        except RegistryUnavailable as unavailable:  # not when it is our own disk that is full
             self._unreachable[registry] = time.monotonic() + UNREACHABLE
             recipe = self._recipe(reference, platform, unavailable)
         progress(
@@ -97,7 +100,7 @@ class ImageProvider:
             image = await self._images.tag(image, name)
         return image
 
-    def _recipe(self, reference: str, platform: str, unavailable: Unavailable) -> Recipe:
+    def _recipe(self, reference: str, platform: str, unavailable: RegistryUnavailable) -> Recipe:
         try:
             recipe = find(reference)
         except NoSuchTag as missing:
@@ -105,11 +108,11 @@ class ImageProvider:
                 f"{unavailable.message}, and {missing.message}", hint=missing.hint
             ) from unavailable
         if recipe is None:
-            raise Unavailable(
+            raise RegistryUnavailable(
                 unavailable.message, hint="`yurt catalog ls` lists the images that need no registry"
             ) from unavailable
         if platform and Platform.parse(platform) != self._images.platform:
-            raise Unavailable(
+            raise RegistryUnavailable(
                 f"{unavailable.message}, and the catalog makes images for {self._images.platform} only"
             ) from unavailable
         return recipe
