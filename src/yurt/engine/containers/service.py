@@ -75,6 +75,7 @@ from yurt.errors import (
 )
 from yurt.ids import new_id, short
 from yurt.linux import cgroup, isolation, members, mount
+from yurt.linux.migration import Migration
 from yurt.linux.runc import Runtime
 from yurt.linux.shims import Shims, dial
 from yurt.oci.platform import Platform
@@ -111,6 +112,7 @@ class ContainerService:
         self._places = Places(settings)
         self._background = Background()
         self._shims = Shims(settings.run, runtime.environ())
+        self._migration = Migration()
         self._registry = Registry(documents)
         self._runner = Runner(
             registry=self._registry,
@@ -173,6 +175,7 @@ class ContainerService:
             if entry.shim is not None:
                 entry.shim.close()
         self._shims.close()
+        self._migration.close()
         mount.unmake_own(self._places.run)
 
     # ---- create, find, remove
@@ -184,6 +187,7 @@ class ContainerService:
 
         If it fails, nothing of it is left.
         """
+        self._migration.announce()  # who creates one mostly starts it at once
         image = image or self._images.get(request.config.image)
         checks.check_request(request, runtime=self._runtime.name)
         _check_platform(request, image)
@@ -505,6 +509,7 @@ class ContainerService:
 
     async def start(self, ref: str) -> None:
         """Start it; NotModified when it runs. A failed start leaves its error in the state, and removes a --rm one."""
+        self._migration.announce()
         entry = self._registry.find(ref)
         async with entry.lock:
             status = entry.container.state.status
@@ -938,6 +943,7 @@ class ContainerService:
 
     async def exec_create(self, ref: str, request: ExecRequest) -> Exec:
         """Note a process to run in it; Conflict when the container does not run."""
+        self._migration.announce()
         return self._execs.create(self._registry.find(ref), request)
 
     async def exec_start(
