@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from yurt.compose import yamltext
@@ -17,6 +17,7 @@ from yurt.compose.model import (
     Mount,
     Network,
     Project,
+    Resources,
     Service,
     Source,
     Volume,
@@ -52,23 +53,49 @@ def escaped(value: Any) -> Any:
 def plain(project: Project, services: Iterable[str] = ()) -> Plain:
     selection = {each.name for each in project.selection(services)}
     named = [each for each in project.services.values() if each.name in selection]
-    document: Plain = {"name": project.name, "services": {each.name: _service(each) for each in named}}
+    named.sort(key=lambda each: each.name)
+    document: Plain = {
+        "name": project.name,
+        "services": {each.name: _service(project, each) for each in named},
+    }
     networks = {a.network for each in named for a in each.networks}
     volumes = {m.source for each in named for m in each.mounts if m.type == "volume" and m.source}
-    if used := {key: _network(each) for key, each in project.networks.items() if key in networks}:
+    if used := {key: _network(each) for key, each in sorted(project.networks.items()) if key in networks}:
         document["networks"] = used
-    if kept := {key: _volume(each) for key, each in project.volumes.items() if key in volumes}:
+    if kept := {key: _volume(each) for key, each in sorted(project.volumes.items()) if key in volumes}:
         document["volumes"] = kept
-    for group, sources in (("configs", project.configs), ("secrets", project.secrets)):
+    for group, sources in (("secrets", project.secrets), ("configs", project.configs)):
         wanted = {_source_of(item) for each in named for item in each.given.get(group) or ()}
-        if needed := {key: _top_source(each) for key, each in sources.items() if key in wanted}:
+        if needed := {key: _top_source(each) for key, each in sorted(sources.items()) if key in wanted}:
             document[group] = needed
-    document |= dict(project.extensions)
+    document |= _sorted_deep(project.extensions)
     return document
 
 
-def _filled(values: Mapping[str, Any]) -> Plain:
-    return {key: value for key, value in values.items() if value not in (None, "", [], {}, False)}
+def _filled(values: Mapping[str, Any], meant: Collection[str] = ()) -> Plain:
+    """Return *values* without the empty ones; under the keys *meant* only None is empty."""
+    return {
+        key: value
+        for key, value in values.items()
+        if value not in (None, "", [], {}, False) or (key in meant and value is not None)
+    }
+
+
+def _sorted(values: Mapping[str, Any]) -> Plain:
+    return {key: values[key] for key in sorted(values)}
+
+
+def _sorted_deep(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _sorted_deep(value[key]) for key in sorted(value)}
+        case list():
+            return [_sorted_deep(each) for each in value]
+    return value
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def duration(nanoseconds: int | None) -> str | None:
@@ -175,12 +202,12 @@ def _block(limits: BlockLimits) -> Plain:
     )
 
 
-def _service(s: Service) -> Plain:
+def _service(project: Project, s: Service) -> Plain:
     given = {_target(item, group) for group in PLACES for item in s.given.get(group) or ()}
     limits = _filled(
         {
             "cpus": None if s.resources.nano_cpus is None else f"{s.resources.nano_cpus / 1e9:g}",
-            "memory": None if s.resources.memory is None else str(s.resources.memory),
+            "memory": _text(s.resources.memory),
             "pids": s.resources.pids,
         }
     )
@@ -190,116 +217,127 @@ def _service(s: Service) -> Plain:
             "resources": {"limits": limits} if limits else None,
         }
     )
+    # In the order of Docker Compose, so that what both print can be compared line by line.
     values = _filled(
         {
             "profiles": list(s.profiles),
-            "image": s.image,
+            "annotations": _sorted(s.annotations),
+            "attach": None if s.attach else False,
             "build": None if s.build is None else _build(s.build),
+            "develop": {"watch": [_rule(each) for each in s.watch]} if s.watch else None,
+            "blkio_config": _block(s.block),
+            "cap_add": list(s.cap_add),
+            "cap_drop": list(s.cap_drop),
+            "cgroup_parent": s.cgroup_parent,
+            "cgroup": s.cgroup,
+            **_processors(s.resources),
+            "command": None if s.command is None else list(s.command),
+            "configs": [_reference(each, "configs") for each in s.given.get("configs") or ()],
             "container_name": s.container_name,
-            "hostname": s.hostname,
-            "domainname": s.domainname,
-            "environment": dict(s.environment),
-            "labels": dict(s.labels),
-            "annotations": dict(s.annotations),
             "depends_on": {
-                edge.service: {"condition": edge.condition.value, "required": edge.required}
+                edge.service: {"condition": edge.condition.value}
                 | ({"restart": True} if edge.restart else {})
-                for edge in s.depends_on
+                | {"required": edge.required}
+                for edge in sorted(s.depends_on, key=lambda edge: edge.service)
             },
             "deploy": deploy,
-            "healthcheck": None if s.healthcheck is None else _healthcheck(s.healthcheck),
-            "network_mode": s.network_mode,
-            "links": list(s.links),
+            "device_cgroup_rules": list(s.device_cgroup_rules),
+            "devices": list(s.devices),
+            "dns": list(s.dns),
+            "dns_opt": list(s.dns_opt),
+            "dns_search": list(s.dns_search),
+            "domainname": s.domainname,
+            "entrypoint": None if s.entrypoint is None else list(s.entrypoint),
+            "environment": _sorted(s.environment),
+            "expose": list(s.expose),
             "external_links": list(s.external_links),
-            "post_start": [_hook(each) for each in s.post_start],
-            "pre_stop": [_hook(each) for each in s.pre_stop],
-            "develop": {"watch": [_rule(each) for each in s.watch]} if s.watch else None,
-            "networks": {each.network: _attachment(each) for each in s.networks},
+            "extra_hosts": [each.replace(":", "=", 1) for each in s.extra_hosts],
+            "group_add": list(s.group_add),
+            "gpus": _devices(s.device_requests),
+            "hostname": s.hostname,
+            "healthcheck": None if s.healthcheck is None else _healthcheck(s.healthcheck),
+            "image": None if s.build and s.image == f"{project.name}-{s.name}" else s.image,
+            "init": s.init,
+            "ipc": s.ipc,
+            "isolation": s.isolation,
+            "labels": _sorted(s.labels),
+            "links": list(s.links),
+            "logging": _filled({"driver": s.logging_driver, "options": _sorted(s.logging_options)}),
+            **_memory(s.resources),
+            "mac_address": s.mac_address,
+            "network_mode": s.network_mode,
+            "networks": {
+                each.network: _attachment(each) for each in sorted(s.networks, key=lambda each: each.network)
+            },
+            **_killing(s.resources),
+            "pid": s.pid,
+            "platform": s.platform,
             "ports": [
                 _filled(
                     {
                         "mode": "ingress",
+                        "host_ip": p.host_ip,
                         "target": p.target,
                         "published": p.published,
-                        "host_ip": p.host_ip,
                         "protocol": p.protocol,
                     }
                 )
                 for p in s.ports
             ],
-            "expose": list(s.expose),
-            "volumes": [_mount(each) for each in s.mounts if each.target not in given],
-            "configs": [_reference(each, "configs") for each in s.given.get("configs") or ()],
-            "secrets": [_reference(each, "secrets") for each in s.given.get("secrets") or ()],
-            "gpus": _devices(s.device_requests),
-            "blkio_config": _block(s.block),
-            "storage_opt": dict(s.storage_opt),
-            "tmpfs": list(s.tmpfs),
-            "volumes_from": list(s.volumes_from),
-            "restart": s.restart,
-            "user": s.user,
-            "working_dir": s.working_dir,
-            "cap_add": list(s.cap_add),
-            "cap_drop": list(s.cap_drop),
             "privileged": s.privileged,
-            "read_only": s.read_only,
-            "stdin_open": s.stdin_open,
-            "tty": s.tty,
-            "stop_signal": s.stop_signal,
-            "stop_grace_period": duration(s.stop_grace_period),
-            "shm_size": None if s.shm_size is None else str(s.shm_size),
-            "ulimits": {
-                u.name: u.soft if u.soft == u.hard else {"soft": u.soft, "hard": u.hard} for u in s.ulimits
-            },
-            "sysctls": dict(s.sysctls),
-            "extra_hosts": [each.replace(":", "=", 1) for each in s.extra_hosts],
-            "dns": list(s.dns),
-            "dns_search": list(s.dns_search),
-            "dns_opt": list(s.dns_opt),
-            "logging": _filled({"driver": s.logging_driver, "options": dict(s.logging_options)}),
-            "security_opt": list(s.security_opt),
-            "group_add": list(s.group_add),
-            "devices": list(s.devices),
-            "device_cgroup_rules": list(s.device_cgroup_rules),
-            "cgroup": s.cgroup,
-            "cgroup_parent": s.cgroup_parent,
-            "ipc": s.ipc,
-            "pid": s.pid,
-            "uts": s.uts,
-            "userns_mode": s.userns_mode,
-            "runtime": s.runtime,
-            "isolation": s.isolation,
-            "mac_address": s.mac_address,
-            "platform": s.platform,
             "pull_policy": s.pull_policy,
-            **_more_limits(s),
-        }
+            "read_only": s.read_only,
+            "restart": s.restart,
+            "runtime": s.runtime,
+            "secrets": [_reference(each, "secrets") for each in s.given.get("secrets") or ()],
+            "security_opt": list(s.security_opt),
+            "shm_size": _text(s.shm_size),
+            "stdin_open": s.stdin_open,
+            "stop_grace_period": duration(s.stop_grace_period),
+            "stop_signal": s.stop_signal,
+            "storage_opt": _sorted(s.storage_opt),
+            "sysctls": _sorted(s.sysctls),
+            "tmpfs": list(s.tmpfs),
+            "tty": s.tty,
+            "ulimits": {
+                u.name: u.soft if u.soft == u.hard else {"soft": u.soft, "hard": u.hard}
+                for u in sorted(s.ulimits, key=lambda u: u.name)
+            },
+            "user": s.user,
+            "userns_mode": s.userns_mode,
+            "uts": s.uts,
+            "volumes": [_mount(each) for each in s.mounts if each.target not in given],
+            "volumes_from": list(s.volumes_from),
+            "working_dir": s.working_dir,
+            "post_start": [_hook(each) for each in s.post_start],
+            "pre_stop": [_hook(each) for each in s.pre_stop],
+        },
+        meant=("attach", "command", "entrypoint", "init"),
     )
-    for key, words in (("command", s.command), ("entrypoint", s.entrypoint)):
-        if words is not None:
-            values[key] = list(words)
-    if s.init is not None:
-        values["init"] = s.init
-    if not s.attach:
-        values["attach"] = False
-    return values | dict(s.extensions)
+    return {**values, **_sorted_deep(s.extensions)}
 
 
-def _more_limits(service: Service) -> Plain:
-    r = service.resources
+def _processors(r: Resources) -> Plain:
     return {
-        "mem_reservation": None if r.memory_reservation is None else str(r.memory_reservation),
-        "memswap_limit": None if r.memory_swap is None else str(r.memory_swap),
-        "mem_swappiness": r.memory_swappiness,
-        "cpu_shares": r.cpu_shares,
         "cpu_period": r.cpu_period,
         "cpu_quota": r.cpu_quota,
-        "cpuset": r.cpuset,
         "cpu_rt_period": r.cpu_rt_period,
         "cpu_rt_runtime": r.cpu_rt_runtime,
-        "oom_kill_disable": r.oom_kill_disable,
-        "oom_score_adj": r.oom_score_adj,
+        "cpuset": r.cpuset,
+        "cpu_shares": r.cpu_shares,
     }
+
+
+def _memory(r: Resources) -> Plain:
+    return {
+        "mem_reservation": _text(r.memory_reservation),
+        "memswap_limit": _text(r.memory_swap),
+        "mem_swappiness": _text(r.memory_swappiness),
+    }
+
+
+def _killing(r: Resources) -> Plain:
+    return {"oom_kill_disable": r.oom_kill_disable, "oom_score_adj": r.oom_score_adj}
 
 
 def _build(build: Build) -> Plain:
@@ -308,17 +346,17 @@ def _build(build: Build) -> Plain:
             "context": build.context,
             "dockerfile": "" if build.dockerfile_inline else build.dockerfile,
             "dockerfile_inline": build.dockerfile_inline,
-            "args": dict(build.args),
-            "labels": dict(build.labels),
-            "target": build.target,
-            "network": build.network,
-            "platforms": [build.platform] if build.platform else [],
-            "extra_hosts": [each.replace(":", "=", 1) for each in build.extra_hosts],
-            "shm_size": build.shm_size,
+            "args": _sorted(build.args),
+            "labels": _sorted(build.labels),
             "cache_from": list(build.cache_from),
-            "tags": list(build.tags),
             "no_cache": build.no_cache,
             "pull": build.pull,
+            "extra_hosts": [each.replace(":", "=", 1) for each in build.extra_hosts],
+            "network": build.network,
+            "target": build.target,
+            "shm_size": _text(build.shm_size),
+            "tags": list(build.tags),
+            "platforms": [build.platform] if build.platform else [],
         }
     )
 
@@ -327,11 +365,11 @@ def _healthcheck(check: Healthcheck) -> Plain:
     return _filled(
         {
             "test": list(check.test),
-            "interval": duration(check.interval),
             "timeout": duration(check.timeout),
+            "interval": duration(check.interval),
+            "retries": check.retries,
             "start_period": duration(check.start_period),
             "start_interval": duration(check.start_interval),
-            "retries": check.retries,
             "disable": check.disable,
         }
     )
@@ -340,38 +378,38 @@ def _healthcheck(check: Healthcheck) -> Plain:
 def _attachment(each: Attachment) -> Plain | None:
     values = {
         "aliases": list(each.aliases),
+        "driver_opts": _sorted(each.driver_opts),
+        "gw_priority": each.gw_priority or None,
+        "interface_name": each.interface_name,
         "ipv4_address": each.ipv4_address,
         "ipv6_address": each.ipv6_address,
         "link_local_ips": list(each.link_local_ips),
         "mac_address": each.mac_address,
-        "driver_opts": dict(each.driver_opts),
         "priority": each.priority or None,
-        "gw_priority": each.gw_priority or None,
-        "interface_name": each.interface_name,
     }
     return _filled(values) or None
 
 
 def _mount(mount: Mount) -> Plain:
-    bind = _filled({"propagation": mount.propagation, "selinux": mount.selinux, "recursive": mount.recursive})
-    if mount.type == "bind" and not mount.create_host_path:
-        bind["create_host_path"] = False
-    return _filled(
-        {
-            "type": mount.type,
-            "source": mount.source,
-            "target": mount.target,
-            "read_only": mount.read_only,
-            "bind": bind,
-            "volume": _filled(
-                {"nocopy": mount.nocopy, "subpath": mount.subpath, "labels": dict(mount.labels)}
-            )
-            if mount.type == "volume"
-            else None,
-            "image": _filled({"subpath": mount.subpath}) if mount.type == "image" else None,
-            "tmpfs": _filled({"size": mount.size, "mode": mount.mode}),
-        }
+    values = _filled(
+        {"type": mount.type, "source": mount.source, "target": mount.target, "read_only": mount.read_only}
     )
+    match mount.type:
+        case "bind":
+            values["bind"] = {
+                **_filled({"propagation": mount.propagation, "selinux": mount.selinux}),
+                "create_host_path": mount.create_host_path,
+                **_filled({"recursive": mount.recursive}),
+            }
+        case "volume":
+            values["volume"] = _filled(
+                {"labels": _sorted(mount.labels), "nocopy": mount.nocopy, "subpath": mount.subpath}
+            )
+        case "tmpfs":
+            values |= _filled({"tmpfs": _filled({"size": _text(mount.size), "mode": mount.mode})})
+        case "image":
+            values |= _filled({"image": _filled({"subpath": mount.subpath})})
+    return values
 
 
 def _network(network: Network) -> Plain:
@@ -387,23 +425,24 @@ def _network(network: Network) -> Plain:
     return _filled(
         {
             "name": network.name,
-            "external": network.external,
             "driver": network.driver,
-            "driver_opts": dict(network.driver_opts),
+            "driver_opts": _sorted(network.driver_opts),
+            "ipam": ipam,
+            "external": network.external,
             "internal": network.internal,
             "attachable": network.attachable,
+            "labels": _sorted(network.labels),
             "enable_ipv4": network.enable_ipv4,
             "enable_ipv6": network.enable_ipv6,
-            "ipam": ipam,
-            "labels": dict(network.labels),
-        }
+        },
+        meant=("enable_ipv4", "enable_ipv6"),
     )
 
 
 _POOL = {
     "Subnet": "subnet",
-    "IPRange": "ip_range",
     "Gateway": "gateway",
+    "IPRange": "ip_range",
     "AuxiliaryAddresses": "aux_addresses",
 }
 
@@ -412,9 +451,9 @@ def _volume(volume: Volume) -> Plain:
     return _filled(
         {
             "name": volume.name,
-            "external": volume.external,
             "driver": volume.driver,
-            "driver_opts": dict(volume.driver_opts),
-            "labels": dict(volume.labels),
+            "driver_opts": _sorted(volume.driver_opts),
+            "external": volume.external,
+            "labels": _sorted(volume.labels),
         }
     )

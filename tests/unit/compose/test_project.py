@@ -295,3 +295,96 @@ def test_shown_again(tmp_path: Path) -> None:
     assert load(printed, "f")
     again = a_project(printed, tmp_path)
     assert shown(again, "yaml") == printed
+
+
+def test_shown_as_docker_compose_shows_it(tmp_path: Path) -> None:
+    """The order of keys and names, what is left out, and the long forms are Docker Compose's: no line differs."""
+    from yurt.compose.show import shown
+
+    text = """
+    x-last: {b: 1, a: 2}
+    services:
+      web:
+        volumes: [./page.html:/page.html:ro, kept:/kept, /alone]
+        ports: ["127.0.0.1:8080:80"]
+        init: false
+        healthcheck: {retries: 3, interval: 90s, test: [CMD, "true"]}
+        environment: {B: "on", A: 10.0.0.1}
+        depends_on: [cache]
+        command: [serve, --port, "80", --greeting, 'a: b']
+        build: {target: dev, context: .}
+        x-own: 1
+      cache: {image: redis, attach: false, sysctls: {net.core.somaxconn: 1024}}
+    volumes: {kept: }
+    """
+    assert (
+        shown(a_project(text, tmp_path), "yaml").replace(str(tmp_path), "/shop")
+        == """\
+name: shop
+services:
+  cache:
+    attach: false
+    image: redis
+    networks:
+      default: null
+    sysctls:
+      net.core.somaxconn: "1024"
+  web:
+    build:
+      context: /shop
+      dockerfile: Dockerfile
+      target: dev
+    command:
+      - serve
+      - --port
+      - "80"
+      - --greeting
+      - 'a: b'
+    depends_on:
+      cache:
+        condition: service_started
+        required: true
+    environment:
+      A: 10.0.0.1
+      B: "on"
+    healthcheck:
+      test:
+        - CMD
+        - "true"
+      interval: 1m30s
+      retries: 3
+    init: false
+    networks:
+      default: null
+    ports:
+      - mode: ingress
+        host_ip: 127.0.0.1
+        target: 80
+        published: "8080"
+        protocol: tcp
+    volumes:
+      - type: bind
+        source: /shop/page.html
+        target: /page.html
+        read_only: true
+        bind:
+          create_host_path: true
+      - type: volume
+        source: kept
+        target: /kept
+        volume: {}
+      - type: volume
+        target: /alone
+        volume: {}
+    x-own: 1
+networks:
+  default:
+    name: shop_default
+volumes:
+  kept:
+    name: shop_kept
+x-last:
+  a: 2
+  b: 1
+"""
+    )

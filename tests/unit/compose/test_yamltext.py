@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from yurt.compose.yamltext import written
 
 texts = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=20),
-    st.sampled_from(["", "yes", "null", "~", "1", "1.5", "0x1", "a: b", "a #b", "- a", "a:", ":", "22:22", "a b", "\x7f\u2028\x85", "!x", "*a", "&a", "?", "a\nb", "=", "<<", ".", "..", "1e3", "2026-11-24", "a:1"]),
+    st.sampled_from(["", "yes", "null", "~", "1", "1.5", "0x1", "a: b", "a #b", "- a", "a:", ":", "22:22", "a b", "\x7f\u2028\x85", "!x", "*a", "&a", "?", "a\nb", "=", "<<", ".", "..", "1e3", "2026-11-24", "a:1", "1:30", "1_0", "0b1", "012", "+1", "1.", "10s", "127.0.0.1", "---", "...", "--x", "'q'", " a", "it's", "#a", "a\nb\n", "a\n\n\tb", "a\n", "\n", " a\nb", "a \n  \nb\n\n"]),
 )  # fmt: skip
 values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**60), 2**60), texts),
@@ -41,3 +42,29 @@ def test_style() -> None:
         "services:\n  web:\n    ports:\n      - target: 80\n    command:\n      - a\n      - b c\n    x: {}\n"
         "    z:\n      -\n        - 1\n      - []\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("10s", "10s"),
+        ("--flag=a b", "--flag=a b"),
+        ("0.0.0.0:8000", "0.0.0.0:8000"),
+        ("a || exit 1", "a || exit 1"),
+        ("22:22", '"22:22"'),  # 1342 to YAML 1.1
+        ("80", '"80"'),
+        ("yes", '"yes"'),
+        ("2026-11-24", '"2026-11-24"'),
+        ("", '""'),
+        ("a: b", "'a: b'"),
+        ("it's # so", "'it''s # so'"),
+        ("@every 5m", "'@every 5m'"),
+        ("tab\t", '"tab\\t"'),
+        ("server {\n  listen 80;\n}\n", "|\n  server {\n    listen 80;\n  }"),
+        ("a\nb", "|-\n  a\n  b"),
+        ("\na", '"\\na"'),
+    ],
+)
+def test_quotes(value: str, text: str) -> None:
+    """Quotes stand where they are needed, and of the kind that Docker Compose writes."""
+    assert written({"k": value}) == f"k: {text}\n"
