@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from yurt.cli.env_files import from_files
 from yurt.cli.flags import Options, command
 
 TYPE_CHECKING = False
@@ -38,7 +37,11 @@ def exec_(session: Session, options: Options) -> int:
         from yurt.cli.interactive import require_terminal
 
         require_terminal()
-    environment = from_files(options.all("env-file"), session.environ)
+    environment: list[str] = []
+    if files := options.all("env-file"):
+        from yurt.cli.env_files import from_files
+
+        environment += from_files(files, session.environ)
     for text in options.all("env"):
         name, mark, _ = text.partition("=")
         if mark or name in session.environ:
@@ -61,9 +64,9 @@ def exec_(session: Session, options: Options) -> int:
     if detached:
         client.request("POST", f"/exec/{identifier}/start", json=how).read()
         return 0
-    from yurt.cli.interactive import attached
-
     with client.hijack("POST", f"/exec/{identifier}/start", json=how) as stream:
+        from yurt.cli.interactive import attached  # here it costs nothing: the engine is starting the process
+
         if attached(
             session,
             stream,

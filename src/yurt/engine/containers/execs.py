@@ -30,6 +30,7 @@ from yurt.shim.monitor import Request
 log = structlog.get_logger()
 
 KEPT = 300.0  # seconds that an exec which ended can still be inspected, as in Docker
+TIDIES_AFTER = 0.05  # seconds after the end, so that whoever waits for it comes first
 UNKNOWN_EXIT = 137
 FAILED = (
     128  # the exit code of an exec that did not start, for neither of the reasons that have one of their own
@@ -174,7 +175,10 @@ class Execs:
         running.exec = replace(running.exec, running=False, exit_code=code, pid=0)
         running.ended_at = time.monotonic()
         self._publish(running.entry, "exec_die", execID=running.exec.id, exitCode=str(code))
-        shutil.rmtree(self._directory(running.exec.container_id, running.exec.id), ignore_errors=True)
+        try:
+            await asyncio.sleep(TIDIES_AFTER)
+        finally:
+            shutil.rmtree(self._directory(running.exec.container_id, running.exec.id), ignore_errors=True)
 
     def _directory(self, container_id: str, exec_id: str) -> Path:
         return self._places.bundle(container_id) / "execs" / short(exec_id)
