@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Needs
 from tests.e2e.cli_host import IMAGE, CommandLine
 from tests.e2e.compose_host import Compose
+from tests.e2e.sdk_host import Sdk
 
 
 @pytest.fixture(
@@ -55,3 +56,11 @@ def compose(yurt: CommandLine, tmp_path: Path, request: pytest.FixtureRequest) -
     project = Compose(yurt, tmp_path, name)
     yield project
     project("down", "-v", "-t", "0", "--remove-orphans", "--rmi", "local")
+
+
+@pytest.fixture
+def sdk(yurt: CommandLine) -> Iterator[Sdk]:
+    """docker-py; what a test leaves under its label is removed after it."""
+    made = Sdk(yurt.host)
+    yield made
+    made.close()

@@ -51,7 +51,9 @@ def test_a_mount_object_says_all() -> None:
     tmpfs = wire.Mount(
         type="tmpfs", target="/t", tmpfs_options=wire.TmpfsOptions(size_bytes=1024, mode=0o1777)
     )
-    assert mounts.parse_mount(tmpfs) == MountRequest("tmpfs", "/t", tmpfs_size=1024, tmpfs_mode=0o1777)
+    assert mounts.parse_mount(tmpfs) == MountRequest(
+        "tmpfs", "/t", tmpfs_size=1024, tmpfs_mode=0o1777, as_object=True
+    )
     bind = wire.Mount(type="bind", source="/s", target="/b")
     assert mounts.parse_mount(bind) == MountRequest("bind", "/b", "/s")
 
@@ -123,11 +125,14 @@ def test_inspect_shows_each_mount_where_it_was_asked() -> None:
     """Texts stay in Binds, objects in Mounts, and --tmpfs in Tmpfs."""
     asked = wire.HostConfig(
         binds=["data:/a"],
-        mounts=[wire.Mount(type="volume", source="v", target="/b")],
+        mounts=[
+            wire.Mount(type="volume", source="v", target="/b"),
+            wire.Mount(type="tmpfs", target="/d"),
+        ],
         tmpfs={"/c": "size=1m"},
     )
     host = HostConfig(mounts=tuple(mounts.requests(asked)), binds=("data:/a",))
-    assert mounts.to_mounts(host) == [wire.Mount(type="volume", source="v", target="/b")]
+    assert mounts.to_mounts(host) == asked.mounts
     assert mounts.to_tmpfs(host) == {"/c": "size=1m"}
 
 

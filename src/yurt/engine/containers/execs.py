@@ -121,6 +121,8 @@ class Execs:
         _must_run(running.entry.container)
         running.started = True
         request = running.exec.request
+        # A client that has its stream may ask at once; only what runs, or has an exit code, was started.
+        running.exec = replace(running.exec, running=True)
         self._publish(running.entry, f"exec_start: {_told(request.cmd)}", execID=running.exec.id)
         if detach:
             await self._launch(running, None, request)
@@ -154,13 +156,13 @@ class Execs:
             shim = await self._started(running.entry.container, running.exec.id, request, sock, running.size)
         except YurtError as error:
             code = error.exit_code if isinstance(error, StartFailed) else FAILED
-            running.exec = replace(running.exec, exit_code=code)
+            running.exec = replace(running.exec, running=False, exit_code=code)
             running.ended_at = time.monotonic()
             raise
         running.shim = shim
         started = shim.started.result()
         assert not isinstance(started, Failed)
-        running.exec = replace(running.exec, running=True, pid=started.pid)
+        running.exec = replace(running.exec, pid=started.pid)
         if any(running.size):
             shim.resize(height=running.size[0], width=running.size[1])
         self._background.start(self._hear(running, shim), name=f"exec {short(running.exec.id)} exit")

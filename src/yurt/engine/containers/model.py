@@ -78,6 +78,7 @@ class MountRequest:
     tmpfs_size: int | None = None  # bytes
     tmpfs_mode: int | None = None
     tmpfs_options: str = ""
+    as_object: bool = False  # a tmpfs that was asked as an object, and is shown as one
     driver: str = "local"
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)

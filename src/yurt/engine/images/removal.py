@@ -28,7 +28,7 @@ def plan_removal(
 ) -> Removal:
     """Decide what ``rmi REF`` does. *asked* is the reference meant by *ref*, None when it was an id.
 
-    Raises Conflict where a container needs what would go, or an id has names in several repositories.
+    Raises Conflict where a container needs what would go, or an id has several tags, or names in several repositories.
     """
     tags = [reference for reference in references if reference.tag]
     holder = short(min(holders)) if holders else ""
@@ -47,8 +47,8 @@ def plan_removal(
                 hint="remove the container first, or use --force to drop only the name",
             )
         return Removal(tuple(references), whole=not holder)
-    repositories = {reference.canonical_name for reference in tags}
-    if len(repositories) > 1 and not force:
+    repositories = {reference.canonical_name for reference in references}
+    if (len(tags) > 1 or len(repositories) > 1) and not force:
         raise Conflict(
             f"conflict: unable to delete {image.id.short} (must be forced)"
             " - image is referenced in multiple repositories",

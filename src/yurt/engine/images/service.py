@@ -202,7 +202,7 @@ class ImageService:
     async def remove(self, ref: str, *, force: bool = False) -> tuple[Removed, ...]:
         """Take *ref* away, and the image with it when that was its last name and no container needs it.
 
-        By id all its names go. Conflict when a container uses it; *force* then drops the names only.
+        By id its only tag goes. Conflict when there are several, or a container uses it; *force* then drops the names.
         """
         image = self._store.get(ref)
         references = self._store.references_of(image.id)

@@ -12,6 +12,7 @@ from yurt.distribution.auth import Auth
 from yurt.engine.containers.model import Container
 from yurt.engine.images.distribution import Offered
 from yurt.engine.images.model import HistoryEntry, Image, Pruned, Removed
+from yurt.engine.images.push import Pushed
 from yurt.engine.progress import Progress, ProgressSink
 from yurt.errors import InvalidArgument, NotFound, Unavailable, Unimplemented
 from yurt.oci.config import ImageConfig
@@ -37,7 +38,7 @@ class ImageBackend(Protocol):
     def history(self, image: Image) -> Iterable[HistoryEntry]: ...
     async def tag(self, image: Image, reference: str) -> Image: ...
     async def remove(self, ref: str, *, force: bool = False) -> Sequence[Removed]: ...
-    async def push(self, reference: str, *, auth: Auth | None, progress: ProgressSink) -> object: ...
+    async def push(self, reference: str, *, auth: Auth | None, progress: ProgressSink) -> Pushed: ...
     async def offered(self, reference: str, *, auth: Auth | None = None) -> Offered: ...
     async def load(self, chunks: AsyncIterator[bytes], *, progress: ProgressSink) -> Sequence[str]: ...
     def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]: ...
@@ -226,7 +227,8 @@ class ImageRoutes:
         auth = registry.auth(call.request.headers.get("X-Registry-Auth"))
 
         async def work(emit: answers.Emit) -> None:
-            await self._images.push(str(reference), auth=auth, progress=_sink(emit))
+            pushed = await self._images.push(str(reference), auth=auth, progress=_sink(emit))
+            emit(progress.pushed(pushed))
 
         return await answers.lines(call, work)
 

@@ -123,6 +123,7 @@ def parse_mount(mount: wire.Mount) -> MountRequest:
         tmpfs_size=tmpfs.size_bytes if tmpfs else None,
         tmpfs_mode=tmpfs.mode if tmpfs else None,
         tmpfs_options=",".join("=".join(pair) for pair in (tmpfs.options if tmpfs else None) or ()),
+        as_object=kind == "tmpfs",
     )
 
 
@@ -174,8 +175,9 @@ def _target_of_bind(text: str) -> str:
 
 
 def _is_tmpfs_text(request: MountRequest) -> bool:
-    """Tell ``--tmpfs`` from ``--mount type=tmpfs``: only the second can have a size or mode of its own."""
-    return request.kind == "tmpfs" and request.tmpfs_size is None and request.tmpfs_mode is None
+    """Tell ``--tmpfs`` from ``--mount type=tmpfs``; of old containers, by the second's size and mode."""
+    is_object = request.as_object or request.tmpfs_size is not None or request.tmpfs_mode is not None
+    return request.kind == "tmpfs" and not is_object
 
 
 def to_tmpfs(host: HostConfig) -> dict[str, str] | None:
@@ -220,7 +222,7 @@ def _to_mount(mount: MountRequest) -> wire.Mount:
         )
     elif mount.kind == "image" and mount.subpath:
         answer.image_options = wire.ImageOptions(subpath=mount.subpath)
-    elif mount.kind == "tmpfs":
+    elif mount.kind == "tmpfs" and not (mount.tmpfs_size is None and mount.tmpfs_mode is None):
         answer.tmpfs_options = wire.TmpfsOptions(size_bytes=mount.tmpfs_size, mode=mount.tmpfs_mode)
     return answer
 

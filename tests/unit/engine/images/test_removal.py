@@ -48,17 +48,18 @@ def test_one_of_several_names_goes_alone() -> None:
     assert plan(f"a{SHA}", ["a:1", f"a{SHA}"]) == ({f"a{SHA}"}, False)
 
 
-def test_by_id_all_names_of_one_repository_go() -> None:
+def test_by_id_the_only_tag_goes_with_its_digest() -> None:
     """They cannot be anything else."""
-    assert plan(None, ["a:1", "a:2", f"a{SHA}"]) == ({"a:1", "a:2", f"a{SHA}"}, True)
+    assert plan(None, ["a:1", f"a{SHA}"]) == ({"a:1", f"a{SHA}"}, True)
     assert plan(None, []) == (set(), True)
 
 
-def test_by_id_names_in_several_repositories_need_force() -> None:
-    """Docker's sentence."""
+@pytest.mark.parametrize("names", [["a:1", "a:2"], ["a:1", "b:1"], ["a:1", f"b{SHA}"]], ids=" ".join)
+def test_by_id_several_names_need_force(names: list[str]) -> None:
+    """Several tags, or a digest of another repository: Docker's sentence."""
     with pytest.raises(Conflict, match=r"must be forced.*referenced in multiple repositories"):
-        plan(None, ["a:1", "b:1"])
-    assert plan(None, ["a:1", "b:1"], force=True) == ({"a:1", "b:1"}, True)
+        plan(None, names)
+    assert plan(None, names, force=True) == (set(names), True)
 
 
 def test_an_image_in_use_keeps_its_last_name() -> None:
