@@ -53,7 +53,18 @@ CASES = [
         "kill-shim": ("start", "stop"),
         "kill-runtime": ("start", "exec", "lost shim"),
         "kill-init": ("restart", "network disconnect"),
-        "disk-full": ("create", "stop", "rm", "rmi", "load", "commit", "prune", "network disconnect", "cp"),
+        "disk-full": (
+            "create",
+            "stop",
+            "rm",
+            "rmi",
+            "load",
+            "commit",
+            "prune",
+            "network disconnect",
+            "cp",
+            "succeed",
+        ),
     }.items()
     for name in names
 ]
