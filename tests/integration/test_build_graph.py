@@ -1,6 +1,8 @@
 """A build is a graph: stages run at once, the same step runs once, and a failure ends all of them."""
 
+import base64
 import hashlib
+import io
 import os
 import re
 import signal
@@ -12,11 +14,12 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 from tests.integration.engine_host import IMAGE, EngineHost
-from tests.integration.test_build import Result, build, run
+from tests.integration.test_build import Result, an_archive, build, run
 
 pytestmark = pytest.mark.root
 
@@ -178,3 +181,30 @@ def _until(what: Callable[[], object]) -> None:
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
+
+
+def test_the_history_outlives_the_engine(new_engine: Callable[[], EngineHost]) -> None:
+    """What went well, what failed, and what was cut short by the engine's end, each with its log."""
+    engine = new_engine()
+    client = engine.client()
+
+    def ask(path: str) -> Any:
+        answer = client.api._get(client.api._url(path))
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    build(client, f"FROM {IMAGE}\nRUN echo well\n", tag="history/well:1")
+    build(client, f"FROM {IMAGE}\nRUN echo well\nRUN echo ill; exit 3\n")
+    context = an_archive({"Dockerfile": f"FROM {IMAGE}\nRUN echo begun; sleep 600\n"})
+    for line in client.api.build(fileobj=io.BytesIO(context), custom_context=True, decode=True):
+        if "begun\n" in line.get("stream", ""):
+            break
+    engine.kill()
+    engine.start()
+    listed = ask("/yurt/builds").json()
+    assert [each["Status"] for each in listed] == ["cut short", "error", "completed"]
+    assert [(each["Steps"], each["CachedSteps"]) for each in listed] == [(2, 1), (3, 2), (2, 1)]
+    assert listed[2]["Name"] == "history/well:1"
+    assert listed[1]["Error"].endswith("exit code 3")
+    for each, said in zip(listed, (b"begun\n", b"ill\n", b"well\n"), strict=True):
+        assert base64.b64encode(said) in ask(f"/yurt/builds/{each['ID']}/log").content

@@ -249,6 +249,83 @@ class RawTrace(BuildProgress):
             super().take(message)
 
 
+class PlainTrace(BuildProgress):
+    """Prints the engine's trace as BuildKit's clients print it without a terminal: a number before every line."""
+
+    is_traced = True
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._numbers: dict[str, int] = {}  # by digest
+        self._names: dict[str, str] = {}
+        self._began: dict[str, float] = {}
+        self._rest: dict[str, str] = {}  # of output: the line that has no end yet
+        self._over: set[str] = set()
+        self._speaking = ""
+
+    def take(self, message: dict[str, Any]) -> None:
+        if message.get("id") != TRACE or "aux" not in message:
+            super().take(message)
+            return
+        self.has_begun = True
+        news = message["aux"]
+        for each in news.get("vertexes", ()):
+            self._work(each)
+        for each in news.get("statuses", ()):
+            if each.get("completed"):
+                self._say(each["vertex"], f"{_clean(each['id'])} {_amount(each)}".rstrip())
+        for each in news.get("logs", ()):
+            self._output(each)
+        for each in news.get("warnings", ()):
+            self._stream.write(
+                f"[Warning] {_clean(base64.b64decode(each['short']).decode(errors='replace'))}\n"
+            )
+
+    def _work(self, each: dict[str, Any]) -> None:
+        digest = each["digest"]
+        self._names[digest] = _clean(each.get("name", ""))
+        if digest in self._over or not (began := _seconds(each.get("started"))):
+            return
+        if digest not in self._began:
+            self._began[digest] = began
+            self._speak(digest)
+        if not (ended := _seconds(each.get("completed"))):
+            return
+        self._over.add(digest)
+        if rest := self._rest.pop(digest, ""):
+            self._say(digest, _last_written(rest))
+        error = each.get("error", "")
+        done = (
+            f"ERROR: {_clean(error)}"
+            if error
+            else "CACHED"
+            if each.get("cached")
+            else f"DONE {ended - began:.1f}s"
+        )
+        self._say(digest, done)
+
+    def _output(self, each: dict[str, Any]) -> None:
+        digest = each["vertex"]
+        text = self._rest.get(digest, "") + base64.b64decode(each["data"]).decode(errors="replace")
+        *lines, self._rest[digest] = text.split("\n")
+        since = _seconds(each.get("timestamp")) - self._began.get(digest, 0.0)
+        for line in lines:
+            self._say(digest, f"{since:.3f} {_last_written(line)}")
+
+    def _speak(self, digest: str) -> None:
+        if self._speaking == digest:
+            return
+        number = self._numbers.setdefault(digest, len(self._numbers) + 1)
+        self._stream.write(
+            f"{'' if not self._speaking else chr(10)}#{number} {self._names.get(digest, '')}\n"
+        )
+        self._speaking = digest
+
+    def _say(self, digest: str, text: str) -> None:
+        self._speak(digest)
+        self._stream.write(f"#{self._numbers[digest]} {text}\n")
+
+
 def _amount(status: dict[str, Any]) -> str:
     current, total = status.get("current") or 0, status.get("total") or 0
     if total:

@@ -60,8 +60,10 @@ def show(session: Session, words: Sequence[str]) -> int:
             text = text.replace("{" + title + "}", session.paint("1", title, session.out))
         session.print(text.rstrip("\n"))
         return 0
+    if list(words[:2]) == ["build", "history"]:
+        words = ["build history", *words[2:]]
     word = words[0]
-    if word not in COMMANDS:
+    if word not in (*COMMANDS, *GROUPS):
         raise unknown("yurt", word, COMMANDS)
     if word == "compose":
         return compose(session, [*words[1:], "--help"])

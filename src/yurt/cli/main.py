@@ -82,6 +82,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "import": "archives:import_",
         "build": "build",
     },
+    "build history": dict.fromkeys(("ls", "logs", "inspect", "rm"), "build_history"),
     "builder": {"build": "build", **dict.fromkeys(("du", "prune"), "builder")},
     "system": {
         "info": "system",
@@ -161,6 +162,8 @@ def _run(session: Session, words: Sequence[str]) -> int:
         from yurt.cli.help import unknown
 
         raise unknown("yurt", word, COMMANDS)
+    if word == "build" and rest and rest[0] == "history":  # a folder of that name is ./history
+        return _run_group(session, "build history", rest[1:])
     if not place.endswith(":"):
         return load(place, word).invoke(session, f"yurt {word}", rest)
     if word == "compose":

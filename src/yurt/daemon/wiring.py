@@ -24,6 +24,7 @@ from yurt.server.routes.containers import ContainerRoutes
 from yurt.server.routes.execs import ExecRoutes
 from yurt.server.routes.images import ImageRoutes
 from yurt.server.routes.networks import NetworkRoutes
+from yurt.server.routes.past_builds import PastBuildRoutes
 from yurt.server.routes.swarm import SwarmRoutes
 from yurt.server.routes.system import SystemRoutes
 from yurt.server.routes.volumes import VolumeRoutes
@@ -119,6 +120,7 @@ def routes(engine: Engine) -> tuple[Route, ...]:
         *ExecRoutes(engine.containers).routes(),
         *ImageRoutes(engine.images, engine.workshop, engine.containers).routes(),
         *BuildRoutes(engine.workshop).routes(),
+        *PastBuildRoutes(engine.workshop).routes(),
         *BuildKitRoutes(engine.workshop, engine.images).routes(),
         *CatalogRoutes().routes(),
         *NetworkRoutes(engine.networks, engine.containers).routes(),

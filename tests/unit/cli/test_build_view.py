@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from yurt.cli.build_view import TRACE, BuildProgress, BuildView, LiveView, RawTrace
+from yurt.cli.build_view import TRACE, BuildProgress, BuildView, LiveView, PlainTrace, RawTrace
 from yurt.cli.failure import Failure
 
 BEGUN, ENDED = "2026-01-01T00:00:01.000000000Z", "2026-01-01T00:00:03.500000000Z"
@@ -116,3 +116,19 @@ def test_quiet_keeps_its_output_for_a_failure():
     told(progress, {"stream": "Step 1\n"})
     assert progress.kept is kept
     assert kept.getvalue() == "Step 1\n"
+
+
+def test_a_past_build_reads_like_one_in_a_pipe():
+    """Numbered pieces of work, each with its output and its end; when another speaks it is named again."""
+    stream = io.StringIO()
+    news = (
+        {"vertexes": [vertex("a", "[1/2] FROM x", completed=BEGUN, cached=True)]},
+        {"vertexes": [vertex("b", "RUN one"), vertex("c", "RUN two")]},
+        {"logs": [log("b", "half a ") | {"timestamp": ENDED}, log("b", "line\n") | {"timestamp": ENDED}]},
+        {"vertexes": [vertex("c", "RUN two", completed=ENDED, error="no")]},
+    )
+    told(PlainTrace(stream), *({"id": TRACE, "aux": each} for each in news))
+    assert stream.getvalue() == (
+        "#1 [1/2] FROM x\n#1 CACHED\n\n#2 RUN one\n\n#3 RUN two\n\n#2 RUN one\n#2 2.500 half a line\n"
+        "\n#3 RUN two\n#3 ERROR: no\n"
+    )

@@ -176,6 +176,7 @@ class _Context:
     body: Iterator[bytes] | None
     dockerfile: str = ""
     remote: str = ""
+    title: str = ""
     local: BuildContext | None = None
 
     def in_words(self, text: str) -> str:
@@ -206,7 +207,13 @@ def _context(path: str, dockerfile: str) -> _Context:
             raise Failure("context and Dockerfile cannot both come from stdin")
         return _Context(_standard_input(), dockerfile)
     context = _local_context(path, dockerfile)
-    return _Context(context.stream(), context.dockerfile, local=context)
+    return _Context(context.stream(), context.dockerfile, title=_name_of(path), local=context)
+
+
+def _name_of(path: str) -> str:
+    import os
+
+    return os.path.basename(os.path.abspath(path))
 
 
 def _local_context(path: str, dockerfile: str) -> BuildContext:
@@ -292,5 +299,6 @@ def _query(options: Options, environ: Mapping[str, str], context: _Context) -> d
         else None,
         "allow": options.all("allow") or None,
         "nocachefilter": options.all("no-cache-filter") or None,
+        "title": None if options.has("tag") else context.title or None,  # Yurt's own: for its history
         "memory": values.size(options.text("memory")) if options.has("memory") else None,
     }

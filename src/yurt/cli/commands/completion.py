@@ -74,13 +74,13 @@ def _candidates(session: Session, words: Sequence[str]) -> Iterator[Candidate]:
         )
         yield from rules.of_words(known, current)
         return
+    if before[:2] == ["build", "history"]:
+        before = ["build history", *before[2:]]
     word, *rest = before
     if word == "compose":
         yield from _compose(session, rest, current)
         return
     place = COMMANDS.get(word)
-    if place is None:
-        return
     if word in GROUPS:
         verbs = GROUPS[word]
         if not rest:
@@ -95,6 +95,8 @@ def _candidates(session: Session, words: Sequence[str]) -> Iterator[Candidate]:
         found = load(place, word)
         if group in ("volume", "network") and found.usage.startswith("create"):
             return  # a new name, or flags, which nobody has yet
+    elif place is None:
+        return
     else:
         found = load(place, word)
     yield from rules.of_command(found, word, rest, current, lambda kind: _names(session, kind))

@@ -40,6 +40,8 @@ class BuildRequest:
     subdir: str = ""
     entitlements: frozenset[str] = frozenset()  # what steps may have that ask for it: INSECURE, HOST_NETWORK
     no_cache_stages: frozenset[str] = frozenset()  # names or numbers of stages that are made anew
+    title: str = ""  # what the history calls this build; empty: by its tags
+    ref: str = ""  # the client's own name for it
 
 
 @dataclass(frozen=True, slots=True)

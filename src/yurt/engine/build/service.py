@@ -24,6 +24,7 @@ from yurt.engine.build.cache_mounts import CacheMounts
 from yurt.engine.build.checking import Examined, examined, refusal, warned
 from yurt.engine.build.execute import Execution, StepFailed, now
 from yurt.engine.build.files import ContextTree
+from yurt.engine.build.history import BuildHistory
 from yurt.engine.build.kept import KeptContents
 from yurt.engine.build.layout import Base, lay_out
 from yurt.engine.build.making import Making
@@ -124,6 +125,7 @@ class BuildService:
         provider.use(self)
         self._cache = BuildCache(documents, images)
         self._making = Making()
+        self.history = BuildHistory(settings.root / "build" / "history", documents)
         self._work = settings.root / "build" / "work"
         self._caches = CacheMounts(settings.root / "build" / "caches", documents)
         self._kept = KeptContents(settings.root / "build" / "contexts")
@@ -132,6 +134,7 @@ class BuildService:
     async def restore(self) -> None:
         """Remove what interrupted builds left. Before any build starts."""
         await in_thread(self._sweep)
+        await in_thread(self.history.restore)
         await self._kept.clear()
 
     def _sweep(self) -> None:
@@ -151,11 +154,20 @@ class BuildService:
         """
         events: asyncio.Queue[BuildEvent | None] = asyncio.Queue()
 
+        recording = self.history.begin(request)
+
+        def emit(event: BuildEvent) -> None:
+            recording.take(event)
+            events.put_nowait(event)
+
         async def work() -> None:
             try:
-                await self._build(request, origin, events.put_nowait)
+                await self._build(request, origin, emit)
             finally:
-                events.put_nowait(None)
+                try:
+                    recording.end()
+                finally:
+                    events.put_nowait(None)
 
         task = asyncio.create_task(work(), name="build")
         try:

@@ -67,14 +67,14 @@ def asked(
             build_args=prefixed[BUILD_ARG],
             labels=prefixed[LABEL],
             no_cache=options.get("no-cache") == "",
-            no_cache_stages=frozenset(_listed(options.get("no-cache", ""))),
+            no_cache_stages=frozenset(listed(options.get("no-cache", ""))),
             entitlements=frozenset(entitlements),
             pull=options.get("image-resolve-mode") == "pull",
             platform=options.get("platform", ""),
             network_mode="" if network in {"default", "sandbox"} else network,
-            extra_hosts=tuple(_host(text) for text in _listed(options.get("add-hosts", ""))),
+            extra_hosts=tuple(_host(text) for text in listed(options.get("add-hosts", ""))),
             shm_size=_number("shm-size", options.get("shm-size", "")) or BuildRequest().shm_size,
-            ulimits=tuple(_ulimit(text) for text in _listed(options.get("ulimit", ""))),
+            ulimits=tuple(_ulimit(text) for text in listed(options.get("ulimit", ""))),
             contexts=contexts,
             folders=frozenset(prefixed[CONTEXT]) - frozenset(contexts),
             remote="" if is_upload else context,
@@ -140,11 +140,12 @@ def exports(request: SolveRequest) -> tuple[Export, ...]:
             raise Unimplemented(
                 f"a build cannot be exported as {exporter.type}: build an image, then use `docker save` or `docker cp`"
             )
-        found.append(Export(_listed(exporter.attrs.get("name", ""))))
+        found.append(Export(listed(exporter.attrs.get("name", ""))))
     return tuple(found)
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def listed(text: str) -> tuple[str, ...]:
+    """Return the parts of a list that is written with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 

@@ -9,6 +9,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import yurt
@@ -21,7 +22,7 @@ from yurt.errors import Internal, NotFound, Unimplemented, YurtError
 from yurt.oci.platform import Platform as OciPlatform
 from yurt.oci.reference import Reference
 from yurt.server.buildkit import messages as wire
-from yurt.server.buildkit.attributes import Asked, asked, exports
+from yurt.server.buildkit.attributes import Asked, asked, exports, listed
 from yurt.server.buildkit.failures import failure
 from yurt.server.buildkit.grpc import Exchange, GrpcError, Handler
 from yurt.server.buildkit.jobs import Job, Jobs
@@ -248,7 +249,8 @@ class Control:
         builds = await self._workshop.builds()
         with job.building():
             try:
-                async for event in builds.build(what.request, origin):
+                request = replace(what.request, ref=job.request.ref, title=_title(job, what.request))
+                async for event in builds.build(request, origin):
                     if isinstance(event, Built):
                         return event.image_id
                     if isinstance(event, Warned):
@@ -289,6 +291,12 @@ class Control:
             (wire.Platform(platform.architecture, "linux", platform.variant),),
             VERSION,
         )
+
+
+def _title(job: Job, request: BuildRequest) -> str:
+    """Return what the history calls the build: the names that its image gets, else what is built of what."""
+    names = [name for each in job.request.exporters for name in listed(each.attrs.get("name", ""))]
+    return ", ".join(names) or request.remote or request.target or request.dockerfile
 
 
 def _usage(entry: CacheEntry) -> wire.UsageRecord:

@@ -69,6 +69,7 @@ def request(call: Call) -> BuildRequest:
         entitlements=frozenset(call.texts("allow")),
         no_cache_stages=frozenset(call.texts("nocachefilter")),
         remote="" if remote == "client-session" else remote,
+        title=call.text("title"),
     )
 
 

@@ -5,6 +5,8 @@ with ``--progress rawjson``: vertexes, statuses, logs, warnings.
 """
 
 import base64
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,11 +30,11 @@ CONTEXT, EXPORT = "context", "export"
 
 
 class Traced:
-    """The lines of one build. *tags* are the names that its image gets."""
+    """The lines of one build. *tags* are the names that its image gets, *clock* gives nanoseconds since 1970."""
 
-    def __init__(self, file: str, tags: tuple[str, ...]) -> None:
+    def __init__(self, file: str, tags: tuple[str, ...], *, clock: Callable[[], int] = time.time_ns) -> None:
         self._told: list[StatusResponse] = []
-        self._narrator = Narrator("build", self._told.append)
+        self._narrator = Narrator("build", self._told.append, clock=clock)
         self._file = file
         self._tags = tags
         self._waits_for_context = True
