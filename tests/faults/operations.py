@@ -111,6 +111,12 @@ def state(client: Client) -> dict[str, Any]:
     return {}
 
 
+def was_killed(client: Client) -> bool:
+    """Whether the container was started, and its first process was killed."""
+    found = state(client)
+    return (found.get("Status"), found.get("ExitCode"), found.get("Error")) == ("exited", 137, "")
+
+
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
