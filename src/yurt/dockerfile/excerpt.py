@@ -9,6 +9,7 @@ from yurt.dockerfile.lexer import lex
 from yurt.errors import InvalidArgument
 
 RULE = "-" * 20
+BRIEF = 120  # characters of a step in a sentence; its lines are shown beside it
 AROUND_ONE, AROUND_MANY = 4, 2  # lines shown around a statement of one line, and around a longer one
 
 
@@ -21,6 +22,12 @@ def line_of(message: str, file: str) -> int | None:
 def without_place(message: str, file: str) -> str:
     """Return *message* without the file, line and column that it begins with."""
     return re.sub(rf"^{re.escape(file)}:\d+(?::\d+)?: ", "", message)
+
+
+def brief(step: str) -> str:
+    """Return *step* for a sentence: on one line, its blanks as one, its end cut off when it is long."""
+    text = " ".join(step.split())
+    return text if len(text) <= BRIEF else f"{text[: BRIEF - 1]}…"
 
 
 def statement_at(text: bytes, line: int) -> tuple[int, int]:

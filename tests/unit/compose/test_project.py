@@ -388,3 +388,92 @@ x-last:
   b: 1
 """
     )
+
+
+def test_projects_for_development_are_read_as_they_stand(tmp_path: Path) -> None:
+    """What public samples use beside each other: nothing is refused, and it means what it says there."""
+    text = """
+    version: "3.7"  # read by nobody any more
+    x-shared: &shared # one for all
+      restart: unless-stopped
+      environment: &settings {DB_HOST: db, DB_PASSWORD_FILE: /run/secrets/db-password}
+    services:
+      frontend:
+        <<: *shared
+        build: {context: frontend, target: development, args: [NODE_ENV=development]}
+        stdin_open: true
+        ports: ["3000:3000", 9229:9229, '53:53/udp']
+        volumes:
+          - ./frontend/src:/code/src:ro
+          - ./frontend/package.json:/code/package.json
+          - /code/node_modules
+          - modules:/opt/node_modules
+          - "~/media:/media"
+          - {type: bind, source: ./proxy/site.conf, target: /etc/site.conf, read_only: true}
+        depends_on: [ backend ]
+        networks: [outside]
+        develop: {watch: [{action: sync, path: ./frontend/src, target: /code/src}]}
+      backend:
+        <<: *shared
+        build: backend
+        environment: {<<: *settings, ZONE: "${ZONE}", RANGE: "172.20.0.2#5054;1.1.1.1"}
+        expose: [8000, 33060]
+        secrets: [db-password]
+        stop_signal: SIGINT
+        command: /bin/sh -c "render < /tmp/a.conf > /etc/a.conf && serve -g 'daemon off;'"
+        healthcheck: {test: [ "CMD-SHELL", 'test "$$(cat /run/secrets/db-password)" || exit 1' ], interval: 10s}
+        depends_on: {db: {condition: service_healthy}}
+        networks:
+          outside:
+          inside: {ipv4_address: 172.20.0.2}
+        extra_hosts: ["printer:192.0.2.7"]
+        sysctls: [net.ipv4.conf.all.src_valid_mark=1]
+        cap_add:
+          - NET_ADMIN # with a remark
+      db:
+        image: "postgres:${PG:?the version of PostgreSQL}"
+        user: postgres
+        secrets: [db-password]
+        deploy: {resources: {limits: {memory: 1.5G}}}
+        ulimits: {memlock: {soft: -1, hard: -1}}
+        command: >
+          postgres
+          -c shared_buffers=128MB
+        volumes: [db-data:/var/lib/postgresql/data]
+        networks: [inside]
+    volumes:
+      modules:
+      db-data: {}
+    secrets:
+      db-password: {file: db/password.txt}
+    networks:
+      outside:
+      inside: {driver: bridge, ipam: {config: [{subnet: 172.20.0.0/24}]}}
+    """
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db/password.txt").write_text("s")
+    with pytest.raises(InvalidArgument, match=r"the version of PostgreSQL"):
+        a_project(text, tmp_path, environ={"HOME": "/home/ann"})
+    warnings: list[str] = []
+    project = a_project(text, tmp_path, environ={"HOME": "/home/ann", "PG": "17"}, warnings=warnings)
+    front, back, db = (project.service(name) for name in ("frontend", "backend", "db"))
+    assert [str(port) for port in front.ports] == ["3000:3000/tcp", "9229:9229/tcp", "53:53/udp"]
+    assert [(m.type, m.source.replace(str(tmp_path), "."), m.read_only) for m in front.mounts] == [
+        ("bind", "./frontend/src", True),
+        ("bind", "./frontend/package.json", False),
+        ("volume", "", False),
+        ("volume", "modules", False),
+        ("bind", "/home/ann/media", False),
+        ("bind", "./proxy/site.conf", True),
+    ]
+    assert front.restart == back.restart == "unless-stopped"
+    assert back.environment == {
+        "DB_HOST": "db", "DB_PASSWORD_FILE": "/run/secrets/db-password", "ZONE": "", "RANGE": "172.20.0.2#5054;1.1.1.1"
+    }  # fmt: skip
+    assert back.command == ("/bin/sh", "-c", "render < /tmp/a.conf > /etc/a.conf && serve -g 'daemon off;'")
+    assert back.healthcheck is not None
+    assert back.healthcheck.test == ("CMD-SHELL", 'test "$(cat /run/secrets/db-password)" || exit 1')
+    assert back.expose == ("8000", "33060")
+    assert (db.command, db.resources.memory) == (("postgres", "-c", "shared_buffers=128MB"), 3 << 29)
+    assert len(warnings) == 1
+    assert "ZONE" in warnings[0]

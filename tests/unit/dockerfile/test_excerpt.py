@@ -1,6 +1,6 @@
 import pytest
 
-from yurt.dockerfile.excerpt import excerpt, line_of, statement_at, without_place
+from yurt.dockerfile.excerpt import brief, excerpt, line_of, statement_at, without_place
 
 TEXT = b"FROM a\n\nRUN one\nRUN two; \\\n  three\nRUN four\n"
 
@@ -37,3 +37,10 @@ def test_places_of_messages() -> None:
     assert (line_of("a.b:12:3: bad: x", "a.b"), line_of("a.b:12: bad", "a.b")) == (12, 12)
     assert line_of("aXb:12: bad", "a.b") is None
     assert without_place("a.b:12:3: bad: x", "a.b") == "bad: x"
+
+
+def test_a_long_step_is_cut_in_a_sentence() -> None:
+    """A chain of ninety lines does not become a sentence of four thousand characters."""
+    assert brief("RUN set -eux;   \t\techo a") == "RUN set -eux; echo a"
+    told = brief("RUN " + "echo again; " * 400)
+    assert (len(told), told[:16], told[-1]) == (120, "RUN echo again; ", "…")

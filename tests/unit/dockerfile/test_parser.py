@@ -101,6 +101,81 @@ def test_continuations_skip_comments_and_blank_lines() -> None:
     assert (run.location.first, run.location.last) == (2, 6)
 
 
+OFFICIAL = rb"""\
+# A server from its sources, written as the public images of such servers are.
+ARG SUITE=trixie
+FROM --platform=$BUILDPLATFORM debian:${SUITE}-slim as base
+
+ENV PATH /opt/kiln/bin:$PATH
+ENV KILN_VERSION   4.2.0
+ENV KILN_DEPS \
+		gcc \
+		make
+
+RUN set -eux; \
+	\
+	marks="$(apt-mark showmanual)"; \
+	apt-get install -y --no-install-recommends \
+# for the clock, see the tracker; why "quotes' here do not matter
+		tzdata \
+	; \
+	arch="$(dpkg --print-architecture | awk -F- '{ print $NF }')"; \
+	case "$arch" in \
+		amd64|arm64) \
+			# an indented remark \ with a backslash in it
+
+			url="https://kiln.example/${KILN_VERSION%%[a-z]*}/$arch" ;; \
+		*) echo >&2 "no kiln for '$arch'"; exit 1 ;; \
+	esac; \
+	printf '%s\n' "${url:-none}" | sed -ri 's!^(a|b)$!\1 = '*'!'; \
+	sh -c " \
+		test \"\$(id -u)\" = 0 \
+	"; \
+	[ -z "$marks" ] || apt-mark manual $marks
+
+FROM base AS builder
+CMD [ "kiln", "--fire" ]
+
+FROM builder as dev-envs
+RUN <<EOF
+apt-get update
+# no comment of the Dockerfile's: the shell's
+apt-get install -y git
+EOF
+RUN <<SCRIPT bash
+  set -ex
+SCRIPT
+COPY --from=tools/docker / /
+"""
+
+
+def test_servers_images_read_as_they_stand() -> None:
+    """Chains of shell with remarks between their lines, targets for development, scripts: nothing is refused."""
+    base, builder, dev = parse(OFFICIAL).stages
+    assert (base.name, builder.name, dev.name) == ("base", "builder", "dev-envs")
+    run = base.instructions[-1]
+    assert isinstance(run, Run)
+    assert (run.location.first, run.location.last) == (12, 31)
+    assert [" ".join(part.split()) for part in run.command.argv[0].split("; ")] == [
+        "set -eux",
+        'marks="$(apt-mark showmanual)"',
+        "apt-get install -y --no-install-recommends tzdata",
+        """arch="$(dpkg --print-architecture | awk -F- '{ print $NF }')\"""",
+        'case "$arch" in amd64|arm64) url="https://kiln.example/${KILN_VERSION%%[a-z]*}/$arch" ;',
+        """*) echo >&2 "no kiln for '$arch'\"""",
+        "exit 1 ;",
+        "esac",
+        r"""printf '%s\n' "${url:-none}" | sed -ri 's!^(a|b)$!\1 = '*'!'""",
+        r'sh -c " test \"\$(id -u)\" = 0 "',
+        '[ -z "$marks" ] || apt-mark manual $marks',
+    ]
+    first, second, _ = dev.instructions
+    assert isinstance(first, Run)
+    assert "# no comment of the Dockerfile's" in first.heredocs[0].content
+    assert isinstance(second, Run)
+    assert (second.command.argv, second.heredocs[0].content) == (("<<SCRIPT bash",), "  set -ex\n")
+
+
 def test_an_escaped_escape_continues_nothing() -> None:
     """Two backslashes at the end of a line stand for one."""
     first, second = parse(b"FROM x\nRUN echo \\\\\nRUN b").stages[0].instructions

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from yurt.dockerfile.excerpt import brief
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.instructions import Instruction
 from yurt.dockerfile.mounts import RunMount
@@ -266,7 +267,8 @@ class Execution:
         if ran.exit_code != 0:
             told = f": {ran.error}" if ran.error else ""
             raise StepFailed(
-                f"{step.instruction.location}: {step.text}: the command ended with exit code {ran.exit_code}{told}",
+                f"{step.instruction.location}: {brief(step.text)}: the command ended with exit code"
+                f" {ran.exit_code}{told}",
                 argv=work.argv,
                 exit_code=ran.exit_code,
                 location=str(step.instruction.location),
