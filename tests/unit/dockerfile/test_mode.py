@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yurt.dockerfile.mode import parse_mode
@@ -44,6 +44,7 @@ def test_what_is_no_mode_is_refused(text: str) -> None:
 clauses = st.from_regex(r"[ugoa]{0,3}([-+=]([rwxX]{0,4}|[ugo])){1,2}", fullmatch=True)
 
 
+@settings(deadline=None)  # it starts chmod, which takes what the machine's load lets it
 @given(before=st.integers(0, 0o777), text=st.lists(clauses, min_size=1, max_size=3).map(",".join))
 def test_chmod_agrees(tmp_path_factory: pytest.TempPathFactory, before: int, text: str) -> None:
     """The system's own chmod, under the umask that a build has, is of the same opinion."""
