@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from yurt.cli.failure import UsageError
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from yurt.cli.flags import Command
     from yurt.cli.session import Session
+
+NARROWEST = 40  # columns for a sentence and the space before it; with fewer it is left to the terminal
 
 OVERVIEW = """\
 Containers, images and Compose projects on one machine, nothing else installed.
@@ -27,7 +30,8 @@ Containers, images and Compose projects on one machine, nothing else installed.
 {Look inside}
   ps logs top stats port inspect diff cp export commit events
 {Images}
-  images build pull push search tag rmi history save load import · catalog ls · builder du prune
+  images build pull push search tag rmi history save load import
+  catalog ls · builder du prune
 {Projects}
   compose up down ps logs build exec run stop start restart config
 {The rest}
@@ -104,14 +108,38 @@ def show_command(session: Session, path: str, command: Command) -> None:
         session.print("\nOptions:")
         pairs = [(left, text.strip()) for left, _, text in (line.partition("  ") for line in lines)]
         pairs = [(left if not left.startswith("--") else f"    {left}", text) for left, text in pairs]
-        width = min(34, max(len(left) for left, _ in pairs))
-        for left, text in pairs:
-            session.print(f"  {left:<{width}}  {text}".rstrip())
+        for line in columns(pairs, session.width()):
+            session.print(line)
+
+
+def columns(pairs: Sequence[tuple[str, str]], width: int | None) -> list[str]:
+    """Lay out flags and what they do, which goes on below itself where the terminal is narrower than its sentence.
+
+    *width* is the terminal's, None: there is none, and each pair is one line.
+    """
+    first = min(34, max(len(left) for left, _ in pairs))
+    if width is None or width - first < NARROWEST:
+        return [f"  {left:<{first}}  {text}".rstrip() for left, text in pairs]
+    lines = []
+    for left, text in pairs:
+        start = f"  {left:<{first}}  "
+        lines += wrap(
+            text,
+            width,
+            initial_indent=start,
+            subsequent_indent=" " * (first + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [start.rstrip()]
+    return lines
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that *word* was probably meant to be."""
-    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+    """Return the known word that *word* was probably meant to be. Of short ones half the letters are enough."""
+    cutoff = 0.5 if len(word) == 2 else 0.6
+    close = get_close_matches(word, list(known), n=3, cutoff=cutoff)
+    swapped = (one for one in close if sorted(one) == sorted(word))
+    return next(swapped, next(iter(close), None))
 
 
 def unknown(path: str, word: str, known: Iterable[str]) -> UsageError:

@@ -125,6 +125,15 @@ class Session:
                 code = 1
         return code
 
+    def width(self) -> int | None:
+        """Return how many columns the terminal has on which results are shown, None when it is no terminal."""
+        if not self.out.isatty():
+            return None
+        from yurt.cli.terminal import size
+
+        found = size(self.out.fileno())
+        return found[1] if found else None
+
     def paint(self, code: str, text: str, stream: TextIO) -> str:
         """Return *text* in colour if *stream* is a terminal that wants it (``NO_COLOR``)."""
         if not stream.isatty() or self.environ.get("NO_COLOR") or self.environ.get("TERM") == "dumb":
