@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from tests.conftest import Needs
 from tests.integration.engine_host import IMAGE, EngineHost, _processes, busybox_image
 from tests.integration.throwaway import SLEEP, refusal, said, until
 
+from yurt.engine.networks.files import ResolvConf, host_resolv_conf, reachable
 from yurt.engine.networks.firewall import tag_of
 from yurt.linux.mount import mounted_below, unmount
 from yurt.linux.nftables import Nftables
@@ -297,6 +299,64 @@ def fetched(address: str, port: int) -> bytes:
             return connection.recv(100)
     except OSError:
         return b""
+
+
+class TestFilesOnTheHost:
+    """What inspection tells of the host's files, and what the container sees of them."""
+
+    def test_paths_are_those_of_files_that_exist(self, client: docker.DockerClient) -> None:
+        """None before the first start; the log is none in Docker's own format, and so has no path."""
+        box = client.containers.create(IMAGE, SLEEP)
+        attrs = box.attrs
+        assert (attrs["HostsPath"], attrs["ResolvConfPath"], attrs["HostnamePath"]) == ("", "", "")
+        box.start()
+        box.reload()
+        attrs = box.attrs
+        for key, path in {"HostsPath": "/etc/hosts", "ResolvConfPath": "/etc/resolv.conf", "HostnamePath": "/etc/hostname"}.items():  # fmt: skip
+            assert Path(attrs[key]).read_bytes() == box.exec_run(["cat", path]).output
+        assert attrs["LogPath"] == ""
+        box.exec_run(["touch", "/here"])
+        data = attrs["GraphDriver"]["Data"]
+        assert Path(data["UpperDir"], "here").exists()
+        assert Path(data["MergedDir"], "here").exists()
+        assert Path(data["LowerDir"].split(":")[0], "bin/busybox").exists()
+        image = client.images.get(IMAGE).attrs["GraphDriver"]["Data"]
+        assert data["LowerDir"].split(":")[0] == image["UpperDir"]
+        box.kill()
+        box.reload()
+        assert Path(box.attrs["HostsPath"]).exists()
+
+    def test_who_is_asked_for_names(self, client: docker.DockerClient) -> None:
+        """On the default network the host's servers, or those given; from the first network with names on, the engine."""
+        reached = reachable(host_resolv_conf(), six=False)
+        if reached is None:
+            pytest.skip("this host asks only itself")
+        client.networks.create("feature-names")
+        box = client.containers.run(IMAGE, SLEEP, detach=True)
+
+        def servers(container: Any) -> list[str]:
+            text = container.exec_run(["cat", "/etc/resolv.conf"]).output.decode()
+            return list(ResolvConf.parse(text).servers)
+
+        assert servers(box) == list(reached.servers)
+        given = client.containers.run(IMAGE, SLEEP, dns=["192.0.2.53"], detach=True)
+        assert servers(given) == ["192.0.2.53"]
+        client.networks.get("feature-names").connect(box)
+        client.networks.get("feature-names").connect(given)
+        assert servers(box) == ["127.0.0.11"]
+        assert (
+            len(
+                re.findall(
+                    rb"^[0-9.]+\t[0-9a-f]{12}$", box.exec_run(["cat", "/etc/hosts"]).output, re.MULTILINE
+                )
+            )
+            == 2
+        )
+        given.exec_run(["sh", "-c", "echo nameserver 192.0.2.99 > /etc/resolv.conf"])
+        for one in (box, given):
+            client.networks.get("feature-names").disconnect(one)
+        assert servers(box) == list(reached.servers)
+        assert servers(given) == ["192.0.2.99"], "what the container wrote itself stays"
 
 
 class TestInit:

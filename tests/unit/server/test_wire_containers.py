@@ -10,6 +10,7 @@ from yurt.api.types import containers as wire
 from yurt.engine.containers.model import (
     Container,
     ContainerConfig,
+    ContainerFiles,
     Health,
     HostConfig,
     State,
@@ -51,7 +52,9 @@ def running(**state: Any) -> Container:
 
 
 def inspected(container: Container) -> Any:
-    answer = translate.inspect(container, network_id=lambda name: "id of " + name, isolation="x")
+    answer = translate.inspect(
+        container, network_id=lambda name: "id of " + name, isolation="x", files=ContainerFiles({}, None, "")
+    )
     return msgspec.json.decode(msgspec.json.encode(answer))
 
 

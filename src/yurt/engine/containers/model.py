@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from yurt.engine.networks.model import Endpoint, EndpointRequest, PortBinding
+from yurt.linux.overlay import OverlayMount
 
 
 class Status(StrEnum):
@@ -345,3 +346,16 @@ class LogQuery:
     until_ns: int = 0
     tail: int | None = None
     timeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFiles:
+    """Where its files are on the host.
+
+    *etc*: those of hostname, hosts and resolv.conf that there are, after the first start all. *overlay*: its layers.
+    *rootfs*: where they are mounted while it runs.
+    """
+
+    etc: Mapping[str, str]
+    overlay: OverlayMount | None
+    rootfs: str

@@ -266,13 +266,25 @@ class Runner:
 
     def _write_etc(self, container: Container, sandbox: Sandbox) -> None:
         folder = self._places.state(container.id)
-        for name, text in (
-            ("hosts", sandbox.hosts),
-            ("hostname", spec.hostname_of(container) + "\n"),
-            ("resolv.conf", sandbox.resolv_conf),
-        ):
-            # Written in place: a running container's bind mount shows this very file.
+        (folder / "hostname").write_text(spec.hostname_of(container) + "\n")
+        for name, text in _etc(sandbox).items():
             (folder / name).write_text(text)
+
+    def renew_etc(self, container_id: str, before: Sandbox) -> None:
+        """Have the files in /etc of a running container say what has changed *before*; one that it wrote itself stays."""
+        folder = self._places.state(container_id)
+        after = _etc(self._networks.sandbox(container_id))
+        for name, text in _etc(before).items():
+            path = folder / name
+            try:
+                if after[name] != text and path.read_text(errors="replace") == text:
+                    # Written over in place: the bind mount in the container shows this very file, and a full disk
+                    # has the room that it takes already.
+                    with path.open("r+") as file:
+                        file.write(after[name])
+                        file.truncate()
+            except OSError as error:
+                log.error("container.etc_not_renewed", container=short(container_id), error=str(error))  # noqa: TRY400
 
     def _start_failed(self, entry: Entry, error: YurtError) -> None:
         entry.close_pending()
@@ -620,6 +632,10 @@ class Runner:
         ours, theirs = pair()
         entry.pending.append(PendingAttach(theirs, wish))
         return ours
+
+
+def _etc(sandbox: Sandbox) -> dict[str, str]:
+    return {"hosts": sandbox.hosts, "resolv.conf": sandbox.resolv_conf}
 
 
 def _volumes_of(container: Container) -> tuple[MountPoint, ...]:

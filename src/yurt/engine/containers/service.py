@@ -35,6 +35,7 @@ from yurt.engine.containers.files import Change, PathStat
 from yurt.engine.containers.model import (
     Container,
     ContainerConfig,
+    ContainerFiles,
     CreateRequest,
     Exec,
     ExecRequest,
@@ -964,6 +965,21 @@ class ContainerService:
         host = self.get(ref).host
         return security.isolation(isolation.level(), host.security_opt, privileged=host.privileged)
 
+    def files(self, ref: str) -> ContainerFiles:
+        """Return where the container's files are on the host."""
+        container = self.get(ref)
+        state = self._places.state(container.id)
+        paths = {name: state / name for name in ("hostname", "hosts", "resolv.conf")}
+        try:
+            overlay = self._snapshots.mount_spec(container.id)
+        except NotFound:
+            overlay = None
+        return ContainerFiles(
+            etc={name: str(path) for name, path in paths.items() if path.exists()},
+            overlay=overlay,
+            rootfs=str(self._places.rootfs(container.id)),
+        )
+
     def exec_ids(self, ref: str) -> tuple[str, ...]:
         return self._execs.of(self.get(ref).id)
 
@@ -986,6 +1002,7 @@ class ContainerService:
             endpoints = entry.container.networks
             async with AsyncExitStack() as undo:
                 if entry.is_alive:
+                    before = self._networks.sandbox(entry.container.id)
                     endpoints = (*endpoints, await self._networks.connect(entry.container.id, request))
                     undo.push_async_callback(self._networks.disconnect, entry.container.id, found.id)
                 self._registry.update(
@@ -995,6 +1012,8 @@ class ContainerService:
                     ),
                 )
                 undo.pop_all()
+            if entry.is_alive:
+                self._runner.renew_etc(entry.container.id, before)
             await self._registry.sync(entry)
 
     async def disconnect(self, network: str, ref: str, *, force: bool = False) -> None:
@@ -1019,6 +1038,7 @@ class ContainerService:
                 ),
             )
             if connected:
+                before = self._networks.sandbox(container.id)
                 try:
                     await self._networks.disconnect(container.id, found.id)
                 except BaseException:
@@ -1029,6 +1049,7 @@ class ContainerService:
                         ),
                     )
                     raise
+                self._runner.renew_etc(container.id, before)
             await self._registry.sync(entry)
 
     # ---- health

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
@@ -136,6 +137,10 @@ class ImageService:
         """Return the layer that makes the file system *chain_id*, None when it is not here any more."""
         layer = self._store.layer(chain_id)
         return layer if layer is not None and self._snapshots.exists(chain_id) else None
+
+    def folders(self, image: Image) -> Sequence[Path]:
+        """Return where the files of its layers are, the topmost first; () when it has no layers."""
+        return self._snapshots.mount_spec(image.chain_id).lower if image.chain_id else ()
 
     def layer_size(self, layer: Layer) -> int:
         """Return the bytes of a layer's files."""

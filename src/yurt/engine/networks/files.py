@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +12,7 @@ EMBEDDED_DNS = "127.0.0.11"
 HOST_GATEWAY = "host-gateway"
 HOSTS = Path("/etc/hosts")
 RESOLV_CONF = Path("/etc/resolv.conf")
+RESOLVED_CONF = Path("/run/systemd/resolve/resolv.conf")  # the servers behind systemd-resolved's 127.0.0.53
 
 _LOCAL = (
     ("127.0.0.1", "localhost"),
@@ -82,10 +84,35 @@ def embedded_resolv_conf(
 def own_resolv_conf(
     host: ResolvConf, *, servers: Sequence[str] = (), search: Sequence[str] = (), options: Sequence[str] = ()
 ) -> ResolvConf:
-    """Return the configuration of a container without the embedded DNS (modes host and none)."""
+    """Return the configuration of a container without the embedded DNS: in modes host and none, and where it needs none.
+
+    A search list of one dot means: none.
+    """
+    domains = tuple(search) or host.search
     return ResolvConf(
-        tuple(servers) or host.servers, tuple(search) or host.search, tuple(options) or host.options
+        tuple(servers) or host.servers, () if domains == (".",) else domains, tuple(options) or host.options
     )
+
+
+def reachable(host: ResolvConf, *, six: bool, behind: Path = RESOLVED_CONF) -> ResolvConf | None:
+    """Return the host's configuration with the servers that a container reaches by itself; None when there is none.
+
+    Not those on the host's loopback, and those of IPv6 only for a container that has it (*six*). Where the host asks
+    systemd-resolved, they are the servers that this one asks.
+    """
+    if all(_is_loopback(server) for server in host.servers) and behind.exists():
+        host = host_resolv_conf(behind)
+    servers = tuple(
+        server for server in host.servers if not _is_loopback(server) and (six or ":" not in server)
+    )
+    return ResolvConf(servers, host.search, host.options) if servers else None
+
+
+def _is_loopback(server: str) -> bool:
+    try:
+        return ip_address(server.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_extra_host(text: str, *, gateway: str | None) -> tuple[str, str]:

@@ -272,7 +272,6 @@ class NetworkService:
         if attached.joined and (owner := self._sandboxes.find(attached.joined)) is not None:
             return replace(self._to_sandbox(owner), container_id=request.container_id, endpoints=(), ports=())
         extra = self._extra_hosts(request)
-        host = files.host_resolv_conf()
         if attached.netns is None:
             hosts = files.host_hosts_text(extra)
         else:
@@ -283,19 +282,13 @@ class NetworkService:
                 if address
             ]
             hosts = files.hosts_text(own, extra)
-        if request.mode in {"host", "none"}:
-            resolv = files.own_resolv_conf(
-                host, servers=request.dns, search=request.dns_search, options=request.dns_options
-            )
-        else:
-            resolv = files.embedded_resolv_conf(host, search=request.dns_search, options=request.dns_options)
         return Sandbox(
             container_id=request.container_id,
             netns=attached.netns,
             endpoints=tuple(attached.endpoints),
             ports=attached.held.bindings,
             hosts=hosts,
-            resolv_conf=str(resolv),
+            resolv_conf=str(_resolv_conf(attached)),
         )
 
     def _extra_hosts(self, request: SandboxRequest) -> Sequence[tuple[str, str]]:
@@ -338,3 +331,22 @@ class NetworkService:
             endpoint.network_id,
             {"container": container_id, "name": endpoint.network_name, "type": "bridge"},
         )
+
+
+def _resolv_conf(attached: Attached) -> files.ResolvConf:
+    """Return whom a container asks for names.
+
+    On a network that knows names, the embedded DNS. On the default one the servers that it was given, or the host's, as
+    in Docker, and the embedded DNS where a container can't reach them: it asks as the host does.
+    """
+    request, host = attached.request, files.host_resolv_conf()
+    has_names = any(endpoint.dns_names for endpoint in attached.endpoints)
+    if request.mode not in {"host", "none"}:
+        six = any(endpoint.ipv6 for endpoint in attached.endpoints)
+        there = host if request.dns else files.reachable(host, six=six)
+        if has_names or there is None:
+            return files.embedded_resolv_conf(host, search=request.dns_search, options=request.dns_options)
+        host = there
+    return files.own_resolv_conf(
+        host, servers=request.dns, search=request.dns_search, options=request.dns_options
+    )

@@ -7,7 +7,14 @@ from typing import Protocol
 from aiohttp.web_response import StreamResponse
 
 from yurt.api.types import containers as wire
-from yurt.engine.containers.model import Container, CreateRequest, Pruned, Resources, RestartPolicy
+from yurt.engine.containers.model import (
+    Container,
+    ContainerFiles,
+    CreateRequest,
+    Pruned,
+    Resources,
+    RestartPolicy,
+)
 from yurt.engine.images.model import Image
 from yurt.engine.networks.model import Network, PortBinding
 from yurt.errors import InvalidArgument, NotFound, NotModified, Unimplemented, YurtError
@@ -59,6 +66,7 @@ class ContainerBackend(Protocol):
     ) -> tuple[str, ...]: ...
     def exec_ids(self, ref: str) -> tuple[str, ...]: ...
     def isolation(self, ref: str) -> str: ...
+    def files(self, ref: str) -> ContainerFiles: ...
 
 
 class ImageLookup(Protocol):
@@ -133,6 +141,7 @@ class ContainerRoutes:
             container,
             network_id=self.network_id(),
             isolation=self._containers.isolation(container.id),
+            files=self._containers.files(container.id),
             exec_ids=self._containers.exec_ids(container.id),
         )
         if call.flag("size"):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from aiohttp.web_response import StreamResponse
@@ -36,6 +37,7 @@ class ImageBackend(Protocol):
     def list(self) -> Iterable[Image]: ...
     def shared_sizes(self) -> Mapping[str, int]: ...
     def history(self, image: Image) -> Iterable[HistoryEntry]: ...
+    def folders(self, image: Image) -> Sequence[Path]: ...
     async def tag(self, image: Image, reference: str) -> Image: ...
     async def remove(self, ref: str, *, force: bool = False) -> Sequence[Removed]: ...
     async def push(self, reference: str, *, auth: Auth | None, progress: ProgressSink) -> Pushed: ...
@@ -124,7 +126,9 @@ class ImageRoutes:
         )
 
     async def inspect(self, call: Call) -> StreamResponse:
-        return answers.as_json(translate.inspect(self._of_platform(call), version=call.version))
+        image = self._of_platform(call)
+        folders = self._images.folders(image)
+        return answers.as_json(translate.inspect(image, folders=folders, version=call.version))
 
     async def history(self, call: Call) -> StreamResponse:
         image = self._of_platform(call)

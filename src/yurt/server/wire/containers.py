@@ -11,6 +11,7 @@ from yurt.api.words import duration
 from yurt.engine.containers.model import (
     Container,
     ContainerConfig,
+    ContainerFiles,
     Exec,
     HostConfig,
     State,
@@ -44,6 +45,7 @@ def inspect(
     *,
     network_id: endpoints.NetworkId,
     isolation: str,
+    files: ContainerFiles,
     exec_ids: tuple[str, ...] = (),
 ) -> wire.ContainerInspect:
     """Return the answer of ``GET /containers/{id}/json``."""
@@ -60,10 +62,29 @@ def inspect(
         isolation=isolation,
         exec_ids=list(exec_ids) or None,
         host_config=host_config(container.host, name=container.name),
-        graph_driver=wire.GraphDriver(),
+        resolv_conf_path=files.etc.get("resolv.conf", ""),
+        hostname_path=files.etc.get("hostname", ""),
+        hosts_path=files.etc.get("hosts", ""),
+        graph_driver=graph_driver(container.id, files),
         mounts=mounts.to_mount_points(container.mounts, container.host.binds),
         config=config(container),
         network_settings=endpoints.settings(container, network_id),
+    )
+
+
+def graph_driver(container_id: str, files: ContainerFiles) -> wire.GraphDriver:
+    """Return the folders of a container's layers; what is merged is there while the container runs."""
+    overlay = files.overlay
+    if overlay is None:
+        return wire.GraphDriver()
+    return wire.GraphDriver(
+        data={
+            "ID": container_id,
+            "LowerDir": ":".join(map(str, overlay.lower)),
+            "MergedDir": files.rootfs,
+            "UpperDir": str(overlay.upper),
+            "WorkDir": str(overlay.work),
+        }
     )
 
 

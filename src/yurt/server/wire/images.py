@@ -1,5 +1,8 @@
 """Images to the wire."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from yurt.api.types import images as wire
 from yurt.api.types.base import OMITTED
 from yurt.api.types.containers import GraphDriver, HealthConfig
@@ -35,8 +38,8 @@ def summary(
     )
 
 
-def inspect(image: Image, *, version: ApiVersion = LATEST) -> wire.ImageInspect:
-    """Return the answer of ``GET /images/{name}/json``."""
+def inspect(image: Image, *, folders: Sequence[Path] = (), version: ApiVersion = LATEST) -> wire.ImageInspect:
+    """Return the answer of ``GET /images/{name}/json``; *folders* are those of its layers, the topmost first."""
     config = image.config
     comment = config.history[-1].comment if config.history else ""
     return wire.ImageInspect(
@@ -52,12 +55,20 @@ def inspect(image: Image, *, version: ApiVersion = LATEST) -> wire.ImageInspect:
         os=config.os,
         size=image.size,
         virtual_size=image.size if version < WITHOUT_VIRTUAL_SIZE else OMITTED,
-        graph_driver=GraphDriver(),
+        graph_driver=_graph_driver(folders),
         root_fs=wire.RootFs(layers=[str(layer.diff_id) for layer in image.layers]),
         metadata=wire.ImageMetadata(last_tag_time=times.rfc3339(image.last_tagged_ns)),
         config=config_to_wire(config, config_kind(version)),
         container_config=wire.OldImageConfig() if version < WITHOUT_CONTAINER_CONFIG else OMITTED,
     )
+
+
+def _graph_driver(folders: Sequence[Path]) -> GraphDriver:
+    """Say where the layers are; those of an image are mounted nowhere by themselves."""
+    if not folders:
+        return GraphDriver()
+    top, *lower = map(str, folders)
+    return GraphDriver(data={"UpperDir": top} | ({"LowerDir": ":".join(lower)} if lower else {}))
 
 
 def platform(text: str) -> Platform:

@@ -88,3 +88,30 @@ def test_what_is_no_extra_host_is_refused(text: str) -> None:
     """Both halves are needed."""
     with pytest.raises(InvalidArgument, match="bad format for add-host"):
         files.parse_extra_host(text, gateway=None)
+
+
+@pytest.mark.parametrize(
+    ("servers", "six", "expected"),
+    [
+        (("10.0.0.1", "127.0.0.1", "fd00::1"), False, ("10.0.0.1",)),
+        (("10.0.0.1", "fd00::1"), True, ("10.0.0.1", "fd00::1")),
+        (("127.0.0.53",), False, None),
+        (("::1", "fd00::1"), False, None),
+    ],
+)
+def test_what_a_container_reaches_by_itself(
+    tmp_path: Path, servers: tuple[str, ...], *, six: bool, expected: tuple[str, ...] | None
+) -> None:
+    """Not the host's loopback, and IPv6 with it alone; nobody, when that is all."""
+    host = ResolvConf(servers, ("corp.example",))
+    found = files.reachable(host, six=six, behind=tmp_path / "none")
+    assert (found and found.servers) == expected
+    assert found is None or found.search == ("corp.example",)
+
+
+def test_the_servers_behind_systemd_resolved(tmp_path: Path) -> None:
+    """Are asked in its place, as in Docker."""
+    behind = tmp_path / "resolv.conf"
+    behind.write_text("nameserver 10.0.0.1\nsearch home\n")
+    found = files.reachable(ResolvConf(("127.0.0.53",), (), ("edns0",)), six=False, behind=behind)
+    assert found == ResolvConf(("10.0.0.1",), ("home",), ())
