@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from docker.errors import APIError
 from docker.types import LogConfig
 from tests.integration.engine_host import EngineHost
+from tests.integration.throwaway import until
 
 from yurt.api.stream import FrameDecoder
 
@@ -390,8 +392,12 @@ def test_a_forwarder_ends_with_its_container(client: docker.DockerClient, udp: D
 
 
 def segments(engine: EngineHost, container_id: str) -> list[str]:
+    return sorted({name.removesuffix(".gz") for name in files_of_log(engine, container_id)})
+
+
+def files_of_log(engine: EngineHost, container_id: str) -> list[str]:
     folder = engine.root / "containers" / container_id
-    return sorted(path.name for path in folder.glob("output.log*") if not path.name.endswith(".idx"))
+    return [path.name for path in folder.glob("output.log*") if not path.name.endswith(".idx")]
 
 
 def test_a_bounded_log(client: docker.DockerClient, engine: EngineHost) -> None:
@@ -439,6 +445,48 @@ def test_following_across_segments(client: docker.DockerClient, engine: EngineHo
     data = b"".join(container.logs(stream=True, follow=True))
     assert [int(line) for line in data.splitlines()] == list(range(1000, 51_000))
     assert len(segments(engine, container.id)) == 5
+
+
+def test_rotated_logs_are_compressed(client: docker.DockerClient, engine: EngineHost) -> None:
+    """Those of the local driver unless it is told not to, all but the one that is written; they read as before."""
+    print_and_wait = ["sh", "-c", "seq 200000; sleep 1; seq 200001 200010; sleep 60"]
+    bound = {"max-size": "300k", "max-file": "6"}
+    boxes = [
+        client.containers.run(
+            IMAGE, print_and_wait, detach=True, log_config=LogConfig(type=driver, config=bound | more)
+        )
+        for driver, more in (
+            ("local", {}),
+            ("json-file", {"compress": "true"}),
+            ("local", {"compress": "false"}),
+        )
+    ]
+
+    def packed(box: Any) -> list[str]:
+        return sorted(name for name in files_of_log(engine, box.id) if name.endswith(".gz"))
+
+    def is_packed(box: Any) -> bool:
+        return len(packed(box)) == 4 and len(files_of_log(engine, box.id)) == 5
+
+    def has_said_all(box: Any) -> bool:
+        return bool(box.logs(tail=1) == b"200010\n")
+
+    for box in boxes[:2]:
+        until(partial(is_packed, box))
+        plain = min(files_of_log(engine, box.id), key=lambda name: name.endswith(".gz"))
+        assert plain == segments(engine, box.id)[-1]
+    for box in boxes:
+        until(partial(has_said_all, box))
+        numbers = [int(line) for line in box.logs().splitlines()]
+        assert numbers == list(range(numbers[0], 200_011))
+        assert [int(line) for line in box.logs(tail=150_000).splitlines()] == numbers[-150_000:]
+        assert box.logs(since=time.time() + 60) == b""
+        box.kill()
+        followed = b"".join(box.logs(stream=True, follow=True))
+        assert len(followed.splitlines()) == len(numbers)
+    assert packed(boxes[2]) == []
+    boxes[0].restart(timeout=0)
+    until(partial(has_said_all, boxes[0]))
 
 
 def test_a_killed_shim_leaves_whole_lines(client: docker.DockerClient, engine: EngineHost) -> None:

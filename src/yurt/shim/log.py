@@ -16,6 +16,9 @@ import os
 import struct
 import time
 from collections import deque
+from collections.abc import Sequence
+
+from yurt.shim.packed import SUFFIX, Packed
 
 RECORD = struct.Struct("<QQIBB2x")  # offset, time in nanoseconds, length, stream, flags: 24 bytes
 STDOUT = 1
@@ -26,14 +29,14 @@ _LOOK_BACK = 4096  # records searched for what a stream wrote last
 
 
 def segment_path(path: str, number: int) -> str:
-    """Return where segment *number* of the log *path* lies; its index is there with ``.idx``."""
+    """Return where segment *number* of the log *path* lies, compressed with ``.gz``; its index is there with ``.idx``."""
     return f"{path}.{number}" if number else path
 
 
 def segment_numbers(path: str, suffix: str = "") -> list[int]:
     """Return the numbers of the segments that there are, in the order written."""
     folder, name = os.path.split(path)
-    found = []
+    found = set()
     try:
         entries = os.listdir(folder or ".")
     except FileNotFoundError:
@@ -42,34 +45,60 @@ def segment_numbers(path: str, suffix: str = "") -> list[int]:
         if not (entry.startswith(name) and entry.endswith(suffix)):
             continue
         number = entry[len(name) : len(entry) - len(suffix)]
+        if not suffix:
+            number = number.removesuffix(SUFFIX)
         if not number:
-            found.append(0)
+            found.add(0)
         elif number[0] == "." and number[1:].isdecimal():
-            found.append(int(number[1:]))
+            found.add(int(number[1:]))
     return sorted(found)
 
 
 class _Segment:
     """One segment, open: *base* is the number of its first record in the whole log, *start* of its first byte."""
 
-    __slots__ = ("base", "count", "data", "end", "index", "number", "start", "torn")
+    __slots__ = ("base", "count", "data", "end", "index", "name", "number", "packed", "start", "torn")
 
     def __init__(self, path: str, number: int, base: int, start: int) -> None:
         self.number = number
         self.base = base
         self.start = start
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        name = segment_path(path, number)
+        self.name = name = segment_path(path, number)
+        self.data = -1  # of one that is compressed
+        self.packed: Packed | None = None
         # The index first: whoever sees a segment sees its index.
         self.index = os.open(name + ".idx", flags, 0o640)
-        try:
-            self.data = os.open(name, flags, 0o640)
-        except BaseException:
-            os.close(self.index)
-            raise
         self.count = os.fstat(self.index).st_size // RECORD.size
-        self.end = os.fstat(self.data).st_size
+        if os.path.exists(name) or not os.path.exists(name + SUFFIX):
+            try:
+                self.data = os.open(name, flags, 0o640)
+            except BaseException:
+                os.close(self.index)
+                raise
+            self.end = os.fstat(self.data).st_size
+        else:
+            offset, _time, length, _stream, _flags = (
+                _record(self.index, self.count - 1) if self.count else (0,) * 5
+            )
+            self.end = offset + length
         self.torn = False  # whether a piece was written in part
+
+    @property
+    def is_packed(self) -> bool:
+        return self.data < 0
+
+    def forget_plain(self) -> None:
+        """Close the data, if the compressed has taken its place; else it would go on taking room on the disk."""
+        if not self.is_packed and not os.path.exists(self.name) and os.path.exists(self.name + SUFFIX):
+            os.close(self.data)
+            self.data = -1
+
+    def pread(self, length: int, offset: int) -> bytes:
+        if not self.is_packed:
+            return os.pread(self.data, length, offset)
+        self.packed = self.packed or Packed(self.name)
+        return self.packed.pread(length, offset)
 
     def even_out(self) -> None:
         """Afterwards it holds only what was written whole."""
@@ -79,7 +108,10 @@ class _Segment:
             self.torn = False
 
     def close(self) -> None:
-        os.close(self.data)
+        if self.packed is not None:
+            self.packed.close()
+        if not self.is_packed:
+            os.close(self.data)
         os.close(self.index)
 
 
@@ -90,25 +122,43 @@ class LogFile:
     Records are numbered from the oldest segment that was there when the log was opened.
     """
 
-    def __init__(self, path: str, *, size: int = 0, files: int = 1) -> None:
-        """Open or make the log at *path*, repaired, at its end."""
+    def __init__(self, path: str, *, size: int = 0, files: int = 1, packs: bool = False) -> None:
+        """Open or make the log at *path*, repaired, at its end. *packs*: who has it compresses `closed` segments."""
         self._path = path
         self._size = size
         self._files = max(1, files)
         self._unended: set[int] = set()  # streams whose last chunk did not end a line
         self._owed: deque[tuple[int, bytes, int]] = deque()  # stream, chunk, time
         self._segments: list[_Segment] = []
+        self._packs = packs
         base = start = 0
+        _remove_strays(path)
         for number in segment_numbers(path) or [0]:
             segment = _Segment(path, number, base, start)
             self._segments.append(segment)
             base, start = base + segment.count, start + segment.end
+        if self._segments[-1].is_packed:  # whoever compressed it had begun the next
+            last = self._segments[-1]
+            self._segments.append(_Segment(path, last.number + 1, base, start))
         last = self._segments[-1]
         last.count, last.end = repair(last.data, last.index)
+        self.may_pack = packs and bool(
+            self.closed
+        )  # there is something to compress since this was last set to False
         for number in segment_numbers(path, ".idx"):
             if number < self._segments[0].number:  # a removal that was cut short
                 os.unlink(segment_path(path, number) + ".idx")
         self._remove_oldest()
+
+    @property
+    def closed(self) -> Sequence[str]:
+        """The paths of segments that are written no more, and are not compressed."""
+        return [segment.name for segment in self._segments[:-1] if not segment.is_packed]
+
+    def packed(self) -> None:
+        """Take notice that segments were compressed."""
+        for segment in self._segments[:-1]:
+            segment.forget_plain()
 
     @property
     def first(self) -> int:
@@ -226,13 +276,18 @@ class LogFile:
         following = _Segment(self._path, last.number + 1, last.base + last.count, last.start + last.end)
         self._segments.append(following)
         self._remove_oldest()
+        self.may_pack = self._packs and bool(self.closed)
 
     def _remove_oldest(self) -> None:
         while self._size and len(self._segments) > self._files:
             oldest = self._segments.pop(0)
             oldest.close()
-            name = segment_path(self._path, oldest.number)
-            for path in (name, name + ".idx"):  # in this order: no segment is seen without its index
+            name = oldest.name
+            for path in (
+                name,
+                name + SUFFIX,
+                name + ".idx",
+            ):  # in this order: no segment is seen without its index
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
 
@@ -240,7 +295,7 @@ class LogFile:
         """Return stream and bytes of record *number*, which is not below `first` and below `count`."""
         segment = self._segment_of(number)
         offset, _time, length, stream, _flags = RECORD.unpack(self._raw(segment, number))
-        return stream, os.pread(segment.data, length, offset)
+        return stream, segment.pread(length, offset)
 
     def _segment_of(self, number: int) -> _Segment:
         for segment in reversed(self._segments):
@@ -250,6 +305,14 @@ class LogFile:
 
     def _raw(self, segment: _Segment, number: int) -> bytes:
         return os.pread(segment.index, RECORD.size, (number - segment.base) * RECORD.size)
+
+
+def _remove_strays(path: str) -> None:
+    """Remove compressed segments that were removed while they were compressed."""
+    indexes = set(segment_numbers(path, ".idx"))
+    for number in set(segment_numbers(path, SUFFIX)) - indexes:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(segment_path(path, number) + SUFFIX)
 
 
 def repair(data: int, index: int) -> tuple[int, int]:

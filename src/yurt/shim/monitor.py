@@ -32,7 +32,7 @@ import termios
 import time
 from typing import Any
 
-from yurt.shim import view
+from yurt.shim import packed, view
 from yurt.shim.cleanup import Cleanup
 from yurt.shim.log import STDERR, STDOUT, LogFile
 
@@ -94,6 +94,7 @@ class Request:
       open_stdin, stdin_once: whether there is a stdin, and whether the first client that ends it ends it for good.
       log: path of the log; "": output goes to the clients only, which then hold the process back when slow.
       log_size, log_files: bytes of a segment of the log, and how many are kept; 0: one without bound.
+      log_packed: whether segments that are written no more are compressed.
       forward: where a forwarder sends the log's lines (see `receivers`); None: nowhere.
       exit_file: where the exit is written down, atomically; "": nowhere.
       state_directory: the runtime's own files of this container, removed with its cgroups at the end; "": neither.
@@ -112,6 +113,7 @@ class Request:
         "hidden",
         "log",
         "log_files",
+        "log_packed",
         "log_size",
         "open_stdin",
         "seen",
@@ -132,6 +134,7 @@ class Request:
         log: str = "",
         log_size: int = 0,
         log_files: int = 1,
+        log_packed: bool = False,
         forward: dict[str, Any] | None = None,
         exit_file: str = "",
         state_directory: str = "",
@@ -149,6 +152,7 @@ class Request:
         self.log = log
         self.log_size = log_size
         self.log_files = log_files
+        self.log_packed = log_packed
         self.forward = forward
         self.exit_file = exit_file
         self.state_directory = state_directory
@@ -208,6 +212,7 @@ class Shim:
         self.log: LogFile | None = None
         self.spill: LogFile | None = None  # the log, if a slow attach client can catch up from it
         self.forwarder = 0
+        self.packer = 0  # the process that compresses segments of the log now
         self.nudge_pipe = -1
         self.obstacle = self._take_place()
         self.listener = socket.socket(fileno=descriptors[0])
@@ -265,13 +270,23 @@ class Shim:
                 self._dispatch(descriptor, mask)
             if self._owes():
                 self._settle()
+            if self.log is not None and self.log.may_pack and not self.packer and self.pid:
+                self._pack(self.log)
+
+    def _pack(self, log: LogFile) -> None:
+        """Have what is written no more compressed, beside everything else."""
+        log.may_pack = False
+        with contextlib.suppress(OSError):  # no room for another process now: after the next segment
+            self.packer = packed.fork(log.closed)
 
     def _take_place(self) -> str:
         """Open the log and take room for the exit, so that a full disk cannot swallow it; return what hinders."""
         request = self.request
         try:
             if request.log:
-                self.log = LogFile(request.log, size=request.log_size, files=request.log_files)
+                self.log = LogFile(
+                    request.log, size=request.log_size, files=request.log_files, packs=request.log_packed
+                )
                 if not self.log.is_bounded or self.log.kept > 4 * CHUNK:
                     self.spill = self.log
             if request.exit_file:
@@ -403,6 +418,10 @@ class Shim:
                 break
             if pid == self.forwarder:
                 self._forward(delay=FORWARDER_PAUSE)
+            elif pid == self.packer:
+                self.packer = 0
+                if self.log is not None:
+                    self.log.packed()
             elif pid == self.runtime_pid or not self.pid or pid == self.pid:
                 self.statuses[pid] = status
         if self.runtime_pid in self.statuses:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from yurt.shim.log import CONTINUES, RECORD, STDOUT, segment_numbers, segment_path
+from yurt.shim.packed import Packed
 
 WINDOW = 1 << 20  # bytes of data read at once
 LONGEST = 1 << 20  # bytes of a line that are held together; a longer one comes in pieces
@@ -24,20 +25,28 @@ Block = tuple[int, int, bytes]
 class Segment:
     """One segment, open for reading; FileNotFoundError when there is none."""
 
-    __slots__ = ("_data", "_index", "number")
+    __slots__ = ("_data", "_index", "_packed", "number")
 
     def __init__(self, path: str, number: int) -> None:
         self.number = number
         name = segment_path(path, number)
-        self._data = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        self._index = os.open(name + ".idx", os.O_RDONLY | os.O_CLOEXEC)
+        self._data = -1
+        self._packed: Packed | None = None
         try:
-            self._index = os.open(name + ".idx", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._data = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                self._packed = Packed(name)
         except BaseException:
-            os.close(self._data)
+            os.close(self._index)
             raise
 
     def close(self) -> None:
-        os.close(self._data)
+        if self._packed is not None:
+            self._packed.close()
+        else:
+            os.close(self._data)
         os.close(self._index)
 
     def count(self) -> int:
@@ -54,11 +63,15 @@ class Segment:
         return list(RECORD.iter_unpack(raw[: len(raw) - len(raw) % RECORD.size]))
 
     def bytes_of(self, offset: int, length: int) -> bytes:
+        if self._packed is not None:
+            return self._packed.pread(length, offset)
         return os.pread(self._data, length, offset)
 
     def torn(self) -> tuple[int, bytes] | None:
         """Return time and bytes of output that a crash left without a record."""
         end = 0
+        if self._packed is not None:
+            return None
         if count := self.count():
             offset, _time, length, _stream, _flags = self.record(count - 1)
             end = offset + length

@@ -278,6 +278,5 @@ def _warnings(host_config: HostConfig) -> Iterator[str]:
     profile = security.parse(host_config.security_opt).apparmor
     if profile not in {"", apparmor.UNCONFINED} and not apparmor.is_enabled():
         yield f"The AppArmor profile {profile} has no effect: this host has no AppArmor"
-    yield from log_drivers.warnings(host_config.log_driver, host_config.log_options)
     if host_config.network_mode == "host" and host_config.ports:
         yield "Published ports are discarded when using host network mode"

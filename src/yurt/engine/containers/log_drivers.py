@@ -112,13 +112,6 @@ def check(driver: str, options: Options) -> None:
         _check_fluentd(options)
 
 
-def warnings(driver: str, options: Options) -> list[str]:
-    """Return what of the options is accepted without effect."""
-    if driver in ("json-file", "local") and options.get("compress", "") in _TRUE:
-        return ["log-opt compress has no effect: rotated logs are kept as they are"]
-    return []
-
-
 def check_available(driver: str, options: Options) -> None:
     """Raise InvalidArgument when this host has no such service. Asked at the start, as in Docker."""
     failed = "failed to create task for container: failed to initialize logging driver: "
@@ -229,6 +222,13 @@ def bound(driver: str, options: Options) -> tuple[int, int]:
     if files < 2 and options.get("compress", "") in _TRUE:
         raise InvalidArgument("compress cannot be true when max-file is less than 2 or max-size is not set")
     return size, files
+
+
+def packs(driver: str, options: Options) -> bool:
+    """Return whether segments that are written no more are compressed: those of `local` unless it is told not to."""
+    if driver not in ("json-file", "local"):
+        return False
+    return _truth(options.get("compress") or ("true" if driver == "local" else "false"))
 
 
 def is_readable(driver: str, options: Options) -> bool:

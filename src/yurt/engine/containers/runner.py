@@ -244,6 +244,7 @@ class Runner:
             log="" if container.host.log_driver == "none" else str(self._places.log(container.id)),
             log_size=log_size,
             log_files=log_files,
+            log_packed=log_drivers.packs(container.host.log_driver, container.host.log_options),
             forward=log_drivers.forwarding(container),
             exit_file=str(exit_file),
             state_directory=str(self._runtime.state_directory(container.id)),

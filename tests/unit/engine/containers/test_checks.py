@@ -11,6 +11,7 @@ from yurt.engine.containers.model import (
     HostConfig,
     Resources,
 )
+from yurt.engine.networks.model import PortBinding
 from yurt.errors import InvalidArgument
 from yurt.linux import host as this_host
 
@@ -98,8 +99,8 @@ def test_plain_containers_pass() -> None:
 def test_warnings() -> None:
     """What is accepted without effect is said."""
     assert checks.warnings(HostConfig()) == ()
-    (warning,) = checks.warnings(HostConfig(log_driver="local", log_options={"compress": "true"}))
-    assert "compress has no effect" in warning
+    (warning,) = checks.warnings(HostConfig(network_mode="host", ports=(PortBinding(80),)))
+    assert "discarded when using host network mode" in warning
 
 
 def test_block_weight_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,3 +192,19 @@ def test_who_can_be_read() -> None:
     assert not log_drivers.is_readable("syslog", {"cache-disabled": "true"})
     assert not log_drivers.is_readable("none", {})
     assert log_drivers.forwarding(a_container("json-file")) is None
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "packs"),
+    [
+        ("json-file", {"max-size": "1m", "max-file": "3"}, False),
+        ("json-file", {"max-size": "1m", "max-file": "3", "compress": "true"}, True),
+        ("local", {}, True),
+        ("local", {"compress": "false"}, False),
+        ("none", {}, False),
+        ("gelf", GELF, False),
+    ],
+)
+def test_what_is_compressed(driver: str, options: dict[str, str], *, packs: bool) -> None:
+    """As in Docker: the local driver's files, and json-file's when asked."""
+    assert log_drivers.packs(driver, options) is packs

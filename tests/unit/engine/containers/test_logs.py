@@ -12,6 +12,7 @@ import pytest
 from yurt.engine.containers import logs
 from yurt.engine.containers.model import LogQuery
 from yurt.shim.log import RECORD, STDERR, STDOUT, LogFile
+from yurt.shim.packed import pack
 
 
 def write(path: Path, *chunks: tuple[int, int, bytes]) -> Path:
@@ -110,6 +111,8 @@ async def test_follow(tmp_path: Path, size: int) -> None:
     task = asyncio.create_task(follow())
     assert await seen.get() == b"one\n"
     log.append(STDOUT, b"o\nthree\nfour\n")
+    for name in log.closed:
+        pack(name)
     grown.put_nowait(True)
     assert [await seen.get() for _ in range(3)] == [b"two\n", b"three\n", b"four\n"]
     log.append(STDOUT, b"end")
@@ -180,6 +183,10 @@ async def test_any_query_of_any_log(tmp_path: Path, seed: int, files: int) -> No
     log = LogFile(str(path), size=random.choice([1, 30, 100, 700]), files=files)
     for stream, time_ns, chunk in chunks:
         log.append(stream, chunk, time_ns=time_ns or 1)
+    chance = Random(seed)
+    for name in log.closed:
+        if chance.random() < 0.5:
+            pack(name)
     log.close()
     every = [(stream, time_ns or 1, line) for stream, time_ns, line in expected(chunks)]
     kept = await read(path)
