@@ -5,6 +5,7 @@ document in each line, written as they come. So whatever ends the engine, what w
 record that still says running is that of a build that was cut short.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ MAX_BUILDS = 100
 MAX_LOG = 1 << 20  # bytes of one build's output
 MAX_BYTES = 32 << 20  # of all logs
 RUNNING, COMPLETED, FAILED, CANCELED, CUT_SHORT = "running", "completed", "error", "canceled", "cut short"
+_CREDENTIALS = re.compile(r"""(?<=://)[^/@\s"'\\]+@""")
 _KINDS = {kind.__name__: kind for kind in (Announced, Begun, Ended, Output, Warned, Failed, Built)}
 
 
@@ -100,7 +102,7 @@ class Recording:
             case Warned():
                 self.record = replace(record, warnings=record.warnings + 1)
             case Failed(message=message):
-                self.record = replace(record, status=FAILED, error=message)
+                self.record = replace(record, status=FAILED, error=_redacted(message))
             case Built(image_id=image):
                 self.record = replace(record, status=COMPLETED, image=str.__str__(image))
             case Output(activity=key) if not key or self._size > MAX_LOG:
@@ -120,7 +122,9 @@ class Recording:
         kind = type(event).__name__
         if self._file is None or kind not in _KINDS:
             return
-        line = _encode({"at": time.time_ns(), "kind": kind, "event": event}) + b"\n"
+        line = (
+            _redacted(_encode({"at": time.time_ns(), "kind": kind, "event": event}).decode()).encode() + b"\n"
+        )
         try:
             self._size += self._file.write(line)
         except OSError as full:  # the build matters, its history does not
@@ -162,7 +166,7 @@ class BuildHistory:
         taken = known and self._documents.get(KIND, known) is not None
         record = BuildRecord(
             id=known if known and not taken else new_id()[:25],
-            name=request.title or ", ".join(request.tags) or request.remote or request.dockerfile,
+            name=_redacted(request.title or ", ".join(request.tags) or request.remote or request.dockerfile),
             started_ns=time.time_ns(),
             dockerfile=request.dockerfile,
             target=request.target,
@@ -253,6 +257,11 @@ class BuildHistory:
 
     def _log(self, id: str) -> Path:  # noqa: A002
         return self._folder / f"{id}.jsonl"
+
+
+def _redacted(text: str) -> str:
+    """Return *text* without the names and passwords that addresses in it have."""
+    return _CREDENTIALS.sub("", text)
 
 
 def _size(path: Path) -> int:

@@ -97,3 +97,19 @@ def test_a_full_disk_is_no_reason_to_fail(
     """The build goes on without a log."""
     (tmp_path / "history").write_text("no folder")
     assert history.get(a_build(history, STEPS, Built(IMAGE))).status == COMPLETED
+
+
+def test_credentials_in_addresses_are_left_out(history: BuildHistory, tmp_path: Path) -> None:
+    """Of the context, of what is fetched, and of what a step says."""
+    address = "https://me:pa55@git.example.com/a.git"
+    recording = history.begin(BuildRequest(remote=address))
+    recording.take(Output(f"fetching '{address}'\n", "step 1"))
+    recording.take(Failed(f"cannot fetch {address}"))
+    recording.end()
+    record = history.get("")
+    assert record.name == "https://git.example.com/a.git"
+    assert record.error == "cannot fetch https://git.example.com/a.git"
+    assert next(event for _, event in history.events(record)) == Output(
+        "fetching 'https://git.example.com/a.git'\n", "step 1"
+    )
+    assert b"pa55" not in (tmp_path / "history" / f"{record.id}.jsonl").read_bytes()
