@@ -208,3 +208,22 @@ def test_the_history_outlives_the_engine(new_engine: Callable[[], EngineHost]) -
     assert listed[1]["Error"].endswith("exit code 3")
     for each, said in zip(listed, (b"begun\n", b"ill\n", b"well\n"), strict=True):
         assert base64.b64encode(said) in ask(f"/yurt/builds/{each['ID']}/log").content
+
+
+def test_a_dated_build_is_the_same_everywhere(new_engine: Callable[[], EngineHost]) -> None:
+    """Two engines with roots of their own, stages that run at once, other times in the context: one digest."""
+    dockerfile = (
+        f"FROM {IMAGE} AS a\nRUN mkdir -p /x/y && echo a > /x/y/a && ln -s a /x/y/l\n"
+        f"FROM {IMAGE} AS b\nWORKDIR /w\nRUN echo b > b && rm -r /root\n"
+        f"FROM {IMAGE}\nCOPY --from=a /x /x\nCOPY --from=b /w /w\nCOPY file /f/\nRUN touch /etc/passwd\n"
+    )
+    one, other = new_engine().client(), new_engine().client()
+    other.images.load(b"".join(one.images.get(IMAGE).save(named=True)))
+    dated: dict[str, Any] = {"buildargs": {"SOURCE_DATE_EPOCH": "1700000000"}, "files": {"file": "same"}}
+    first = build(one, dockerfile, **dated)
+    time.sleep(1.1)  # what was not dated would differ in its seconds
+    second = build(other, dockerfile, **dated)
+    assert (first.error, second.error) == ("", "")
+    assert first.image == second.image
+    assert one.images.get(first.image).attrs["Created"] == "2023-11-14T22:13:20Z"
+    assert build(one, dockerfile, files={"file": "same"}).image != first.image

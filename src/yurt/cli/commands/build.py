@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from yurt.cli.session import Session
     from yurt.client.context import BuildContext
 
+EPOCH = "SOURCE_DATE_EPOCH"
+
 
 @command(
     "build [OPTIONS] CONTEXT",
@@ -269,6 +271,8 @@ def _arguments(options: Options, environ: Mapping[str, str]) -> dict[str, str | 
     for text in options.all("build-arg"):
         name, mark, value = text.partition("=")
         arguments[name] = value if mark else environ.get(name)
+    if environ.get(EPOCH):
+        arguments.setdefault(EPOCH, environ[EPOCH])  # as Buildx does
     return arguments
 
 

@@ -20,6 +20,7 @@ from yurt.dockerfile.stages import find_stage
 from yurt.engine.build.activities import key_of, working_steps
 from yurt.engine.build.cache import BuildCache, Hit
 from yurt.engine.build.copying import Copier, Dress, Target, add_archive, is_archive
+from yurt.engine.build.epoch import clamp, rfc3339
 from yurt.engine.build.files import RootTree, Selection
 from yurt.engine.build.making import Making
 from yurt.engine.build.model import Begun, BuildEvent, Ended, Output, StageEnded, StagesBegun
@@ -82,6 +83,7 @@ class Execution:
     making: Making
     emit: Callable[[BuildEvent], None]
     no_cache: frozenset[int] = frozenset()  # stages that are made anew
+    epoch: int | None = None  # seconds since 1970 that everything is dated
     cached_steps: int = 0
     _results: dict[int, _Result] = field(default_factory=dict)
     _made: dict[int, asyncio.Event] = field(default_factory=dict)  # by stage
@@ -224,8 +226,9 @@ class Execution:
         image = self.images.get(stage.base)
         return _Result(list(image.layers), list(image.config.history), image.config.created)
 
-    @staticmethod
-    def _note(result: _Result, step: Step, layer: Layer | None, created: str) -> None:
+    def _note(self, result: _Result, step: Step, layer: Layer | None, created: str) -> None:
+        if self.epoch is not None:
+            created = rfc3339(self.epoch)
         if layer is not None:
             result.layers.append(layer)
         result.created = created or result.created
@@ -280,6 +283,8 @@ class Execution:
         return await self._committed(ran.container, layers)
 
     async def _committed(self, key: str, layers: Sequence[Layer]) -> Layer | None:
+        if self.epoch is not None:
+            await in_thread(clamp, str(self.snapshots.upper(key)), self.epoch)
         layer = await self.images.commit_layer(key, parent=_top(layers))
         self.cache.hold(layer)
         return layer

@@ -41,6 +41,7 @@ from yurt.dockerfile.remote import FileSource, RemoteSource, is_remote, parse_re
 from yurt.dockerfile.scope import PREDEFINED, Scope, platform_arguments
 from yurt.dockerfile.shell import expand_heredoc, expand_words
 from yurt.dockerfile.stages import find_stage, named_stage
+from yurt.engine.build.epoch import ARGUMENT as EPOCH
 from yurt.engine.build.files import ContextTree, Selection
 from yurt.engine.build.layout import Base, Layout
 from yurt.engine.build.model import HOST_NETWORK, INSECURE
@@ -96,6 +97,7 @@ class Planner:
     platform: str = "linux/amd64"
     network: str = ""
     entitlements: frozenset[str] = frozenset()
+    epoch: int | None = None
     remotes: dict[RemoteSource, ContextTree] = field(default_factory=dict)
     missing: dict[RemoteSource, Location] = field(default_factory=dict)
     """Sources of ADD that `plan` needs and *remotes* lacks: what it returned is not yet the plan."""
@@ -148,7 +150,7 @@ class Planner:
             sorted(
                 name
                 for name in self.given
-                if name not in declared | PREDEFINED and not name.startswith(BUILDER_PREFIX)
+                if name not in declared | PREDEFINED | {EPOCH} and not name.startswith(BUILDER_PREFIX)
             )
         )
 
@@ -179,13 +181,17 @@ class Planner:
         reference = self.layout.bases[stage.index]
         if reference == SCRATCH:
             architecture = platform_arguments(self.platform)["TARGETARCH"]
-            return SCRATCH, ImageConfig(architecture=architecture), chained("", "files", "")
+            return SCRATCH, ImageConfig(architecture=architecture), self._files_key("")
         if (other := named_stage(self.layout.dockerfile.stages[: stage.index], reference)) is not None:
             before = self._done[other.index]
             self._needs.add(other.index)
             return other.index, before.config, before.key
         image = self.images[reference]
-        return image.id, image.config, chained("", "files", image.chain)
+        return image.id, image.config, self._files_key(image.chain)
+
+    def _files_key(self, chain: str) -> str:
+        """Return the key of a base image's files. What is dated is made anew: its times are part of it."""
+        return chained("", "files", chain if self.epoch is None else [chain, self.epoch])
 
     def _step(self, state: _State, instruction: Instruction, steps: list[Step]) -> _State:
         after, work = self._planned(state, instruction)

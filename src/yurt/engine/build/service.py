@@ -22,6 +22,7 @@ from yurt.engine.build.activities import activities, key_of, named, working_step
 from yurt.engine.build.cache import BuildCache
 from yurt.engine.build.cache_mounts import CacheMounts
 from yurt.engine.build.checking import Examined, examined, refusal, warned
+from yurt.engine.build.epoch import epoch_of, rfc3339
 from yurt.engine.build.execute import Execution, StepFailed, now
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.history import BuildHistory
@@ -288,6 +289,7 @@ class BuildService:
             job.emit(Warned(finding))
         if (refused := refusal(findings, options_of(dockerfile.source, request.build_args))) is not None:
             raise refused
+        epoch = epoch_of(request.build_args)
         has_triggers = any(base.config.on_build for base in images.values())
         wanted = None if has_triggers else context_needs(layout)
         return Planner(
@@ -300,6 +302,7 @@ class BuildService:
             platform=platform,
             network=request.network_mode,
             entitlements=request.entitlements,
+            epoch=epoch,
         )
 
     async def _fetched(self, job: _Job, source: RemoteSource, where: Location) -> ContextTree:
@@ -370,15 +373,15 @@ class BuildService:
             making=self._making,
             emit=job.emit,
             no_cache=anew,
+            epoch=planner.epoch,
         )
         try:
             result, whole = await execution.run()
         except StepFailed as failed:
             log.info("build.failed", location=failed.location, exit_code=failed.exit_code)
             raise
-        config = replace(
-            plan.target.config, created=result.created or now(), history=tuple(result.history), diff_ids=()
-        )
+        created = result.created or now() if planner.epoch is None else rfc3339(planner.epoch)
+        config = replace(plan.target.config, created=created, history=tuple(result.history), diff_ids=())
         image = await self._images.create(config, result.layers)
         self._cache.put_image(plan.key, image)
         return image, whole
