@@ -12,11 +12,12 @@ steps leaves a row that reads the same, and who follows knows the name of the ne
 """
 
 import contextlib
+import itertools
 import os
 import struct
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from yurt.shim.packed import SUFFIX, Packed
 
@@ -141,7 +142,7 @@ class LogFile:
             last = self._segments[-1]
             self._segments.append(_Segment(path, last.number + 1, base, start))
         last = self._segments[-1]
-        last.count, last.end = repair(last.data, last.index)
+        last.count, last.end = repair(last.data, last.index, is_unended=self._is_unended)
         self.may_pack = packs and bool(
             self.closed
         )  # there is something to compress since this was last set to False
@@ -291,6 +292,21 @@ class LogFile:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
 
+    def _is_unended(self, count: int) -> bool:
+        """Return whether the last that stdout wrote did not end a line: in the last segment's first *count* records,
+        or, where it wrote none there, in an earlier segment.
+        """
+        records = (
+            (segment, number)
+            for segment in reversed(self._segments)
+            for number in reversed(range(count if segment is self._segments[-1] else segment.count))
+        )
+        for segment, number in itertools.islice(records, _LOOK_BACK):
+            offset, _time, length, stream, _flags = _record(segment.index, number)
+            if stream == STDOUT and length:
+                return segment.pread(1, offset + length - 1) != b"\n"
+        return False
+
     def read(self, number: int) -> tuple[int, bytes]:
         """Return stream and bytes of record *number*, which is not below `first` and below `count`."""
         segment = self._segment_of(number)
@@ -315,11 +331,12 @@ def _remove_strays(path: str) -> None:
             os.unlink(segment_path(path, number) + SUFFIX)
 
 
-def repair(data: int, index: int) -> tuple[int, int]:
+def repair(data: int, index: int, *, is_unended: Callable[[int], bool]) -> tuple[int, int]:
     """Make two open files agree after a crash; return how many records there are, and the length of the data.
 
     A record cut short, one whose data is not there, or one of zeros, as a power cut may leave them at the end of a
-    file, is dropped; data without a record gets one.
+    file, is dropped; data without a record gets one. *is_unended* tells, by how many records there are, whether
+    that goes on with a line begun before.
     """
     size = os.fstat(data).st_size
     count = os.fstat(index).st_size // RECORD.size
@@ -331,7 +348,7 @@ def repair(data: int, index: int) -> tuple[int, int]:
             break
         count -= 1
     os.ftruncate(index, count * RECORD.size)
-    flags = CONTINUES if end < size and _is_unended(data, index, count) else 0
+    flags = CONTINUES if end < size and is_unended(count) else 0
     while end < size:
         length = min(size - end, 0x7FFFFFFF)
         os.write(index, RECORD.pack(end, time.time_ns(), length, STDOUT, flags))
@@ -339,15 +356,6 @@ def repair(data: int, index: int) -> tuple[int, int]:
         count += 1
         flags = CONTINUES
     return count, end
-
-
-def _is_unended(data: int, index: int, count: int) -> bool:
-    """Return whether the last that stdout wrote did not end a line."""
-    for number in range(count - 1, max(-1, count - 1 - _LOOK_BACK), -1):
-        offset, _time, length, stream, _flags = _record(index, number)
-        if stream == STDOUT and length:
-            return os.pread(data, 1, offset + length - 1) != b"\n"
-    return False
 
 
 def _record(index: int, number: int) -> tuple[int, int, int, int, int]:

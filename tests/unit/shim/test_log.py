@@ -53,6 +53,34 @@ def test_data_without_record(tmp_path: Path) -> None:
     assert again.read(1) == (STDOUT, b"torn")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_data_without_record_in_a_new_segment(tmp_path: Path, packed: bool) -> None:
+    """It goes on with the line whose beginning is at the end of the segment before, which may be compressed."""
+    path = str(tmp_path / "log")
+    log = LogFile(path, size=10, files=9)
+    log.append(STDOUT, b"zero\nline ")
+    log.append(STDERR, b"oh\n")
+    log.append(STDOUT, b"1\n")
+    assert segment_numbers(path) == [0, 1]
+    os.truncate(tmp_path / "log.1", 3)
+    with (tmp_path / "log.1").open("ab") as data:
+        data.write(b"1\n")
+    os.truncate(tmp_path / "log.1.idx", RECORD.size)
+    if packed:
+        for name in log.closed:
+            pack(name)
+    LogFile(path, size=10, files=9)
+    with Reader(path) as reader:
+        assembler = Assembler(frozenset({STDOUT}))
+        lines = [
+            data
+            for segment in reader.segments
+            for _stream, _time, data in blocks_of(segment, assembler, 0, segment.count())
+        ]
+    assert b"".join(lines) == b"zero\nline 1\n"
+    assert lines[-1] == b"line 1\n"
+
+
 def test_bound(tmp_path: Path) -> None:
     """A bounded log keeps its last segments, cut between lines, and reads back what it keeps."""
     path = str(tmp_path / "log")
