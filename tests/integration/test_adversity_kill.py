@@ -408,7 +408,7 @@ def test_a_killed_shim_of_an_exec_ends_that_exec_alone(new_engine: Callable[[], 
         assert_settles(
             host, before, ignoring=("files",)
         )  # the empty folder of execs stays with the container
-        assert os.listdir(host.run / "containers" / witness / "execs") == []
+        assert soon(lambda: os.listdir(host.run / "containers" / witness / "execs") == [])
         body = {"Cmd": ["true"]}
         again = client.json("POST", "/containers/witness/exec", json=body)["Id"]
         client.request("POST", f"/exec/{again}/start", json={"Detach": False}).close()
