@@ -138,19 +138,29 @@ class Reader:
         return 0, 0
 
     def last_lines(self, wanted: int, streams: frozenset[int]) -> tuple[int, int]:
-        """Return a position from which on there are at least *wanted* whole lines of *streams*."""
+        """Return a position from which on the last *wanted* lines of *streams* can be read whole."""
         # One more for each stream, whose first line may begin earlier, and one for a line that is not ended.
         missing = wanted + len(streams) + 1
+        ended = 0
+        cut: dict[int, int] = {}  # by stream in the middle of a line: how many lines end after that one
         place, number = len(self.segments) - 1, 0
         while place >= 0:
             segment = self.segments[place]
             number = segment.count()
-            while number > 0 and missing > 0:
+            while number > 0 and (missing > ended or any(later < wanted for later in cut.values())):
                 number -= 1
-                offset, _time, length, stream, _flags = segment.record(number)
-                if stream in streams:
-                    missing -= segment.bytes_of(offset, length).count(b"\n")
-            if missing <= 0 or place == 0:
+                offset, _time, length, stream, flags = segment.record(number)
+                if stream not in streams:
+                    continue
+                lines = segment.bytes_of(offset, length).count(b"\n")
+                ended += lines
+                if not flags & CONTINUES:
+                    cut.pop(stream, None)
+                elif lines:
+                    cut[stream] = ended - 1
+                else:
+                    cut.setdefault(stream, 0)
+            if number > 0 or place == 0:
                 break
             place -= 1
         return max(0, place), number

@@ -140,6 +140,18 @@ async def test_half_a_line_is_no_line(tmp_path: Path) -> None:
     assert await read(path) == [(STDERR, ANY, b"ok\n")]
 
 
+async def test_the_last_line_may_begin_before_many_others(tmp_path: Path) -> None:
+    """Of a line that is among the last, the beginning is found, however much the other stream wrote meanwhile."""
+    begun = [
+        (STDOUT, 1, b"slow "),
+        *((STDERR, 2, b"%d\n" % number) for number in range(20)),
+        (STDOUT, 3, b"end\n"),
+    ]
+    path = write(tmp_path / "log", *begun)
+    assert await read(path, tail=2) == [(STDERR, 2, b"19\n"), (STDOUT, 1, b"slow end\n")]
+    assert await read(path, tail=1, stderr=False) == [(STDOUT, 1, b"slow end\n")]
+
+
 def random_chunks(random: Random) -> list[tuple[int, int, bytes]]:
     """Return output of both streams, cut anywhere; times go up."""
     texts = {
@@ -212,6 +224,8 @@ async def test_any_query_of_any_log(tmp_path: Path, seed: int, files: int) -> No
         )
         if tail is None or not (since or until):
             assert found == (wanted if tail is None else wanted[len(wanted) - min(tail, len(wanted)) :])
+    for tail in (1, 2, 7):
+        assert await read(path, tail=tail) == kept[-tail:]
     whole = await read(path, timeless=True)
     for stream in (STDOUT, STDERR):
         assert [line for its, _time, line in whole if its == stream] == [
