@@ -145,7 +145,10 @@ def _cgroups(host: EngineHost) -> tuple[str, ...]:
 
 
 def _files(folder: Path) -> list[str]:
-    """Return the paths down to three levels; numbered snapshots are only counted."""
+    """Return the paths down to three levels; numbered snapshots are only counted.
+
+    The history of builds is to be kept: as much of it as its own bounds say.
+    """
     found: list[str] = []
     numbered = 0
     for place, folders, names in os.walk(folder):
@@ -153,6 +156,8 @@ def _files(folder: Path) -> list[str]:
         if Path(place).name == "snapshots":
             numbered += sum(name.isdecimal() for name in folders)
             folders[:] = [name for name in folders if not name.isdecimal()]
+        if Path(place).name == "build":
+            folders[:] = [name for name in folders if name != "history"]
         found += [f"{place}/{name}" for name in (*names, *folders) if not _CHURN.fullmatch(name)]
         if depth >= 2:
             folders.clear()

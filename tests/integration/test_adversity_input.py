@@ -245,7 +245,7 @@ def test_a_mistake_in_a_dockerfile_is_pointed_at(
     (yurt.folder / "Dockerfile").write_text(text)
     error = yurt.refuses("build", "-t", "bad:1", ".")
     if line:
-        assert f"Dockerfile:{line}: " in error
+        assert f"Dockerfile:{line}:" in error
     for word in words:
         assert word in error
 
