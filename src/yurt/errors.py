@@ -16,6 +16,7 @@ they enter, with `translated`.
 """
 
 import errno
+import os
 
 TYPE_CHECKING = False  # `typing` and `contextlib` would be a third of the command line's start-up
 if TYPE_CHECKING:
@@ -97,8 +98,11 @@ def no_space(where: str) -> Unavailable:
 def reason_of(error: BaseException) -> str:
     """Return what *error* says, for people: of a failed call its path and reason, not its number."""
     if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+        if error.errno and reason.startswith("Connect call failed"):  # asyncio says where, and not why
+            reason = os.strerror(error.errno)
         where = f"{error.filename!s}: " if error.filename is not None else ""
-        return f"{where}{error.strerror}"
+        return f"{where}{reason}"
     return str(error)
 
 

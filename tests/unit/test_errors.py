@@ -23,6 +23,7 @@ STEP = StepFailed(
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (OSError(errno.EBADF, "Bad file descriptor", 7), "7: Bad file descriptor"),
         (OSError("timed out"), "timed out"),
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 9)"), "Connection refused"),
         (ValueError("not a number"), "not a number"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from yurt.distribution.auth import ANONYMOUS, Auth, Challenge, check_realm, parse_challenges, token_url
 from yurt.distribution.endpoints import Endpoint, proxy_for
 from yurt.distribution.errors import Refusal, RegistryUnavailable
-from yurt.errors import InvalidArgument, Unauthorized
+from yurt.errors import InvalidArgument, Unauthorized, reason_of
 from yurt.oci.manifest import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class _Speaking:
         match error:
             case aiohttp.ClientConnectorError() | aiohttp.ClientProxyConnectionError():
                 raise RegistryUnavailable(
-                    f"cannot reach registry {self._url}: {error.os_error.strerror or error.os_error}",
+                    f"cannot reach registry {self._url}: {reason_of(error.os_error)}",
                     hint="check the name, the network and the proxy settings",
                 ) from error
             case aiohttp.ClientSSLError() | ssl.SSLError():
