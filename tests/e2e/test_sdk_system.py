@@ -36,7 +36,7 @@ def test_networks(sdk: Sdk) -> None:
     network.connect(second, aliases=["other"], ipv4_address="10.213.4.77")
     network.reload()
     assert {each.name for each in network.containers} == {"sdk-net-1", "sdk-net-2"}
-    assert b"10.213.4.77" in container.exec_run(["nslookup", "other"]).output
+    assert b"10.213.4.77" in container.exec_run(["sh", "-c", "sleep 0.2; nslookup other"]).output
     second.reload()
     assert second.attrs["NetworkSettings"]["Networks"]["sdk-net"]["IPAddress"] == "10.213.4.77"
     with pytest.raises(APIError) as busy:

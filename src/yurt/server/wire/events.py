@@ -39,21 +39,21 @@ def _matches(event: Event, key: str, values: tuple[str, ...]) -> bool:
             return event.action in values or event.action.partition(":")[0] in values
         case "label":
             return all(_has_label(attributes, label) for label in values)
-        case "container" | "image" | "network" | "volume" as kind:
-            names = [event.actor, attributes.get("name", "")] if event.kind == kind else []
-            if event.kind != kind and kind in attributes:
-                names = [attributes[kind]]
-            if kind == "image":  # also without the tag
-                names += [name.rpartition(":")[0] for name in names if ":" in name.rpartition("/")[2]]
-            return any(
-                name == value or (len(value) >= 12 and name.removeprefix("sha256:").startswith(value))
-                for name in names
-                for value in values
-            )
+        case "container" | "network" | "volume" as kind:
+            # Only what happened to the thing itself, not what others did with it; the beginning is enough.
+            names = (event.actor, attributes.get("name", "")) if event.kind == kind else ()
+            return any(name.startswith(value) for name in names for value in values)
+        case "image":  # also what containers of it do, and also without the tag
+            names = (event.actor, attributes.get("name" if event.kind == "image" else "image", ""))
+            return any(value in (name, _untagged(name)) for name in names for value in values)
         case "scope":
             return "local" in values
         case _:
             return False
+
+
+def _untagged(name: str) -> str:
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
 
 
 def _has_label(attributes: Mapping[str, str], label: str) -> bool:

@@ -1,0 +1,1 @@
+"""Clients of other languages, which drive an engine as people's tools do: `scripts/clients`."""
