@@ -2,11 +2,33 @@
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 IN_CI = os.environ.get("CI") == "true"
+# Of the tests marked `parity` each so manieth is taken; scripts/test sets it for the whole suite, scripts/parity takes all.
+PARITY_SHARE = int(os.environ.get("YURT_PARITY_SHARE", "1"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take a share of the cases that compare with the reference engine, in turn from each file."""
+    seen: Counter[Path] = Counter()
+    left: list[pytest.Item] = []
+    for item in items:
+        if item.get_closest_marker("parity") and not _is_ours(item):
+            if seen[item.path] % PARITY_SHARE:
+                left.append(item)
+            seen[item.path] += 1
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    """Whether a test that runs once for each engine is to run on ours."""
+    spec = getattr(item, "callspec", None)
+    return spec is not None and spec.params.get("yurt") == "yurtd"
 
 
 class Needs:

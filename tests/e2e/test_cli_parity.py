@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import Needs
 from tests.e2e.cli_host import IMAGE, CommandLine, Result
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.parity]
 NAME = "cli-parity"
 ONLY = ("--filter", f"name={NAME}")
 

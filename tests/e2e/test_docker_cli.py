@@ -12,7 +12,7 @@ from tests.conftest import Needs
 from tests.e2e.cli_host import IMAGE, CommandLine
 from tests.e2e.sdk_host import until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.parity]
 Docker = Callable[..., "subprocess.CompletedProcess[str]"]
 PROJECT = """
 name: dockercli

@@ -18,9 +18,10 @@ from tests.e2e.cli_host import IMAGE
 from tests.e2e.sdk_host import MARK, Sdk, tar_of, until
 
 # docker-py leaves hijacked sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
-)
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
 BOTH = "echo out; echo err >&2"
 
 

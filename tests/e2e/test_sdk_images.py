@@ -15,9 +15,10 @@ from tests.e2e.sdk_host import MARK, Sdk, tar_of
 from tests.faults.registry import Registry, registry_address
 
 # docker-py leaves hijacked sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
-)
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
 RECIPE = f"FROM {IMAGE}\nARG WHO=nobody\nLABEL {MARK}= who=$WHO\n"
 
 

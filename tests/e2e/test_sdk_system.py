@@ -11,9 +11,10 @@ from tests.e2e.cli_host import IMAGE
 from tests.e2e.sdk_host import MARK, Sdk, until
 
 # docker-py leaves hijacked sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
-)
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
 
 
 def test_networks(sdk: Sdk) -> None:

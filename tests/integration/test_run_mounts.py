@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Needs
 from tests.integration.engine_host import EngineHost, having_busybox
 
-pytestmark = [pytest.mark.root, pytest.mark.docker]
+pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.parity]
 
 IMAGE = "yurt-parity/mounts:1"
 RESULT = "yurt-parity/mounted:1"

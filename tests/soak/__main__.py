@@ -107,7 +107,7 @@ class Soak:
         if subject is not None:
             print(f"{subject!r}\n  " + "\n  ".join(subject.history), file=sys.stderr)
             words += [subject.id] if isinstance(subject, Container) and subject.id else []
-        log = self.course.stage.host.log.read_text(errors="replace").splitlines()
+        log = self.course.stage.log()
         about = [line for line in log if any(word in line for word in words)][-LOG_LINES:]
         print("the engine's log:", *about, "…", *log[-LOG_LINES:], sep="\n  ", file=sys.stderr)
 

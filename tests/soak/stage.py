@@ -93,6 +93,14 @@ class Stage:
         if before:
             self.host.end(signal.SIGCONT)  # it has ended: only its status is to be taken
 
+    def log(self) -> list[str]:
+        """Return what all engines so far said, in its order: those of `yurt system restart` have a log of their own."""
+        lines: list[str] = []
+        for path in (self.host.log, self.host.root / "yurtd.log"):
+            if path.exists():
+                lines += path.read_text(errors="replace").splitlines()
+        return [line for _when, line in _by_time(lines)]
+
     def _end(self, number: signal.Signals) -> None:
         if not self._restarted:
             self.host.end(number)
@@ -173,3 +181,12 @@ class Gate:
         with self._condition:
             self._open = True
             self._condition.notify_all()
+
+
+def _by_time(lines: list[str]) -> list[tuple[str, str]]:
+    """Sort lines by the times with which they begin; what has none, such as a traceback, stays below its line."""
+    found: list[tuple[str, str]] = []
+    for line in lines:
+        when = line.split(" ", 1)[0]
+        found.append((when if when[:2] == "20" else found[-1][0] if found else "", line))
+    return sorted(found, key=lambda pair: pair[0])
