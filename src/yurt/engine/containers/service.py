@@ -399,8 +399,7 @@ class ContainerService:
         try:
             await self.remove(ref, force=True, volumes=True)
         except Unavailable as error:
-            log.warning("container.not_removed", container=short(entry.container.id), error=str(error))
-            self._background.start(self._remove_in_time(entry), name=f"remove {short(entry.container.id)}")
+            self._try_removal_again(entry, error)
 
     async def prune(self, *, where: Callable[[Container], bool]) -> Pruned:
         """Remove the containers that do not run and that *where* holds for.
@@ -441,6 +440,10 @@ class ContainerService:
             self._cancel_restart(entry)
         finally:
             entry.keep = False
+
+    def _try_removal_again(self, entry: Entry, error: Unavailable) -> None:
+        log.warning("container.not_removed", container=short(entry.container.id), error=str(error))
+        self._background.start(self._remove_in_time(entry), name=f"remove {short(entry.container.id)}")
 
     async def _remove_in_time(self, entry: Entry) -> None:
         """Remove it after its end, its anonymous volumes too. What a full disk hinders is tried again."""
@@ -524,7 +527,10 @@ class ContainerService:
                 await self._runner.start(entry)
             except YurtError as error:
                 if entry.container.host.auto_remove:
-                    await self._removed(entry, volumes=True)
+                    try:
+                        await self._removed(entry, volumes=True)
+                    except Unavailable as full:  # who ran it waits until it is gone
+                        self._try_removal_again(entry, full)
                 else:
                     entry.notify("next-exit", error=error.message)
                 raise

@@ -14,6 +14,7 @@ from yurt.engine.containers.service import ContainerService
 from yurt.engine.events import Events
 from yurt.engine.networks.model import PortBinding, Sandbox
 from yurt.errors import NotFound, Unavailable, no_space
+from yurt.linux.overlay import OverlayMount
 from yurt.linux.runc import Runtime
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
@@ -46,6 +47,14 @@ class Nothing:
     def release(self, *_what: str) -> None: ...
 
     def remove(self, _key: str) -> None: ...
+
+    def mount_spec(self, key: str, **_options: bool) -> OverlayMount:
+        raise NotFound(f"the files of {key} are lost")
+
+    async def open_sandbox(self, _request: object) -> Sandbox:
+        return self._sandbox("aa11", ())
+
+    async def close_sandbox(self, _container_id: str) -> None: ...
 
     @asynccontextmanager
     async def succeeding(
@@ -81,7 +90,7 @@ class Stage:
             settings=EngineSettings(root=folder, run=folder),
         )
 
-    def add(self, container_id: str, status: Status = Status.CREATED) -> None:
+    def add(self, container_id: str, status: Status = Status.CREATED, *, auto_remove: bool = False) -> None:
         """Store a container that nothing runs in, whatever its status."""
         made = Container(
             id=container_id,
@@ -89,7 +98,7 @@ class Stage:
             created_ns=1,
             image_id="sha256:0",
             config=ContainerConfig("image"),
-            host=HostConfig(),
+            host=HostConfig(auto_remove=auto_remove),
             endpoints=(),
             path="sh",
             args=(),
@@ -103,7 +112,7 @@ class Stage:
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     made = Stage(tmp_path)
     yield made
-    await made.service._background.close()
+    await made.service.shutdown()
     made.documents.close()
 
 
@@ -119,6 +128,19 @@ async def test_what_a_full_disk_kept_of_a_build_step_goes_when_there_is_room(sta
     assert stage.documents.all(KIND) == []
     with pytest.raises(NotFound):
         stage.service.get("aa11")
+
+
+async def test_a_container_with_rm_that_does_not_start_goes_when_there_is_room(stage: Stage) -> None:
+    """`docker run --rm` waits for that, also when the start has failed."""
+    stage.add("aa11", auto_remove=True)
+    removed = stage.service.waiter("aa11", "removed")
+    stage.documents.is_full = True
+    with pytest.raises(NotFound, match="lost"):
+        await stage.service.start("aa11")
+    assert stage.service.get("aa11")
+    stage.documents.is_full = False
+    await asyncio.wait_for(removed, 30)
+    assert stage.documents.all(KIND) == []
 
 
 async def test_a_takeover_that_cannot_be_stored_does_not_happen(stage: Stage) -> None:
