@@ -12,8 +12,8 @@ import socket
 import struct
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Protocol
 
 from yurt.linux.syscall import CLONE_NEWNET, setns
 
@@ -152,6 +152,24 @@ class Relay:
         """Afterwards nobody but *owners* has ports."""
         for owner in set(self._ports) - set(owners):
             self.drop(owner)
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what an engine asks by a message, and return what to say; raise ValueError for what is no request."""
+        match request.get("op"):
+            case "take":
+                try:
+                    leads = [Lead(*lead) for lead in request["leads"]]
+                    taken = self.take(request["owner"], leads, of=request.get("of", ""))
+                except Taken as error:
+                    return {"errno": error.errno, "lead": astuple(error.lead)}
+                return {"leads": [astuple(lead) for lead in taken]}
+            case "drop":
+                self.drop(request["owner"])
+            case "keep":
+                self.keep(request["owners"])
+            case other:
+                raise ValueError(f"no such request: {other!r}")
+        return {}
 
     def _open(self, lead: Lead) -> "TcpPort | UdpPort":
         for number in range(lead.port, max(lead.port, lead.last_port) + 1):

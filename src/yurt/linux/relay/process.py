@@ -19,10 +19,9 @@ import resource
 import signal
 import socket
 import sys
-from dataclasses import astuple
 from typing import Any
 
-from yurt.linux.relay.ports import Here, Lead, Relay, Taken
+from yurt.linux.relay.ports import Here, Lead, Relay
 
 LARGEST = 1 << 18  # bytes of a packet
 MOST_SOCKETS = 200  # in one packet; the kernel passes 253 (SCM_MAX_FD)
@@ -98,21 +97,10 @@ class Engines:
             case "add":
                 for lead, held in zip(request["leads"], sockets, strict=True):
                     self._relay.add(request["owner"], Lead(*lead), held)
-            case "take":
-                try:
-                    leads = [Lead(*lead) for lead in request["leads"]]
-                    taken = self._relay.take(request["owner"], leads, of=request["of"])
-                except Taken as error:
-                    return {"errno": error.errno, "lead": astuple(error.lead)}
-                return {"leads": [astuple(lead) for lead in taken]}
-            case "drop":
-                self._relay.drop(request["owner"])
-            case "keep":
-                self._relay.keep(request["owners"])
             case "look":
                 pass
-            case other:
-                raise ValueError(f"no such request: {other!r}")
+            case _:
+                return self._relay.answer(request)
         return {}
 
 

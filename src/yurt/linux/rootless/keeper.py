@@ -24,7 +24,6 @@ import shutil
 import signal
 import socket
 import sys
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from yurt.errors import Unavailable, reason_of
 from yurt.linux import host, netlink, syscall
 from yurt.linux.namespace import forget, keep, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
-from yurt.linux.relay.ports import Inside, Lead, Relay, Taken
+from yurt.linux.relay.ports import Inside, Relay
 from yurt.linux.rootless import ids, mark, outgoing
 
 SOCKET = "keeper.sock"
@@ -266,22 +265,11 @@ class Keeper:
                     "problem": self._way.problem,
                     "lacking": self._lacking,
                 }
-            case "take":
-                try:
-                    leads = [Lead(*lead) for lead in request["leads"]]
-                    taken = self._relay.take(request["owner"], leads, of=request.get("of", ""))
-                except Taken as error:
-                    return {"errno": error.errno, "lead": astuple(error.lead)}
-                return {"leads": [astuple(lead) for lead in taken]}
-            case "drop":
-                self._relay.drop(request["owner"])
-            case "keep":
-                self._relay.keep(request["owners"])
             case "end":
                 self.dismantled = True
                 self.ending.set()
-            case other:
-                raise ValueError(f"no such request: {other!r}")
+            case _:
+                return self._relay.answer(request)
         return {}
 
 
