@@ -33,7 +33,8 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 class Feed:
     """An asynchronous stream of bytes, read from a thread as an ordinary iterator, one batch ahead.
 
-    Made on the event loop, iterated once, in a thread. `stop` makes the reading thread fail at once.
+    Made on the event loop, iterated once, in a thread. `stop` makes the reading thread fail at once; after `close`
+    nobody reads the stream any more.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
@@ -41,6 +42,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self._stopped = threading.Event()
         self._next: Future[bytes] | None = None
+        self._reading: asyncio.Task[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         self._next = self._ask()
@@ -54,6 +56,14 @@ class Feed:
         if self._next is not None:
             self._next.cancel()
 
+    async def close(self) -> None:
+        """End the read ahead of a thread that has ended: a connection's body has one reader at a time."""
+        self.stop()
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+            if not self._reading.cancelled():
+                self._reading.exception()  # seen: nobody waits for these bytes
+
     def _ask(self) -> "Future[bytes]":
         return asyncio.run_coroutine_threadsafe(self._batch(), self._loop)
 
@@ -65,6 +75,7 @@ class Feed:
 
     async def _batch(self) -> bytes:
         """Return the next bytes, some of them as soon as there are many; none at the end."""
+        self._reading = asyncio.current_task()
         pieces: list[bytes] = []
         size = 0
         async for chunk in self._chunks:
@@ -78,7 +89,7 @@ class Feed:
 async def feeding(function: Callable[[Feed], T], chunks: AsyncIterator[bytes]) -> T:
     """Run ``function(feed)`` in a thread while *chunks* are fed to it, and return its result.
 
-    When the caller is cancelled the thread is stopped and waited for.
+    Afterwards nobody reads *chunks*. When the caller is cancelled the thread is stopped and waited for.
     """
     feed = Feed(chunks)
     task = asyncio.ensure_future(asyncio.to_thread(function, feed))
@@ -90,3 +101,5 @@ async def feeding(function: Callable[[Feed], T], chunks: AsyncIterator[bytes]) -
         if not task.cancelled():
             task.exception()
         raise
+    finally:
+        await feed.close()

@@ -45,6 +45,26 @@ async def test_a_thread_that_fails_fails_the_caller() -> None:
         await feeding(fail, chunks(50))
 
 
+async def test_nobody_reads_on_when_the_thread_has_ended() -> None:
+    """The server reads away what the thread did not want, and two may not wait for one connection's bytes."""
+    waits = False
+
+    async def slow() -> AsyncIterator[bytes]:
+        nonlocal waits
+        yield b"x" * BATCH
+        waits = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            waits = False
+
+    def take_one(feed: Feed) -> bytes:
+        return next(iter(feed))
+
+    assert await feeding(take_one, slow()) == b"x" * BATCH
+    assert not waits
+
+
 async def test_cancelling_stops_the_thread_and_waits_for_it() -> None:
     """What it undoes is undone when the cancellation arrives."""
     undone = threading.Event()
