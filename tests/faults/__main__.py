@@ -6,7 +6,6 @@ nothing else to do, extrapolated from a quarter of them.
 
 import argparse
 import contextlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Self
 
 from tests.faults.operations import OPERATIONS, Operation
 from tests.faults.trial import FAULTS, Bench, Fault
+from tests.leaving import leave_in_order
 
 LONGEST = ("build", "restart", "prune images", "prune", "load", "pull", "run --rm", "rm -f")
 # The runtime is run as for `start`: what kills it there tells nothing new, unless it is asked for by name.
@@ -37,7 +37,7 @@ def main() -> None:
         "--jobs", type=int, default=1, metavar="N", help="operations that are interrupted at once"
     )
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, _leave)
+    leave_in_order()
     failures = 0
     steps = range(arguments.step, arguments.last + 1, arguments.every)
     faults = arguments.fault or list(FAULTS)
@@ -58,12 +58,6 @@ def main() -> None:
                 for fault in wanted:
                     failures += _enumerate(benches, OPERATIONS[name], fault, FAULTS[fault], steps)
     sys.exit(1 if failures else 0)
-
-
-def _leave(number: int, _frame: object) -> None:
-    """End; what was made goes on the way out, and nothing may cut that short."""
-    signal.signal(number, lambda *_: None)  # not SIG_IGN, which programs that are started would inherit
-    sys.exit(1)
 
 
 class _Children:

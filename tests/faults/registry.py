@@ -30,7 +30,9 @@ class Registry:
             f"storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\n"
         )
         with (folder / "registry.log").open("wb") as log:
-            self._process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                ["docker-registry", "serve", config], stdout=log, stderr=log, process_group=0
+            )
         assert soon(_listens), (folder / "registry.log").read_text()
 
     def close(self) -> None:

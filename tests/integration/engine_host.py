@@ -99,7 +99,11 @@ class EngineHost:
         """Start yurtd, and do not wait until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self.within, *self.command("--debug")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.within, *self.command("--debug")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # Ctrl-C is for the tests, which end it in order
             )
 
     def answers(self) -> bool:

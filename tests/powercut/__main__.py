@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.leaving import leave_in_order
 from tests.powercut.scene import Scene, cuts
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1, 1 << 30), help="chooses the cuts")
     parser.add_argument("--cuts", type=int, metavar="N", help="so many, spread over the work (default: all)")
     arguments = parser.parse_args()
+    leave_in_order()
     print(f"seed {arguments.seed}", flush=True)
     failures = 0
     begun = time.monotonic()

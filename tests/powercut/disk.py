@@ -52,7 +52,7 @@ class RecordedDisk:
             str(self.size),
             str(self.record),
         ]
-        self._recorder = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        self._recorder = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             undo.callback(self._end_recorder)

@@ -144,7 +144,9 @@ def registry(folder: Path) -> Iterator[str]:
         f"http: {{addr: {address}}}\n"
     )
     with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            ["docker-registry", "serve", config], stdout=log, stderr=log, process_group=0
+        )
     try:
         _wait_listening(address)
         yield address

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from tests.integration.footprint import Footprint, assert_settles, footprint_at_rest
+from tests.leaving import leave_in_order
 from tests.soak.belief import Violation
 from tests.soak.chaos import Chaos
 from tests.soak.invariants import Checker, clear
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="after a violation leave everything for a look")
     options = parser.parse_args()
     print(f"soak: seed {options.seed}, {options.minutes:g} minutes, {options.workers} workers", flush=True)
+    leave_in_order()
     stage = Stage()
     soak = Soak(stage, options.seed, options.workers)
     failed = True
@@ -67,14 +69,16 @@ class Soak:
         for one in threads:
             one.start()
         number = 0
-        while time.monotonic() < end and not self.course.over.wait(min(seconds, end - time.monotonic())):
-            number += 1
-            last = time.monotonic() >= end
-            self._rest(number, before if number % CLEAR_EACH == 0 or last else None)
-        self.course.over.set()
-        self.course.gate.open()
-        for one in threads:
-            one.join()
+        try:
+            while time.monotonic() < end and not self.course.over.wait(min(seconds, end - time.monotonic())):
+                number += 1
+                last = time.monotonic() >= end
+                self._rest(number, before if number % CLEAR_EACH == 0 or last else None)
+        finally:
+            self.course.over.set()
+            self.course.gate.open()
+            for one in threads:
+                one.join()
         for what, subject, error in self.course.violations:
             self._tell(what, subject, error)
         return not self.course.violations

@@ -54,7 +54,9 @@ class Stage:
             f"storage: {{filesystem: {{rootdirectory: {self.folder}/registry}}, delete: {{enabled: true}}}}\n"
         )
         with (self.folder / "registry.log").open("wb") as log:
-            self._registry = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+            self._registry = subprocess.Popen(
+                ["docker-registry", "serve", config], stdout=log, stderr=log, process_group=0
+            )
 
     def close(self, *, keep: bool) -> None:
         """End the registry, and the engine with all of its containers; *keep* it instead for a look."""
