@@ -99,7 +99,10 @@ def test_wait_and_events(compose: Compose) -> None:
     for action in ("create", "start", "die"):
         assert ("job", action) in actions
     assert not any(service == "other" for service, _ in actions)
-    assert "no container of job is running" in compose("wait", "job").err
+    again = compose("wait", "job")  # one that has ended before is answered, too
+    assert (again.code, "exited with status code 3" in again.out) == (3, True), again.err
+    compose("rm", "-f", "job")
+    assert "no container of job has been started" in compose("wait", "job").err
 
 
 def test_wait_down(compose: Compose) -> None:

@@ -236,25 +236,32 @@ def _tell(session: Session, options: Options, event: dict[str, Any]) -> None:
 )
 def wait(session: Session, options: Options) -> int:
     from functools import partial
+    from threading import Lock
 
     from yurt.compose.threads import together
 
     _, name = begin.project_or_name(session, options, options.arguments)
-    running = [each for each in chosen(snapshot(session, name), options.arguments) if each.is_running]
-    if not running:
+    found = chosen(snapshot(session, name), options.arguments)
+    running = [each for each in found if each.is_running]
+    # Whoever starts a service and then waits for it may come after its end: its code is the answer all the same.
+    ended = [each for each in found if each.state in ("exited", "dead")] if not running else []
+    if not running and not ended:
         raise Failure(
-            f"no container of {', '.join(options.arguments)} is running", hint="see `yurt compose ps -a`"
+            f"no container of {', '.join(options.arguments)} has been started",
+            hint="see `yurt compose ps -a`",
         )
+    first = Lock()
 
     def one(container: ObservedContainer) -> int:
-        answer = session.client.json("POST", f"/containers/{container.id}/wait")
-        code = int(answer["StatusCode"])
+        code = None if container.is_running else container.exit_code
+        if code is None:
+            code = int(session.client.json("POST", f"/containers/{container.id}/wait")["StatusCode"])
         session.print(f'container "{container.id}" exited with status code {code}')
-        if options.flag("down-project"):
+        if options.flag("down-project") and first.acquire(blocking=False):
             _down(session, options)
         return code
 
-    codes = together([partial(one, each) for each in running], limit=64)
+    codes = together([partial(one, each) for each in running or ended], limit=64)
     return next((code for code in codes if code), 0)
 
 
