@@ -5,11 +5,18 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 IN_CI = os.environ.get("CI") == "true"
 # Of the tests marked `parity` each so manieth is taken; scripts/test sets it for the whole suite, scripts/parity takes all.
 PARITY_SHARE = int(os.environ.get("YURT_PARITY_SHARE", "1"))
+
+# What CI says of a change is to be about that change: properties are tried there with the same inputs each time, and
+# with new ones wherever else the tests run.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if IN_CI:
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -27,6 +27,7 @@ _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": F
 _INTEGER = re.compile(r"[-+]?[0-9]{1,64}|0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.nan")
 _CORE = "tag:yaml.org,2002:"
+_NO_TABS = "YAML is indented with spaces, not tabs"
 _TYPES = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
 
 
@@ -62,8 +63,11 @@ def load(text: str | bytes, file: str) -> MappingNode:
 def _advice(error: yaml.MarkedYAMLError, text: str) -> str | None:
     said = f"{error.problem} {error.context}"
     mark = error.problem_mark
-    if "cannot start any token" in said and mark and "\t" in text.split("\n")[mark.line][: mark.column + 1]:
-        return "YAML is indented with spaces, not tabs"
+    # By index: YAML counts lines by more characters than Python's own ways to split them.
+    if "cannot start any token" in said and mark and "\t" in text[mark.index - mark.column : mark.index + 1]:
+        return _NO_TABS
+    if "found a tab character" in said:
+        return _NO_TABS
     if "did not find expected key" in said or "expected <block end>" in said:
         return "check the indentation: the keys of one mapping begin in the same column"
     if "mapping values are not allowed" in said:

@@ -65,6 +65,14 @@ def test_mistakes(text: str, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a: 1\r\n\tb: 1\r\n", "\r\t", "\u2028\t", "\x85\t@"])
+def test_tabs(text: str) -> None:
+    """An indentation by tabs is told as such, whatever the ends of the lines."""
+    with pytest.raises(InvalidArgument) as caught:
+        load(text, "f")
+    assert caught.value.hint == "YAML is indented with spaces, not tabs"
+
+
 def test_alias_bomb() -> None:
     """Aliases that unfold to more than any real file holds are refused at once."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
