@@ -111,6 +111,13 @@ class Terminal:
                 raise AssertionError(f"{text!r} did not come; the command ended after {self.seen!r}")
         self.seen = self.seen.partition(text)[2]
 
+    def shows(self, text: bytes, *, within: float) -> bool:
+        """Return whether *text* comes within so many seconds."""
+        give_up = time.monotonic() + within
+        while text not in self.seen and time.monotonic() < give_up and self._read():
+            pass
+        return text in self.seen
+
     def _read(self) -> bool:
         if select.select([self._fd], [], [], 0.1)[0]:
             try:

@@ -388,7 +388,7 @@ def test_wait_conditions(sdk: Sdk) -> None:
     """`removed` and `next-exit` are waited for from before they happen."""
     api = sdk.client.api
     for condition, after in (("next-exit", False), ("removed", True), ("not-running", False)):
-        container = sdk.client.containers.create(IMAGE, ["sh", "-c", "sleep 0.4; exit 6"], labels={MARK: ""})
+        container = sdk.client.containers.create(IMAGE, ["sh", "-c", "sleep 0.8; exit 6"], labels={MARK: ""})
         if condition == "not-running":
             container.start()
         answers: list[object] = []
@@ -400,7 +400,8 @@ def test_wait_conditions(sdk: Sdk) -> None:
             time.sleep(0.2)
             container.start()
         if after:
-            time.sleep(0.6)
+            assert container.wait(timeout=20) == {"StatusCode": 6}
+            time.sleep(0.2)
             assert answers == []
             container.remove()
         waiter.join(20)

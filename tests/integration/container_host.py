@@ -107,6 +107,12 @@ class Host:
     async def logs(self, ref: str, **query: Any) -> list[bytes]:
         return [line.data async for line in self.containers.logs(ref, LogQuery(**query))]
 
+    async def said(self, ref: str, *lines: bytes) -> None:
+        """Return once a container's log begins with *lines*; fail after twenty seconds."""
+        async with asyncio.timeout(20):
+            while (await self.logs(ref))[: len(lines)] != list(lines):  # noqa: ASYNC110 - as in `until`
+                await asyncio.sleep(0.01)
+
     async def wait_for(self, ref: str, status: Status) -> Container:
         """Return the container once it has *status*."""
         await until(lambda: self.containers.get(ref).state.status is status)

@@ -179,11 +179,11 @@ async def test_detach_keys(host: Host) -> None:
 
 async def test_stop(host: Host) -> None:
     """Stop sends the stop signal; a container that ignores it is killed after the timeout."""
-    polite = await host.create("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done")
-    deaf = await host.create("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    polite = await host.create("sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done")
+    deaf = await host.create("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
     for container in (polite, deaf):
         await host.containers.start(container.id)
-    await asyncio.sleep(0.3)
+        await host.said(container.id, b"ready\n")
     await host.containers.stop(polite.id)
     assert host.containers.get(polite.id).state.exit_code == 5
     await host.containers.stop(deaf.id, timeout=0.3)
@@ -195,10 +195,10 @@ async def test_stop(host: Host) -> None:
 async def test_stop_signal(host: Host) -> None:
     """The container's own stop signal is the one that stop sends."""
     container = await host.create(
-        "sh", "-c", "trap 'exit 4' USR1; while :; do sleep 0.1; done", stop_signal="SIGUSR1"
+        "sh", "-c", "trap 'exit 4' USR1; echo ready; while :; do sleep 0.1; done", stop_signal="SIGUSR1"
     )
     await host.containers.start(container.id)
-    await asyncio.sleep(0.3)
+    await host.said(container.id, b"ready\n")
     await host.containers.stop(container.id)
     assert host.containers.get(container.id).state.exit_code == 4
 
@@ -220,7 +220,7 @@ async def test_pause(host: Host) -> None:
     """A paused container makes no progress, can be stopped, and goes on when unpaused."""
     container = await host.create("sh", "-c", "while :; do echo x; sleep 0.05; done")
     await host.containers.start(container.id)
-    await asyncio.sleep(0.2)
+    await host.said(container.id, b"x\n")
     await host.containers.pause(container.id)
     before = len(await host.logs(container.id))
     await asyncio.sleep(0.3)
@@ -228,8 +228,7 @@ async def test_pause(host: Host) -> None:
     with pytest.raises(Conflict, match="paused"):
         await host.containers.exec_create(container.id, ExecRequest(("true",)))
     await host.containers.unpause(container.id)
-    await asyncio.sleep(0.3)
-    assert len(await host.logs(container.id)) > before
+    await host.said(container.id, *[b"x\n"] * (before + 1))
     await host.containers.pause(container.id)
     await host.containers.stop(container.id, timeout=0.2)
     assert host.containers.get(container.id).state.status is Status.EXITED
@@ -538,9 +537,9 @@ async def test_remove_needs_force(host: Host) -> None:
 
 async def test_looking_in(host: Host) -> None:
     """Top lists its processes, stats counts them, size tells what it wrote."""
-    container = await host.create("sh", "-c", "head -c 100000 /dev/zero > /big; sleep 100")
+    container = await host.create("sh", "-c", "head -c 100000 /dev/zero > /big; echo ready; sleep 100")
     await host.containers.start(container.id)
-    await asyncio.sleep(0.3)
+    await host.said(container.id, b"ready\n")
     titles, rows = await host.containers.top(container.id)
     assert "PID" in titles
     assert any("sleep 100" in row[-1] for row in rows)

@@ -36,6 +36,11 @@ def first(root: Path) -> AbstractAsyncContextManager[Host]:
     return running(root, busybox=Path("/bin/busybox"), last=False)
 
 
+async def reaped(*pids: int) -> None:
+    """Return once the containers whose processes these were have ended, and their shims know it."""
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
 async def clear(host: Host) -> None:
     for container in host.containers.list():
         await host.containers.remove(container.id, force=True, volumes=True)
@@ -54,10 +59,10 @@ async def test_running_containers_stay(root: Path) -> None:
         )
         await host.containers.start(container.id)
         pid = host.containers.get(container.id).state.pid
-    await asyncio.sleep(0.7)
     async with running(root) as host:
         state = host.containers.get(container.id).state
         assert (state.status, state.pid) == (Status.RUNNING, pid)
+        await host.said(container.id, b"1\n", b"2\n", b"3\n")
         assert await host.logs(container.id) == [b"1\n", b"2\n", b"3\n"]
         stream = await host.containers.attach(container.id, stdin=True, stdout=True, stderr=True)
         waiter = host.containers.waiter(container.id)
@@ -74,13 +79,14 @@ async def test_exit_without_an_engine(root: Path) -> None:
         thrown = await host.create("sleep", "0.4", host=replace(NO_NETWORK, auto_remove=True))
         for container in (kept, thrown):
             await host.containers.start(container.id)
-    await asyncio.sleep(1)
+        pids = [host.containers.get(container.id).state.pid for container in (kept, thrown)]
+    await reaped(*pids)
     async with running(root) as host:
+        await host.wait_for(kept.id, Status.EXITED)
         state = host.containers.get(kept.id).state
         assert (state.status, state.exit_code, state.error) == (Status.EXITED, 9, "")
         assert await host.logs(kept.id) == [b"last words\n"]
-        with pytest.raises(NotFound):
-            host.containers.get(thrown.id)
+        await until(lambda: thrown.id not in [each.id for each in host.containers.list()])
         await clear(host)
 
 
@@ -126,11 +132,12 @@ async def test_policies_with_the_engine(root: Path) -> None:
             )
             await host.containers.start(container.id)
             ids[policy] = container.id
-    await asyncio.sleep(0.8)
+        pids = [host.containers.get(ref).state.pid for ref in ids.values()]
+    await reaped(*pids)
     async with running(root) as host:
         for policy in ("always", "unless-stopped"):
             await host.wait_for(ids[policy], Status.RUNNING)
-        assert host.containers.get(ids["no"]).state.status is Status.EXITED
+        await host.wait_for(ids["no"], Status.EXITED)
         await clear(host)
 
 

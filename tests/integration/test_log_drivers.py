@@ -19,6 +19,7 @@ import pytest
 from docker.errors import APIError
 from docker.types import LogConfig
 from tests.integration.engine_host import EngineHost
+from tests.integration.footprint import soon
 from tests.integration.throwaway import until
 
 from yurt.api.stream import FrameDecoder
@@ -263,8 +264,7 @@ def test_fluentd(client: docker.DockerClient, *, exact: bool) -> None:
         fluentd_request_ack=flag,
         labels="tier",
     )
-    receiver.wait_for(b"rest")
-    time.sleep(0.2)
+    assert soon(lambda: receiver.data.count(b"tier\xa3web") == 3)  # the last words of each
     messages = list(unpacked(receiver.data))
     assert {(record["source"], record["log"]) for _tag, _time, record, _option in messages} == {
         ("stdout", "one"),
@@ -302,12 +302,11 @@ def test_an_absent_receiver_holds_nobody_up(client: docker.DockerClient, tcp: Co
     tcp.close()
     container = client.containers.run(
         IMAGE,
-        ["sh", "-c", "seq 2000; sleep 2"],
+        ["sh", "-c", "seq 2000; sleep 3"],
         detach=True,
         log_config=LogConfig(type="fluentd", config={"fluentd-address": f"127.0.0.1:{port}"}),
     )
-    time.sleep(0.5)
-    assert container.logs().count(b"\n") == 2000
+    assert soon(lambda: container.logs().count(b"\n") == 2000)
     receiver = Connections(port=port)
     receiver.wait_for(b"\xa3log\xa42000")
     assert [record["log"] for _tag, _time, record, _option in unpacked(receiver.data)] == [
@@ -370,7 +369,7 @@ def test_what_was_not_sent_is_sent_by_the_next_run(client: docker.DockerClient, 
     port = tcp.port
     tcp.close()
     container = speak(client, "syslog", ["sh", "-c", "echo run"], syslog_address=f"tcp://127.0.0.1:{port}")
-    time.sleep(5.5)  # the forwarder has given up
+    assert soon(lambda: not forwarders(container.id)), "the forwarder does not give up"
     receiver = Connections(port=port)
     container.start()
     container.wait(timeout=30)
@@ -385,10 +384,7 @@ def test_what_was_not_sent_is_sent_by_the_next_run(client: docker.DockerClient, 
 def test_a_forwarder_ends_with_its_container(client: docker.DockerClient, udp: Datagrams) -> None:
     """Nothing of it is left once its lines are sent, or could not be for some seconds."""
     container = speak(client, "gelf", gelf_address="tcp://127.0.0.1:1")
-    deadline = time.monotonic() + 10
-    while forwarders(container.id):
-        assert time.monotonic() < deadline, "the forwarder stays"
-        time.sleep(0.1)
+    assert soon(lambda: not forwarders(container.id)), "the forwarder stays"
 
 
 def segments(engine: EngineHost, container_id: str) -> list[str]:
