@@ -411,3 +411,27 @@ def test_stages_run_at_once(run: Docker, tmp_path: Path) -> None:
         step = re.search(rf"#(\d+) \[{stage} 2/2\] RUN", said)
         assert step is not None
         assert re.findall(rf"#{step[1]} [0-9.]+ (..)\n", said) == [f"{stage}1", f"{stage}2"]
+
+
+def test_a_cache_goes_to_a_folder_of_the_client_and_comes_back(
+    run: Docker, folder: Path, client: docker.DockerClient
+) -> None:
+    """--cache-to and --cache-from type=local: the layout is an ordinary one; what is broken in it is a warning's worth."""
+    run("buildx", "build", "-t", "bk/kept:1", "--cache-to", "type=local,dest=cache,mode=max", ".")
+    image = client.images.get("bk/kept:1").attrs["RootFS"]
+    assert json.loads((folder / "cache/index.json").read_text())["manifests"]
+
+    def again(tag: str) -> str:
+        client.images.remove("bk/kept:1", force=True)
+        client.api.prune_builds()
+        return run(
+            "buildx", "build", "-t", f"bk/kept:{tag}", "--cache-from", "type=local,src=cache", "."
+        ).stderr
+
+    said = again("1")
+    assert "importing cache manifest from" in said
+    assert said.count("CACHED") == 4
+    assert client.images.get("bk/kept:1").attrs["RootFS"] == image
+    for blob in (folder / "cache/blobs/sha256").iterdir():
+        blob.write_bytes(blob.read_bytes()[:-1])
+    assert "RUN echo out" in again("1")

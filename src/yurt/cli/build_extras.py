@@ -19,7 +19,7 @@ AGENT = "SSH_AUTH_SOCK"
 
 def headers(session: Session, options: Options) -> dict[str, str]:
     """Return the headers that bring what the flags ask for. Only Yurt's engine is told: another would ignore them."""
-    asked = [name for name in ("secret", "ssh", "allow", "no-cache-filter") if options.has(name)]
+    asked = [name for name in ("secret", "ssh", "allow", "no-cache-filter", "cache-to") if options.has(name)]
     if not asked:
         return {}
     _refuse_others(session, asked[0])

@@ -19,7 +19,7 @@ def build(at: Fields, path_of: Callable[[str], str], environ: Mapping[str, str])
     if isinstance(node, ScalarNode):
         return Build(path_of(at.text("build")))
     found = Fields(node, at.of("build"), expected="a path or a mapping")
-    found.ignored("cache_to", "provenance", "sbom")  # the cache is the engine's own; no attestations are made
+    found.ignored("provenance", "sbom")  # no attestations are made
     found.ignored("ulimits", "isolation")
     found.refused("ssh", "secrets", "additional_contexts", why=_SESSION, hint="build with `yurt build`")
     found.refused("entitlements", "privileged", why="the steps of a build run as fenced as any container")
@@ -49,6 +49,7 @@ def build(at: Fields, path_of: Callable[[str], str], environ: Mapping[str, str])
         extra_hosts=extra_hosts(found),
         shm_size=found.size("shm_size"),
         cache_from=found.texts("cache_from"),
+        cache_to=found.texts("cache_to"),
         tags=found.texts("tags"),
         no_cache=found.flag("no_cache"),
         pull=found.flag("pull"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from yurt.client.build_cache import sent
 from yurt.client.context import BuildContext
 from yurt.client.sync import Client
 from yurt.compose import labels
@@ -53,6 +54,11 @@ def build(
     """
     context = BuildContext.find(build.context, dockerfile=build.dockerfile, inline=build.dockerfile_inline)
     marks = {labels.PROJECT: project, labels.SERVICE: service.name, **build.labels}
+
+    def caches(key: str, places: tuple[str, ...]) -> str | None:
+        is_near = client.host.startswith("unix://")
+        return json.dumps([sent(text, flag=key, is_near=is_near) for text in places]) if places else None
+
     query = {
         "t": [service.image, *build.tags],
         "dockerfile": context.dockerfile,
@@ -66,7 +72,8 @@ def build(
         "shmsize": None if build.shm_size is None else str(build.shm_size),
         "memory": None if memory is None else str(memory),
         "platform": build.platform or None,
-        "cachefrom": json.dumps(list(build.cache_from)) if build.cache_from else None,
+        "cachefrom": caches("cache_from", build.cache_from),
+        "cacheto": caches("cache_to", build.cache_to),
         "rm": True,
         "forcerm": True,
     }

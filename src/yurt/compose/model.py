@@ -173,6 +173,7 @@ class Build(Value):
     extra_hosts: tuple[str, ...] = ()
     shm_size: int | None = None
     cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     no_cache: bool = False
     pull: bool = False

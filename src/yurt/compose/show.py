@@ -349,6 +349,7 @@ def _build(build: Build) -> Plain:
             "args": _sorted(build.args),
             "labels": _sorted(build.labels),
             "cache_from": list(build.cache_from),
+            "cache_to": list(build.cache_to),
             "no_cache": build.no_cache,
             "pull": build.pull,
             "extra_hosts": [each.replace(":", "=", 1) for each in build.extra_hosts],

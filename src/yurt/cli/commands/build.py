@@ -33,7 +33,9 @@ EPOCH = "SOURCE_DATE_EPOCH"
     --build-arg NAME=VALUE…     Value of an ARG; NAME alone takes yours
     --target STAGE              Build up to this stage
     --no-cache                  Do not use what was built before
-    --cache-from IMAGE…         Another image to take steps from
+    --cache-from CACHE…         Take steps from IMAGE, type=registry,ref=NAME or type=local,src=FOLDER
+    --cache-to CACHE…           Keep steps for others: type=registry,ref=NAME, type=local,dest=FOLDER or
+                                type=inline (in the image); mode=max has those of all stages
     --compress                  Accepted and without meaning: the engine is near
     --pull                      Look for newer base images
     -q, --quiet                 Only the image's id; the output if it fails
@@ -84,6 +86,7 @@ def build(session: Session, options: Options) -> None:
     progress = _progress(session, options, session.err if to_stdout else session.out)
     quiet = progress.kept is not None
     query = _query(options, session.environ, context) | ({"trace": "1"} if progress.is_traced else {})
+    query |= _caches(options, is_near=session.host.startswith("unix://"))
     try:
         with progress:
             progress.follow(
@@ -276,6 +279,18 @@ def _arguments(options: Options, environ: Mapping[str, str]) -> dict[str, str | 
     return arguments
 
 
+def _caches(options: Options, *, is_near: bool) -> dict[str, str]:
+    from yurt.client.build_cache import sent
+
+    return {
+        name.replace("-", ""): json.dumps(
+            [sent(text, flag=f"--{name}", is_near=is_near) for text in options.all(name)]
+        )
+        for name in ("cache-from", "cache-to")
+        if options.has(name)
+    }
+
+
 def _query(options: Options, environ: Mapping[str, str], context: _Context) -> dict[str, Any]:
     from yurt.cli import values
 
@@ -288,7 +303,6 @@ def _query(options: Options, environ: Mapping[str, str], context: _Context) -> d
         "remote": context.remote or None,
         "target": options.text("target") or None,
         "nocache": options.flag("no-cache") or None,
-        "cachefrom": json.dumps(options.all("cache-from")) if options.has("cache-from") else None,
         "pull": options.flag("pull") or None,
         "rm": options.flag("rm", default=True),
         "forcerm": options.flag("force-rm") or None,

@@ -17,6 +17,7 @@ from yurt.engine.images.service import ImageService
 from yurt.engine.images.store import timestamp_ns
 from yurt.errors import NotFound
 from yurt.oci.digest import Digest
+from yurt.oci.layer import chain_id
 from yurt.storage.metadata import Documents
 
 STEPS, IMAGES = "build-step", "build-image"
@@ -42,6 +43,10 @@ class Hit:
 
     layer: Layer | None
     created: str
+
+    def fits(self, top: Digest | None) -> bool:
+        """Say whether it was made on the file system *top*: the layers below may have been made anew, and differ."""
+        return self.layer is None or chain_id(top, self.layer.diff_id) == self.layer.chain_id
 
 
 class BuildCache:

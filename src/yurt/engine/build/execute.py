@@ -16,7 +16,6 @@ from yurt.dockerfile.excerpt import brief
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.instructions import Instruction
 from yurt.dockerfile.mounts import RunMount
-from yurt.dockerfile.stages import find_stage
 from yurt.engine.build.activities import key_of, working_steps
 from yurt.engine.build.cache import BuildCache, Hit
 from yurt.engine.build.copying import Copier, Dress, Target, add_archive, is_archive
@@ -26,6 +25,7 @@ from yurt.engine.build.making import Making
 from yurt.engine.build.model import Begun, BuildEvent, Ended, Output, StageEnded, StagesBegun
 from yurt.engine.build.mounting import Shown
 from yurt.engine.build.plan import Planner
+from yurt.engine.build.reads import read_stages, stage_of_mount
 from yurt.engine.build.rootfs import find_owner, make_folders, remove_stubs
 from yurt.engine.build.running import Runner
 from yurt.engine.build.steps import SCRATCH, BuildPlan, CopyWork, FolderWork, RunWork, StagePlan, Step
@@ -37,7 +37,6 @@ from yurt.ids import new_id
 from yurt.linux.mount import unmount
 from yurt.oci.config import History
 from yurt.oci.digest import Digest
-from yurt.oci.layer import chain_id
 from yurt.storage.content import disk_error
 from yurt.storage.snapshots.base import Snapshotter
 
@@ -118,15 +117,9 @@ class Execution:
         return hit
 
     def _hit_on(self, stage: StagePlan, key: str, layers: Sequence[Layer]) -> Hit | None:
-        """Return what is known for *key* if it fits on *layers*: those may have been made anew, and differ."""
+        """Return what is known for *key* if it fits on *layers*."""
         hit = self._hit(stage, key)
-        if (
-            hit is None
-            or hit.layer is None
-            or chain_id(_top(layers), hit.layer.diff_id) == hit.layer.chain_id
-        ):
-            return hit
-        return None
+        return hit if hit is not None and hit.fits(_top(layers)) else None
 
     def _required(self) -> set[int]:
         """Return the stages whose files something reads that is not in the cache, and the target."""
@@ -142,24 +135,8 @@ class Execution:
                     continue
                 cached = cached and self._hit(stage, step.key) is not None
                 if not cached:
-                    required |= self._reads(stage, step)
+                    required |= read_stages(self.plan, self.planner, stage, step)
         return required
-
-    def _reads(self, stage: StagePlan, step: Step) -> set[int]:
-        """Return the stages whose files *step* reads."""
-        work = step.work
-        if isinstance(work, CopyWork) and work.stage is not None:
-            return {work.stage}
-        if isinstance(work, RunWork):
-            found = (self._origin_stage(stage, mount) for mount in work.mounts if mount.origin)
-            return {index for index in found if index in self._made}
-        return set()
-
-    def _origin_stage(self, stage: StagePlan, mount: RunMount) -> int | None:
-        if not mount.origin or mount.origin in self.planner.images:
-            return None
-        found = find_stage(self.planner.layout.dockerfile.stages[: stage.index], mount.origin)
-        return None if found is None else found.index
 
     async def _finish(self, stage: StagePlan, *, whole: bool) -> None:
         try:
@@ -209,7 +186,7 @@ class Execution:
 
     async def _once(self, stage: StagePlan, step: Step, layers: Sequence[Layer]) -> tuple[Hit, bool]:
         """Make *step*, unless somebody made it meanwhile; return what is made, and whether it was."""
-        for index in self._reads(stage, step):
+        for index in read_stages(self.plan, self.planner, stage, step):
             await self._made[index].wait()
         async with self.making.alone(step.key):
             if (hit := self._hit_on(stage, step.key, layers)) is not None:
@@ -294,7 +271,7 @@ class Execution:
             return Shown(str(self.context))
         if mount.origin in self.planner.folders:
             return Shown(self.planner.folders[mount.origin].root, mount.origin)
-        origin = self._origin_stage(stage, mount)
+        origin = stage_of_mount(self.planner, stage, mount)
         if origin is not None:
             result = self._results[origin]
             return Shown(str(self._mounted(result.layers, undo)), _top(result.layers) or "")

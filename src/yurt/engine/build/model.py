@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yurt.dockerfile.checks.findings import Finding
+from yurt.engine.build.cache_places import CachePlace
 from yurt.engine.progress import Progress
+from yurt.oci.descriptor import Descriptor
 
 INSECURE, HOST_NETWORK = "security.insecure", "network.host"
 
@@ -40,6 +42,8 @@ class BuildRequest:
     subdir: str = ""
     entitlements: frozenset[str] = frozenset()  # what steps may have that ask for it: INSECURE, HOST_NETWORK
     no_cache_stages: frozenset[str] = frozenset()  # names or numbers of stages that are made anew
+    cache_from: tuple[CachePlace, ...] = ()
+    cache_to: tuple[CachePlace, ...] = ()
     title: str = ""  # what the history calls this build; empty: by its tags
     ref: str = ""  # the client's own name for it
 
@@ -134,10 +138,30 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheExported:
+    """The build cache is at *place* now, under *manifest*."""
+
+    place: CachePlace
+    manifest: Descriptor
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """The last event of a build that went well: the image's id (``sha256:…``)."""
 
     image_id: str
 
 
-BuildEvent = Output | Pulling | Announced | Begun | Ended | StagesBegun | StageEnded | Warned | Failed | Built
+BuildEvent = (
+    Output
+    | Pulling
+    | Announced
+    | Begun
+    | Ended
+    | StagesBegun
+    | StageEnded
+    | Warned
+    | Failed
+    | CacheExported
+    | Built
+)

@@ -6,17 +6,25 @@ from pathlib import Path
 from typing import Protocol
 
 from yurt.distribution.auth import Auth
+from yurt.distribution.repository import Resolved
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.engine.build.agents import through
 from yurt.engine.build.context import receive
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
+from yurt.engine.images.blobs import BlobSource, BlobTarget
 from yurt.errors import InvalidArgument
 from yurt.oci.reference import HUB
 
 MAX_DOCKERFILE = 4 << 20  # bytes
 IGNORE_FILE = ".dockerignore"
 HUB_LOGIN = "https://index.docker.io/v1/"
+
+
+class LayoutStore(BlobSource, BlobTarget, Protocol):
+    """An OCI image layout that a client has."""
+
+    async def resolve(self, tag: str, digest: str = "") -> Resolved: ...
 
 
 class Origin(Protocol):
@@ -42,6 +50,10 @@ class Origin(Protocol):
 
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:
         """Return the files of the request's folder *name*, below *folder*, which is empty."""
+        ...
+
+    async def store(self, name: str) -> LayoutStore:
+        """Return the client's store of blobs *name*."""
         ...
 
     async def secret(self, name: str) -> bytes | None:
@@ -115,6 +127,10 @@ class Archive:
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:  # noqa: ARG002
         """An archive has no other folders; none can be asked for."""
         raise InvalidArgument(f"there is no build context {name}")
+
+    async def store(self, name: str) -> LayoutStore:
+        """An archive has no stores, either."""
+        raise InvalidArgument(f"there is no store {name}")
 
     async def secret(self, name: str) -> bytes | None:
         return self._secrets.get(name)

@@ -12,7 +12,7 @@ from yurt.engine.build.context import receive
 from yurt.engine.build.copying import is_archive
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
-from yurt.engine.build.origin import MAX_DOCKERFILE, Origin, own_rules, own_rules_applied
+from yurt.engine.build.origin import MAX_DOCKERFILE, LayoutStore, Origin, own_rules, own_rules_applied
 from yurt.engine.build.remote import RemoteSources
 from yurt.engine.images.threads import in_thread
 from yurt.errors import InvalidArgument
@@ -66,6 +66,9 @@ class RemoteContext:
 
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:
         return await self._client.folder(name, folder, kept)
+
+    async def store(self, name: str) -> LayoutStore:
+        return await self._client.store(name)
 
     async def secret(self, name: str) -> bytes | None:
         return await self._client.secret(name)

@@ -20,7 +20,11 @@ from yurt.dockerfile.parser import parse
 from yurt.dockerfile.remote import RemoteSource
 from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
+from yurt.engine.build.cache_document import INLINE as INLINE_KEY
+from yurt.engine.build.cache_export import export, inline_document, kept_steps, knows_all
+from yurt.engine.build.cache_import import Importer
 from yurt.engine.build.cache_mounts import CacheMounts
+from yurt.engine.build.cache_places import INLINE, REGISTRY, CachePlace
 from yurt.engine.build.checking import Examined, examined, refusal, warned
 from yurt.engine.build.epoch import epoch_of, rfc3339
 from yurt.engine.build.execute import Execution, StepFailed, now
@@ -36,6 +40,7 @@ from yurt.engine.build.model import (
     BuildEvent,
     BuildRequest,
     Built,
+    CacheExported,
     Ended,
     Failed,
     Output,
@@ -50,7 +55,7 @@ from yurt.engine.build.pruning import MOUNT, STEP, CacheEntry, PruneLimits, doom
 from yurt.engine.build.remote import RemoteSources
 from yurt.engine.build.remote_context import RemoteContext
 from yurt.engine.build.running import Runner
-from yurt.engine.build.steps import BuildPlan
+from yurt.engine.build.steps import BuildPlan, chained
 from yurt.engine.events import Events
 from yurt.engine.images.model import Image, Pruned, Removed
 from yurt.engine.images.service import ImageService
@@ -329,7 +334,14 @@ class BuildService:
     async def _finish(self, job: _Job, plan: BuildPlan, planner: Planner) -> None:
         """Make the image, or find it made already; name it."""
         anew = _made_anew(plan, job.request)
-        image = None if anew else self._cache.image(plan.key)
+        if any(place.kind == INLINE for place in job.request.cache_to):
+            plan = replace(plan, key=chained(plan.key, "inline", []))  # the same steps, but another image
+        known = not anew and all(
+            knows_all(plan, self._cache, self._images, whole=place.whole)
+            for place in job.request.cache_to
+            if place.kind != INLINE
+        )
+        image = self._cache.image(plan.key) if known else None
         job.emit(Announced(activities(plan, planner.layout.bases)))
         if image is not None:
             for step in (step for stage in plan.stages for step in stage.steps if step.work is not None):
@@ -348,11 +360,35 @@ class BuildService:
             job.say(f"[Warning] One or more build-args {list(plan.unused_args)} were not consumed\n")
         if whole:
             job.say(f"Nothing to do: all {plan.count} steps cached\n")
+        for place in job.request.cache_to:
+            await self._export_cache(job, plan, place)
         job.emit(Built(image.id))
+
+    async def _export_cache(self, job: _Job, plan: BuildPlan, place: CachePlace) -> None:
+        if place.kind == INLINE:
+            return  # it went into the image
+        news = Activity(f"cache to {place}", _exporting(place))
+        job.emit(Announced((news,)))
+        job.emit(Begun(news.key))
+        kept = kept_steps(plan, self._cache, self._images, whole=place.whole)
+        try:
+            manifest = await export(kept, place, self._images, job.origin)
+        except YurtError as error:
+            job.emit(Ended(news.key, error=error.message))
+            if not place.ignore_error:
+                raise error.at(f"cannot export the build cache to {place}") from error
+            job.say(f"[Warning] cannot export the build cache to {place}: {error.message}\n")
+            return
+        job.emit(Ended(news.key))
+        job.say(f"Exported the build cache to {place}: {len(kept.steps)} steps\n")
+        job.emit(CacheExported(place, manifest))
 
     async def _execute(
         self, job: _Job, plan: BuildPlan, planner: Planner, anew: frozenset[int]
     ) -> tuple[Image, bool]:
+        if job.request.cache_from:
+            importer = Importer(plan, planner, self._cache, self._images, job.origin, job.emit, anew)
+            await importer.run(job.request.cache_from)
         execution = Execution(
             plan=plan,
             planner=planner,
@@ -382,6 +418,13 @@ class BuildService:
             raise
         created = result.created or now() if planner.epoch is None else rfc3339(planner.epoch)
         config = replace(plan.target.config, created=created, history=tuple(result.history), diff_ids=())
+        other = {
+            name: value for name, value in config.other.items() if name != INLINE_KEY
+        }  # of the base image
+        if any(place.kind == INLINE for place in job.request.cache_to):
+            kept = kept_steps(plan, self._cache, self._images, whole=False)
+            other[INLINE_KEY] = inline_document(kept, result.layers)
+        config = replace(config, other=other)
         image = await self._images.create(config, result.layers)
         self._cache.put_image(plan.key, image)
         return image, whole
@@ -429,6 +472,11 @@ class BuildService:
             raise
         job.emit(Ended(news.key))
         return image
+
+
+def _exporting(place: CachePlace) -> str:
+    """Return what BuildKit calls it."""
+    return f"exporting cache to {'registry' if place.kind == REGISTRY else 'client directory'}"
 
 
 def _no_dockerfile(request: BuildRequest) -> NotFound:

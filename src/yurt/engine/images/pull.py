@@ -9,11 +9,12 @@ from weakref import WeakValueDictionary
 
 from yurt.distribution.repository import Repository, Resolved
 from yurt.engine.images.archive import Found
+from yurt.engine.images.blobs import BlobSource
 from yurt.engine.images.layers import Layers
 from yurt.engine.images.model import Layer
 from yurt.engine.images.reports import LayerReport
 from yurt.engine.images.threads import BATCH, in_thread
-from yurt.engine.progress import ProgressSink
+from yurt.engine.progress import ProgressSink, silent
 from yurt.errors import InvalidArgument, NotFound, Unimplemented
 from yurt.oci import config as image_config
 from yurt.oci.config import ImageConfig
@@ -129,7 +130,11 @@ class Puller:
             raise first_of(group_error) from group_error
         return layers
 
-    async def _download(self, repository: Repository, blob: Descriptor, report: LayerReport) -> None:
+    async def bring(self, source: BlobSource, blob: Descriptor) -> None:
+        """Afterwards the blob is in the store, whoever fetched it from wherever."""
+        await self._download(source, blob, LayerReport(silent, blob.digest.short, blob.size))
+
+    async def _download(self, repository: BlobSource, blob: Descriptor, report: LayerReport) -> None:
         """Afterwards the blob is in the store, whoever fetched it."""
         if self._places.locked():
             report.say("Waiting")

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from yurt.distribution.repository import Repository
+from yurt.engine.images.blobs import BlobTarget
 from yurt.engine.images.model import Image
 from yurt.engine.images.pull import first_of
 from yurt.engine.images.reports import LayerReport
@@ -55,21 +56,9 @@ class Pusher:
         data = self._content.read(image.manifest)
         manifest = Manifest.from_bytes(data)
         progress(Progress(f"The push refers to repository [{reference.canonical_name}]"))
-        reports = [LayerReport(progress, blob.digest.short, blob.size) for blob in manifest.layers]
-        for report in reports:
-            report.say("Preparing")
-        try:
-            async with asyncio.TaskGroup() as group:
-                sends = [
-                    group.create_task(
-                        self._send(repository, blob, sources(blob.digest), lease, report),
-                        name=f"upload {blob.digest.short}",
-                    )
-                    for blob, report in zip(manifest.layers, reports, strict=True)
-                ]
-        except BaseExceptionGroup as group_error:
-            raise first_of(group_error) from group_error
-        layers = tuple(send.result() for send in sends)
+        layers = await self.send_layers(
+            repository, manifest.layers, sources=sources, lease=lease, progress=progress
+        )
         if layers != manifest.layers:
             manifest = replace(manifest, layers=layers)
             data = manifest.to_bytes()
@@ -81,9 +70,35 @@ class Pusher:
         progress(Progress(f"{reference.tag}: digest: {digest} size: {len(data)}"))
         return Pushed(reference.tag, digest, len(data))
 
+    async def send_layers(
+        self,
+        target: BlobTarget,
+        blobs: Sequence[Descriptor],
+        *,
+        sources: Callable[[Digest], Sequence[str]],
+        lease: Lease,
+        progress: ProgressSink,
+    ) -> tuple[Descriptor, ...]:
+        """Afterwards *target* has these layers; return the blobs that they are there, in the same order."""
+        reports = [LayerReport(progress, blob.digest.short, blob.size) for blob in blobs]
+        for report in reports:
+            report.say("Preparing")
+        try:
+            async with asyncio.TaskGroup() as group:
+                sends = [
+                    group.create_task(
+                        self._send(target, blob, sources(blob.digest), lease, report),
+                        name=f"upload {blob.digest.short}",
+                    )
+                    for blob, report in zip(blobs, reports, strict=True)
+                ]
+        except BaseExceptionGroup as group_error:
+            raise first_of(group_error) from group_error
+        return tuple(send.result() for send in sends)
+
     async def _send(
         self,
-        repository: Repository,
+        repository: BlobTarget,
         blob: Descriptor,
         sources: Sequence[str],
         lease: Lease,

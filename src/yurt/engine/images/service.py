@@ -9,7 +9,7 @@ power cut took are unpacked again from their blobs.
 import os
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,10 @@ import structlog
 
 from yurt.distribution.auth import Auth
 from yurt.distribution.registries import Registries
+from yurt.distribution.repository import Repository, Resolved
 from yurt.engine.events import Events
 from yurt.engine.images.archive import Found, images_of, read_archive, write_archive
+from yurt.engine.images.blobs import BlobSource, BlobTarget
 from yurt.engine.images.distribution import Offered, offered
 from yurt.engine.images.layers import UNPACKING, Layers
 from yurt.engine.images.model import HistoryEntry, Image, Layer, Pruned, Removed
@@ -34,6 +36,7 @@ from yurt.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from yurt.oci.config import History, ImageConfig
 from yurt.oci.descriptor import Descriptor, MediaType
 from yurt.oci.digest import Digest
+from yurt.oci.layer import chain_id
 from yurt.oci.manifest import Manifest
 from yurt.oci.platform import Platform
 from yurt.oci.reference import Reference
@@ -528,6 +531,46 @@ class ImageService:
     def loose_layers(self) -> tuple[Layer, ...]:
         """Return the layers that were committed and belong to no image: the build cache's."""
         return tuple(self._store.loose.values())
+
+    async def bring_layer(
+        self, source: BlobSource, blob: Descriptor, diff_id: Digest, *, parent: Digest | None
+    ) -> Layer:
+        """Take a layer over the chain *parent* from *source*; what it holds is what both digests say.
+
+        It belongs to no image yet, as with `commit_layer`.
+        """
+        if (known := self.layer(chain_id(parent, diff_id))) is not None:
+            return known
+        async with self._bringing() as lease:
+            lease.add(blob.digest)
+            await self._puller.bring(source, blob)
+            layer = await self._layers.register(blob, diff_id, parent, lease)
+            return self._kept(layer) or layer
+
+    async def send_layers(
+        self, target: BlobTarget, layers: Sequence[Layer], *, near: Reference | None = None
+    ) -> tuple[Descriptor, ...]:
+        """Afterwards *target*, the repository of *near* if that is given, has these layers; return its blobs."""
+        with self._leases.lease() as lease:
+            for layer in layers:
+                lease.add(layer.descriptor.digest, layer.chain_id)
+            return await self._pusher.send_layers(
+                target,
+                [layer.descriptor for layer in layers],
+                sources=lambda blob: self._repositories_of(blob, near) if near else (),
+                lease=lease,
+                progress=silent,
+            )
+
+    def reading(
+        self, reference: Reference, auth: Auth | None
+    ) -> AbstractAsyncContextManager[tuple[Repository, Resolved]]:
+        """Give the repository that has *reference* and what it names there, whatever that is."""
+        return self._registries.pulling(reference, auth)
+
+    def writing(self, reference: Reference, auth: Auth | None) -> AbstractAsyncContextManager[Repository]:
+        """Give the repository that *reference* is in, to be written to."""
+        return self._registries.pushing(reference, auth)
 
     async def prune_layers(self, *, keep: Collection[str] = ()) -> Pruned:
         """Remove the loose layers whose chain ids are not in *keep*."""

@@ -1,11 +1,13 @@
 """What a client asks of the Dockerfile frontend and of exporters, as texts by name, to values. Pure."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from yurt.engine.build.cache_places import CLIENT, FOLDER, REGISTRY, CachePlace
 from yurt.engine.build.model import BuildRequest
 from yurt.errors import InvalidArgument, Unimplemented
-from yurt.server.buildkit.messages import Exporter, SolveRequest
+from yurt.server.buildkit.messages import CacheEntry, CacheOptions, Exporter, SolveRequest
 
 FRONTEND = "dockerfile.v0"
 BUILD_ARG, LABEL, CONTEXT, SESSION = "build-arg:", "label:", "context:", "local-sessionid:"
@@ -14,7 +16,7 @@ INPUT, LOCAL = "input:", "local:"
 UPLOAD = "http://buildkit-session"  # an address that only the client's session answers
 _SILENT = frozenset({
     "cmdline", "source", "hostname", "multi-platform", "frontend.caps", "contextkey", "dockerfilekey",
-    "cache-from", "cache-imports",  # only ever make a build faster
+    "cache-from", "cache-imports",  # of the solve that this is a half of
 })  # fmt: skip
 _SILENT_PREFIXES = ("vcs:", "input-metadata:", SESSION)
 _REFUSED = {
@@ -32,6 +34,7 @@ class Asked:
     context_folder: str
     sessions: Mapping[str, str]  # by folder
     upload: str = ""  # the path of an archive that the client has in place of folders
+    options: Mapping[str, str] = field(default_factory=dict)  # of the frontend, as they came
     question: str = ""  # about the Dockerfile, in place of a build: its name
 
 
@@ -84,8 +87,40 @@ def asked(
         options.get("contextkey") or "context",
         prefixed[SESSION],
         context.removeprefix(UPLOAD) if is_upload else "",
+        options,
         options.get("requestid", ""),
     )
+
+
+def cached(
+    request: SolveRequest, options: Mapping[str, str]
+) -> tuple[tuple[CachePlace, ...], tuple[CachePlace, ...]]:
+    """Return the places that build caches come from and go to, as the solve says or the frontend's options.
+
+    Folders are the client's, in stores of its session. A source of a kind that is unknown here is left out.
+    """
+    cache = request.cache or CacheOptions()
+    sources = cache.imports or _imports(options.get("cache-imports", ""))
+    taken = [
+        _in_session(CachePlace.source(each.type, each.attrs, stores=CLIENT))
+        for each in sources
+        if each.type in {REGISTRY, FOLDER}
+    ]
+    given = [_in_session(CachePlace.target(each.type, each.attrs, stores=CLIENT)) for each in cache.exports]
+    return tuple(taken), tuple(given)
+
+
+def _in_session(place: CachePlace) -> CachePlace:
+    return replace(place, name=f"{LOCAL}{place.name}") if place.kind == CLIENT else place
+
+
+def _imports(text: str) -> tuple[CacheEntry, ...]:
+    """Return the sources in the option ``cache-imports``."""
+    try:
+        found = json.loads(text or "[]")
+        return tuple(CacheEntry(str(each["Type"]), dict(each["Attrs"] or {})) for each in found)
+    except (ValueError, TypeError, KeyError, RecursionError) as broken:
+        raise InvalidArgument("the option cache-imports is no list of build caches") from broken
 
 
 def _images(contexts: Mapping[str, str], inputs: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ Control/Status watches meanwhile. A frontend named in Control/Solve itself is bu
 """
 
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -14,15 +15,16 @@ from typing import Protocol
 
 import yurt
 from yurt.engine.build.checking import Examined
-from yurt.engine.build.model import Activity, BuildEvent, BuildRequest, Built, Warned
+from yurt.engine.build.model import Activity, BuildEvent, BuildRequest, Built, CacheExported, Warned
 from yurt.engine.build.origin import Origin
 from yurt.engine.build.pruning import MOUNT, CacheEntry, PruneLimits
 from yurt.engine.images.model import Image, Pruned
 from yurt.errors import Internal, NotFound, Unimplemented, YurtError
+from yurt.oci.descriptor import Descriptor
 from yurt.oci.platform import Platform as OciPlatform
 from yurt.oci.reference import Reference
 from yurt.server.buildkit import messages as wire
-from yurt.server.buildkit.attributes import Asked, asked, exports, listed
+from yurt.server.buildkit.attributes import Asked, asked, cached, exports, listed
 from yurt.server.buildkit.failures import failure
 from yurt.server.buildkit.grpc import Exchange, GrpcError, Handler
 from yurt.server.buildkit.jobs import Job, Jobs
@@ -49,6 +51,11 @@ LLB_CAPS = (
 )  # fmt: skip
 VERSION = wire.BuildkitVersion("yurt", f"v{yurt.__version__}", "")
 EXPORT = "export"
+WORKER = {
+    "org.mobyproject.buildkit.worker.hostname": "yurt",
+    # Buildx asks the docker driver for exports of caches and archives only where images are containerd's.
+    "org.mobyproject.buildkit.worker.snapshotter": "overlayfs",
+}
 OUR_IMAGE = "yurt-image://"
 
 
@@ -126,7 +133,7 @@ class Control:
             if image_id and wanted:
                 names = [name for each in wanted for name in each.names]
                 response = await self._export(self._images.get(image_id), names, narrator)
-        await exchange.send(wire.SolveResponse(response))
+        await exchange.send(wire.SolveResponse(response | job.response))
 
     async def status(self, exchange: Exchange) -> None:
         """Tell the progress of a job until it is over."""
@@ -249,10 +256,19 @@ class Control:
         builds = await self._workshop.builds()
         with job.building():
             try:
-                request = replace(what.request, ref=job.request.ref, title=_title(job, what.request))
+                cache_from, cache_to = cached(job.request, what.options)
+                request = replace(
+                    what.request,
+                    ref=job.request.ref,
+                    title=_title(job, what.request),
+                    cache_from=cache_from,
+                    cache_to=cache_to,
+                )
                 async for event in builds.build(request, origin):
                     if isinstance(event, Built):
                         return event.image_id
+                    if isinstance(event, CacheExported):
+                        job.response["cache.manifest"] = _descriptor(event.manifest)
                     if isinstance(event, Warned):
                         text = origin.dockerfile_text
                         source = wire.SourceInfo(what.request.dockerfile, text, "Dockerfile")
@@ -287,7 +303,7 @@ class Control:
         platform = self._images.platform
         return wire.WorkerRecord(
             "yurt",
-            {"org.mobyproject.buildkit.worker.hostname": "yurt"},
+            WORKER,
             (wire.Platform(platform.architecture, "linux", platform.variant),),
             VERSION,
         )
@@ -297,6 +313,10 @@ def _title(job: Job, request: BuildRequest) -> str:
     """Return what the history calls the build: the names that its image gets, else what is built of what."""
     names = [name for each in job.request.exporters for name in listed(each.attrs.get("name", ""))]
     return ", ".join(names) or request.remote or request.target or request.dockerfile
+
+
+def _descriptor(blob: Descriptor) -> str:
+    return json.dumps({"mediaType": blob.media_type, "digest": str(blob.digest), "size": blob.size})
 
 
 def _usage(entry: CacheEntry) -> wire.UsageRecord:

@@ -19,6 +19,7 @@ class Job:
     def __init__(self, request: SolveRequest) -> None:
         self.request = request
         self.images: dict[str, str] = {}  # by reference handed out: the id of the image it stands for
+        self.response: dict[str, str] = {}  # what the client is told of the solve when it is over
         self.returned: asyncio.Future[ReturnRequest] = asyncio.get_running_loop().create_future()
         self._news: list[StatusResponse] = []
         self._log_bytes = 0

@@ -80,6 +80,20 @@ class Exporter:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A place that a build cache comes from or goes to."""
+
+    type: str = text(1)
+    attrs: Mapping[str, str] = mapping(2)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    exports: tuple[CacheEntry, ...] = messages(4, CacheEntry)
+    imports: tuple[CacheEntry, ...] = messages(5, CacheEntry)
+
+
+@dataclass(frozen=True, slots=True)
 class SolveRequest:
     """Control/Solve: what becomes of the result; with a *frontend*, also what is built."""
 
@@ -90,6 +104,7 @@ class SolveRequest:
     session: str = text(5)
     frontend: str = text(6)
     frontend_attrs: Mapping[str, str] = mapping(7)
+    cache: CacheOptions | None = message(8, CacheOptions)
     entitlements: tuple[str, ...] = texts(9)
     frontend_inputs: Mapping[str, bytes] = mapping(10, blob)
     internal: bool = flag(11)
@@ -346,3 +361,42 @@ class GetSecretRequest:
 @dataclass(frozen=True, slots=True)
 class GetSecretResponse:
     data: bytes = blob(1)
+
+
+# containerd.services.content.v1.Content, as a session offers it for a client's folders of blobs
+
+
+@dataclass(frozen=True, slots=True)
+class InfoOfContentRequest:
+    digest: str = text(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContentRequest:
+    digest: str = text(1)
+    offset: int = number(2)
+    size: int = number(3)  # 0: all
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContentResponse:
+    offset: int = number(1)
+    data: bytes = blob(2)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContentRequest:
+    """A piece of the blob *expected*, of *total* bytes, or the end of it. *ref* names the transfer."""
+
+    action: int = number(1)
+    ref: str = text(2)
+    total: int = number(3)
+    expected: str = text(4)
+    offset: int = number(5)
+    data: bytes = blob(6)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContentResponse:
+    action: int = number(1)
+    offset: int = number(4)

@@ -15,6 +15,7 @@ from yurt.engine.build.origin import IGNORE_FILE, MAX_DOCKERFILE, Archive
 from yurt.errors import Unavailable, YurtError
 from yurt.oci.reference import HUB
 from yurt.server.buildkit.attributes import Asked
+from yurt.server.buildkit.content import SessionStore
 from yurt.server.buildkit.filesync import SmallFiles, Wish, receive, receive_tree
 from yurt.server.buildkit.grpc import NOT_FOUND, Call, GrpcError
 from yurt.server.buildkit.messages import (
@@ -114,6 +115,9 @@ class SessionOrigin:
             tree, size = await receive_tree(session.client, wish, str(folder), kept=kept, key=shared)
             self._transferred(key, wish.name, size)
         return tree
+
+    async def store(self, name: str) -> SessionStore:
+        return SessionStore(await self._sessions.find(self._session), name)
 
     async def secret(self, name: str) -> bytes | None:
         session = await self._sessions.find(self._session)

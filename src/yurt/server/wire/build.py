@@ -1,11 +1,22 @@
 """``POST /build``: the query to the engine's BuildRequest, and its events to the lines of the answer."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from yurt.api import build_extras
 from yurt.api.types.containers import Ulimit
 from yurt.api.types.stream import StreamLine
-from yurt.engine.build.model import BuildEvent, BuildRequest, Built, Failed, Output, Pulling, Warned
+from yurt.engine.build.cache_places import CachePlace, words_of
+from yurt.engine.build.model import (
+    BuildEvent,
+    BuildRequest,
+    Built,
+    CacheExported,
+    Failed,
+    Output,
+    Pulling,
+    Warned,
+)
 from yurt.engine.build.order import InOrder
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
@@ -23,7 +34,6 @@ WITHOUT_EFFECT = (
     "cpuquota",
     "memswap",
     "cgroupparent",
-    "cachefrom",
 )
 NOT_ASKED = frozenset({"", "0", "null", "[]"})  # what clients send for what nobody asked for
 TAIL = 20  # lines of a failed step's output that are told again
@@ -69,8 +79,17 @@ def request(call: Call) -> BuildRequest:
         entitlements=frozenset(call.texts("allow")),
         no_cache_stages=frozenset(call.texts("nocachefilter")),
         remote="" if remote == "client-session" else remote,
+        cache_from=_places(call, "cachefrom", CachePlace.source),
+        cache_to=_places(call, "cacheto", CachePlace.target),
         title=call.text("title"),
     )
+
+
+def _places(
+    call: Call, name: str, place: Callable[[str, dict[str, str]], CachePlace]
+) -> tuple[CachePlace, ...]:
+    """Return the build caches in a JSON list: names of images, or Yurt's own clients' ``type=…``."""
+    return tuple(place(*words_of(text)) for text in call.json_of(name, list[str]) or ())
 
 
 def warnings(call: Call) -> tuple[StreamLine, ...]:
@@ -138,6 +157,8 @@ def lines(event: BuildEvent, *, quiet: bool) -> tuple[StreamLine, ...]:
         )
     if quiet:
         return ()
+    if isinstance(event, CacheExported):
+        return (StreamLine(aux={"CacheManifest": str(event.manifest.digest)}),)
     if isinstance(event, Output):
         return (StreamLine(stream=event.text),)
     if isinstance(event, Failed):
