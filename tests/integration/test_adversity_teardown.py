@@ -10,7 +10,7 @@ from tests.integration.footprint import assert_settles, footprint_at_rest, soon
 
 from yurt.client.sync import Client
 from yurt.errors import YurtError
-from yurt.linux.mount import unmount
+from yurt.linux.mount import BindMount, unmount
 
 pytestmark = pytest.mark.root
 
@@ -66,6 +66,19 @@ def test_a_network_that_cannot_be_taken_down_keeps_nothing_else(host: EngineHost
     assert_settles(host, before, ignoring=("files",))
     client.json("POST", "/containers/web/start")
     assert client.json("GET", "/containers/web/json")["State"]["Running"]
+
+
+def test_what_a_killed_exec_left_goes_with_the_container(host: EngineHost, client: Client) -> None:
+    """runc mounts itself beside its state for a moment of each exec, and may be killed in it."""
+    before = footprint_at_rest(host)
+    body = {"Image": IMAGE, "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": "none"}}
+    made = str(client.json("POST", "/containers/create", query={"name": "web"}, json=body)["Id"])
+    client.json("POST", "/containers/web/start")
+    itself = host.run / "runtime" / made / "runc.AbCdEf"
+    itself.touch()
+    BindMount(Path("/bin/true"), itself).execute()
+    client.json("DELETE", "/containers/web", query={"force": True})
+    assert_settles(host, before)
 
 
 def test_an_engine_starts_whatever_is_in_the_way_of_a_container(host: EngineHost, client: Client) -> None:

@@ -4,6 +4,7 @@ Done here, without another run of the runtime (``runc delete`` costs as much as 
 """
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -13,6 +14,8 @@ import time
 from typing import Any
 
 _PATIENCE = 2.0  # seconds for processes that share the cgroup to die
+_MNT_DETACH = 2
+_libc = ctypes.CDLL(None)
 
 
 class Cleanup:
@@ -48,6 +51,11 @@ class Cleanup:
             with contextlib.suppress(OSError):
                 remove_cgroup(path)
         shutil.rmtree(self._directory, ignore_errors=True)
+        if os.path.exists(self._directory):
+            # runc mounts itself on a file there for a moment of each exec, and was killed in it.
+            for name in os.listdir(self._directory):
+                _libc.umount2(os.fsencode(os.path.join(self._directory, name)), _MNT_DETACH)
+            shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def _document(path: str) -> dict[str, Any]:
