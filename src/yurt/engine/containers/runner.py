@@ -655,6 +655,8 @@ def start_error(text: str, doing: str) -> YurtError:
     else:
         message = f"OCI runtime exec failed: {text}"
     lowered = text.lower()
+    if "error getting pipe fds" in lowered:
+        return Internal(message)  # of a process that was gone when the runtime looked: no file is missing
     if "permission denied" in lowered or "is a directory" in lowered or "exec format error" in lowered:
         return StartFailed(message, exit_code=126)
     if "executable file not found" in lowered or "no such file or directory" in lowered:
