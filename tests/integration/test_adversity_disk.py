@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from tests.conftest import Needs
 from tests.integration.archives import an_archive
 from tests.integration.engine_host import BUSYBOX, IMAGE
-from tests.integration.footprint import assert_settles, footprint_at_rest
+from tests.integration.footprint import assert_settles, footprint_at_rest, soon
 from tests.integration.small_disk import MIB, SmallDisk
 
 from yurt.client.sync import Client
-from yurt.errors import YurtError
+from yurt.errors import Unavailable, YurtError
+from yurt.storage.metadata import Documents
 
 pytestmark = pytest.mark.root
 FULL = "no space left on device"
@@ -218,6 +220,48 @@ def test_an_exit_on_a_full_disk_is_known_to_the_next_engine(small: SmallDisk, cl
     small.host.start()
     state = client.json("GET", "/containers/ends/json")["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", 9)
+
+
+def test_a_stop_on_a_full_disk_is_known_to_the_next_engine(small: SmallDisk, client: Client) -> None:
+    """Its restart policy does not start again what a person has stopped, whether it ran or was to be restarted."""
+    host = {"NetworkMode": "none", "RestartPolicy": {"Name": "unless-stopped"}}
+    create(client, "runs", HostConfig=host)
+    create(client, "loops", HostConfig=host, Cmd=["false"])
+    for name in ("runs", "loops"):
+        client.json("POST", f"/containers/{name}/start")
+    assert soon(
+        lambda: client.json("GET", "/containers/loops/json")["RestartCount"] > 3
+    )  # its pauses are long
+    small.fill()
+    client.json("POST", "/containers/runs/stop", query={"t": 0})
+    client.json("POST", "/containers/loops/stop")
+    small.fill()
+    small.host.kill()
+    small.host.start()
+    for name in ("runs", "loops"):
+        state = client.json("GET", f"/containers/{name}/json")["State"]
+        assert state["Status"] == "exited", (name, state)
+
+
+def test_notes_and_deletions_go_into_a_full_disk_and_nothing_else(small: SmallDisk) -> None:
+    """Hundreds of notes, though others take each byte that gets free; they are there after a kill -9."""
+    folder = small.disk / "notes"
+    documents = Documents(folder / "test.db")
+    documents.put("a", "1", b"before")
+    small.fill()
+    for change in (lambda: documents.put("a", "2", b"x"), lambda: documents.transaction().__enter__()):
+        with pytest.raises(Unavailable, match=FULL):
+            change()
+    for number in range(300):
+        documents.note("a", "1", f"{number} {'x' * 3000}".encode())
+    small.fill()
+    documents.delete("a", "2")
+    small.free()
+    again = Documents(folder / "test.db")  # as after a kill: the first was not closed
+    assert [body.split()[0] for _id, body in again.all("a")] == [b"299"]
+    for one in (again, documents):
+        one.close()
+    shutil.rmtree(folder)
 
 
 def _await_end(descriptor: int) -> None:

@@ -1,6 +1,7 @@
 """Documents: small named records in one SQLite file, grouped by kind. What a body means is its owner's business."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -11,8 +12,10 @@ from pathlib import Path
 from yurt.errors import Internal, Unavailable, no_space
 
 RESERVE = 1 << 20  # bytes kept back for deletions on a full disk
-FULL = 1 << 17  # a disk with less left than this takes no more deletions for certain
-ROOMY = 4 * RESERVE  # a disk with more left than this can spare the reserve again
+# Of the log, which SQLite writes from its beginning again after a thousand pages, if the disk takes them then.
+LOG = 1000 * 4120 + RESERVE
+FULL = 1 << 17  # a disk with less left than this takes nothing more for certain
+ROOMY = LOG + 4 * RESERVE  # a disk with more left than this can spare the reserve again
 
 
 class Documents:
@@ -20,8 +23,9 @@ class Documents:
 
     Each change is durable against the death of this process when the call returns, and a change or a
     transaction is seen wholly or not at all. Safe to call from any thread; a transaction keeps the other
-    threads out until it ends. A full disk raises Unavailable and changes nothing; deletions still go then,
-    from a reserve, because they are what makes room.
+    threads out until it ends. A full disk raises Unavailable and changes nothing. Still go then deletions, from a
+    reserve, because they are what makes room, and notes of what is so already: the log, where all is written
+    first, has its place on the disk from the beginning, and nothing else may be written to it then.
 
     Write-ahead logging with ``synchronous=NORMAL``: a power cut may lose the last changes, never an older
     one and never the file's consistency. `sync` makes them last.
@@ -32,6 +36,7 @@ class Documents:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self._log = path.with_name(f"{path.name}-wal")
         self._reserve = path.with_name(f"{path.name}-reserve")
         with self._translated("cannot open"):
             # Autocommit: transactions are opened by hand, below.
@@ -48,12 +53,22 @@ class Documents:
                 raise
         self._has_reserve = False
         self._fill_reserve()
+        if not self._has_reserve:
+            with contextlib.suppress(OSError):
+                _allocate(self._log, RESERVE)
 
     def put(self, kind: str, id: str, body: bytes) -> None:  # noqa: A002 - the word the contract has
         """Afterwards *body* is the document, whatever it was before."""
         with self._lock, self._translated("cannot write"):
             self._fill_reserve()
-            self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, id, body))
+            if self._depth == 0:
+                self._refuse_when_full()
+            self._put(kind, id, body)
+
+    def note(self, kind: str, id: str, body: bytes) -> None:  # noqa: A002
+        """The same for what is so already, whether it can be stored or not: a full disk takes some hundreds of these."""
+        with self._lock, self._translated("cannot write"):
+            self._put(kind, id, body)
 
     def get(self, kind: str, id: str) -> bytes | None:  # noqa: A002
         """Return the document's body, None when there is none."""
@@ -88,6 +103,8 @@ class Documents:
                 with self._translated("cannot write"):
                     if freeing:
                         self._make_room()
+                    else:
+                        self._refuse_when_full()
                     self._db.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
@@ -113,7 +130,7 @@ class Documents:
         header; checkpoints sync by themselves.
         """
         try:
-            descriptor = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return  # nothing was ever written
         try:
@@ -130,12 +147,16 @@ class Documents:
         with self._lock:
             self._db.close()
 
+    def _put(self, kind: str, id: str, body: bytes) -> None:  # noqa: A002
+        self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, id, body))
+
     def _fill_reserve(self) -> None:
         """Set the reserve aside, or again, where the disk can spare it."""
         if self._has_reserve or self._left() < ROOMY:
             return
-        with contextlib.suppress(OSError), self._reserve.open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, RESERVE)
+        with contextlib.suppress(OSError):
+            _allocate(self._log, LOG)
+            _allocate(self._reserve, RESERVE)
             self._has_reserve = True
 
     def _make_room(self) -> None:
@@ -143,6 +164,20 @@ class Documents:
         if self._left() < FULL:
             self._reserve.unlink(missing_ok=True)
             self._has_reserve = False
+
+    def _refuse_when_full(self) -> None:
+        """Leave the log's place to notes and deletions. Root may use more than statvfs tells: it is tried."""
+        if self._left() >= FULL:
+            return
+        try:
+            descriptor = os.open(self._path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, FULL)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise no_space(str(self._path)) from error
 
     def _left(self) -> int:
         disk = os.statvfs(self._path.parent)
@@ -157,6 +192,12 @@ class Documents:
                 raise no_space(str(self._path)) from error
             kind = Internal if isinstance(error, sqlite3.InterfaceError) else Unavailable
             raise kind(f"{what} the database {self._path}: {error}") from error
+
+
+def _allocate(path: Path, size: int) -> None:
+    """Afterwards the first *size* bytes of the file have their place on the disk; raises OSError when it is full."""
+    with path.open("ab") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _is_full(error: sqlite3.Error) -> bool:

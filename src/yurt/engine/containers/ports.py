@@ -75,6 +75,7 @@ class Snapshots(Protocol):
 
 class Documents(Protocol):
     def put(self, kind: str, id: str, body: bytes) -> None: ...  # noqa: A002
+    def note(self, kind: str, id: str, body: bytes) -> None: ...  # noqa: A002
     def delete(self, kind: str, id: str) -> None: ...  # noqa: A002
     def all(self, kind: str) -> list[tuple[str, bytes]]: ...
     def transaction(self) -> AbstractContextManager[None]: ...

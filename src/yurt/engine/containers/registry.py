@@ -203,13 +203,13 @@ class Registry:
             entry.container = container
 
     def note(self, entry: Entry, change: Callable[[Container], Container]) -> Container:
-        """Record what has become of a container. It is so even when the disk is full and cannot be told.
+        """Record what has become of a container. It is so even when it cannot be stored, though a full disk takes it.
 
-        The next engine finds out by itself what could not be stored, from shims and their exit files.
+        What was not stored the next engine finds out by itself, from shims and their exit files.
         """
         entry.container = change(entry.container)
         try:
-            self.save(entry.container)
+            self._documents.note(KIND, entry.container.id, _encoded(entry.container))
         except YurtError as error:
             log.error("container.not_stored", container=short(entry.container.id), error=str(error))  # noqa: TRY400
         return entry.container
@@ -227,7 +227,7 @@ class Registry:
         self._documents.sync()
 
     def save(self, container: Container) -> None:
-        self._documents.put(KIND, container.id, msgspec.json.encode(container))
+        self._documents.put(KIND, container.id, _encoded(container))
 
     def drop(self, entry: Entry) -> None:
         """Afterwards there is no such container."""
@@ -235,3 +235,7 @@ class Registry:
         self._entries.pop(entry.container.id, None)
         if self._names.get(entry.container.name) == entry.container.id:
             del self._names[entry.container.name]
+
+
+def _encoded(container: Container) -> bytes:
+    return msgspec.json.encode(container)

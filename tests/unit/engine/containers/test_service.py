@@ -21,7 +21,7 @@ from yurt.storage.metadata import Documents
 
 
 class FullDisk(Documents):
-    """Documents of which none can be changed while *is_full*."""
+    """Documents of which none can be changed while *is_full*; notes can be made."""
 
     is_full = False
 
