@@ -17,7 +17,7 @@ from yurt.engine.events import Events
 from yurt.engine.images.model import Image
 from yurt.engine.images.service import ImageService
 from yurt.engine.progress import Progress
-from yurt.errors import NotFound
+from yurt.errors import InvalidArgument, NotFound
 from yurt.oci.manifest import Index, IndexEntry
 from yurt.oci.platform import Platform
 from yurt.oci.reference import Reference
@@ -144,7 +144,7 @@ async def test_an_image_comes_back_as_it_went(registry: str, tmp_path: Path) -> 
 
         news.clear()
         await two.pull(name, progress=news.append)
-        assert statuses(news, short) == ["Already exists"]
+        assert statuses(news, short) == []  # the image is here: its layers are not looked at
         assert news[-1].status == f"Status: Image is up to date for {name}"
 
         news.clear()
@@ -232,6 +232,34 @@ async def test_what_the_registry_has_not_is_not_found(registry: str, tmp_path: P
         with pytest.raises(NotFound, match="An image does not exist locally with the tag"):
             await images.push(f"{registry}/app:1")
         assert images.list() == ()
+
+
+async def test_every_tag_of_a_repository_comes(registry: str, tmp_path: Path) -> None:
+    """Each under its name, one status at the end; what is here is not fetched again, however it is packed."""
+    async with an_engine(tmp_path / "one") as one, an_engine(tmp_path / "two") as two:
+        first, second = (
+            await an_image(one, f"{registry}/app:1", 1000),
+            await an_image(one, f"{registry}/app:2", 1000),
+        )
+        await one.tag(second, f"{registry}/app:latest")
+        for image in ("app:1", "app:2", "app:latest"):
+            await one.push(f"{registry}/{image}")
+        news: list[Progress] = []
+        pulled = await two.pull_all(f"{registry}/app", progress=news.append)
+        assert {(image.id, two.get(image.id).tags) for image in pulled} == {
+            (first.id, (f"{registry}/app:1",)),
+            (second.id, (f"{registry}/app:2", f"{registry}/app:latest")),
+        }
+        said = [item.status for item in news]
+        assert [text for text in said if text.startswith("Status: ")] == [
+            f"Status: Downloaded newer image for {registry}/app"
+        ]
+        news.clear()
+        await one.pull_all(f"{registry}/app", progress=news.append)
+        assert {item.status.partition(":")[0] for item in news} == {"Pulling from app", "Digest", "Status"}
+        assert news[-1].status == f"Status: Image is up to date for {registry}/app"
+        with pytest.raises(InvalidArgument, match="it names one of them"):
+            await two.pull_all(f"{registry}/app:1")
 
 
 async def test_pulls_of_one_image_at_once_share_the_work(registry: str, tmp_path: Path) -> None:

@@ -85,8 +85,8 @@ def _scaled(count: float, step: float, units: Sequence[str], digits: int) -> str
 
 
 def age(timestamp: float, now: float | None = None) -> str:
-    """Return how long ago *timestamp* (seconds since the epoch) was: ``5 minutes ago``."""
-    if timestamp <= 0:
+    """Return how long ago *timestamp* (seconds since the epoch) was: ``5 minutes ago``. Before the epoch: unknown."""
+    if timestamp < 0:
         return "N/A"
     return f"{duration((time.time() if now is None else now) - timestamp)} ago"
 

@@ -122,11 +122,12 @@ def pull(
     *,
     platform: str = "",
     quiet: bool = False,
+    every_tag: bool = False,
     stream: TextIO | None = None,
     auth: Callable[[str], dict[str, str]] | None = None,
 ) -> None:
-    """Pull *image*, showing how it goes on *stream*; afterwards it is here."""
-    name, tag = split_reference(image)
+    """Pull *image*, showing how it goes on *stream*; afterwards it is here, or *every_tag* of its repository."""
+    name, tag = (image, None) if every_tag else split_reference(image)
     query = {"fromImage": name, "tag": tag, "platform": platform or None}
     headers = auth(image) if auth else None
     lines = session.client.lines("POST", "/images/create", query=query, headers=headers)

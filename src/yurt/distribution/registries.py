@@ -1,8 +1,8 @@
 """Registries: the way from a reference to the repository that has it, mirrors and insecure registries considered."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 from yurt.distribution.auth import Auth
@@ -13,6 +13,8 @@ from yurt.distribution.transport import RefusalError, Surroundings, connect
 from yurt.errors import Unauthorized, YurtError
 from yurt.oci.reference import HUB, Reference
 from yurt.settings import EngineSettings
+
+T = TypeVar("T")
 
 
 class Registries:
@@ -43,6 +45,21 @@ class Registries:
         Whatever a mirror answers but the image, the next is asked, and the registry itself at last; its
         refusal counts. Credentials are for the registry only.
         """
+        async with self._asking(
+            reference, auth, lambda repository: repository.resolve(reference)
+        ) as answered:
+            yield answered
+
+    async def tags(self, reference: Reference, auth: Auth | None) -> tuple[str, ...]:
+        """Return every tag of the repository of *reference*; a mirror is asked first, as for a pull."""
+        async with self._asking(reference, auth, lambda repository: repository.tags()) as (_, tags):
+            return tags
+
+    @asynccontextmanager
+    async def _asking(
+        self, reference: Reference, auth: Auth | None, ask: Callable[[Repository], Awaitable[T]]
+    ) -> AsyncIterator[tuple[Repository, T]]:
+        """Give the first repository, the registry's own at last, that answers *ask*, and its answer."""
         candidates = self._endpoints(reference.registry)
         mirrors = [[endpoint] for endpoint in candidates if endpoint.mirror]
         origin = [endpoint for endpoint in candidates if not endpoint.mirror]
@@ -55,14 +72,14 @@ class Registries:
                             connect(group, None if is_mirror else auth, self._surroundings)
                         )
                         repository = Repository(transport, reference, self._patience)
-                        resolved = await repository.resolve(reference)
+                        answer = await ask(repository)
                         stack.push_async_exit(attempt.pop_all())
                 except YurtError:
                     if not is_mirror:
                         raise
                     continue
                 break
-            yield repository, resolved
+            yield repository, answer
 
     @asynccontextmanager
     async def pushing(self, reference: Reference, auth: Auth | None) -> AsyncIterator[Repository]:

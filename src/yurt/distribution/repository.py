@@ -4,10 +4,12 @@ The distribution specification's endpoints. Refusals become our kinds here, in D
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import msgspec
 
 from yurt.distribution.auth import repository_scope
 from yurt.distribution.errors import Refusal, RegistryUnavailable
@@ -31,6 +33,12 @@ class Resolved:
     digest: Digest
     media_type: str
     data: bytes
+
+
+class _TagList(msgspec.Struct):
+    """``/tags/list`` of the distribution specification."""
+
+    tags: list[str] | None = None
 
 
 class Sink(Protocol):
@@ -90,6 +98,34 @@ class Repository:
                 f"manifest verification failed for {reference}: expected {expected}, got {digest}"
             )
         return Resolved(digest, media_type, data)
+
+    async def tags(self) -> tuple[str, ...]:
+        """Return every tag of the repository, in the registry's order; NotFound when it has no such repository."""
+        found: dict[str, None] = {}
+        asked: set[str] = set()
+        page = f"{self._base}/tags/list"
+        while page and page not in asked:
+            asked.add(page)
+            try:
+                async with self._transport.request("GET", page, scopes=self._pull) as response:
+                    found |= dict.fromkeys(_tags(await self._transport.read(response), self._reference))
+                    page = self._next_page(str(response.url), response.headers.get("Link", ""))
+            except RefusalError as error:
+                raise _pull_error(error.refusal, self._reference) from error
+            except BrokenTransferError as error:
+                raise RegistryUnavailable(
+                    f"cannot list the tags of {self._reference.familiar_name}: the connection broke: {error}"
+                ) from error
+        return tuple(found)
+
+    def _next_page(self, url: str, link: str) -> str:
+        """Return the path that a Link header names as the next page; empty: none. Never another host's."""
+        target, _, rest = link.strip().removeprefix("<").partition(">")
+        if not target or 'rel="next"' not in rest:
+            return ""
+        own = f"{self._transport.endpoint.url}/"
+        absolute = urljoin(url, target)
+        return absolute.removeprefix(own[:-1]) if absolute.startswith(own) else ""
 
     async def read_blob(self, blob: Descriptor, *, limit: int) -> bytes:
         """Return a small blob, verified."""
@@ -310,6 +346,15 @@ class MemorySink:
     @property
     def digest(self) -> Digest:
         return Digest.of(bytes(self.data))
+
+
+def _tags(data: bytes, reference: Reference) -> Sequence[str]:
+    try:
+        return msgspec.json.decode(data, type=_TagList).tags or ()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(
+            f"the registry's list of the tags of {reference.familiar_name} is broken: {error}"
+        ) from error
 
 
 def _pull_error(refusal: Refusal, reference: Reference) -> YurtError:

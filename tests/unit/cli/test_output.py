@@ -10,7 +10,7 @@ ENTRY = {
     "Names": ["/web"],
     "Image": "nginx:1.25",
     "Command": "/docker-entrypoint.sh nginx -g 'daemon off;'",
-    "Created": 0,
+    "Created": -1,
     "Ports": [{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}],
     "Labels": {"a": "1", "b": "2"},
     "State": "running",

@@ -531,3 +531,44 @@ async def test_an_upload_without_a_place_is_unavailable(registry: FakeRegistry) 
     async with pushing(registry) as repository:
         with pytest.raises(Unavailable, match="without saying where"):
             await repository.upload(BLOB, content)
+
+
+async def listed(registry: FakeRegistry, name: str = "app") -> tuple[str, ...]:
+    return await Registries(patience=IMPATIENT).tags(Reference.parse(f"{registry.address}/{name}"), None)
+
+
+async def test_tags_come_in_pages(registry: FakeRegistry) -> None:
+    """Page by page in the registry's order, each tag once; a page that was had ends it."""
+
+    async def page(request: web.Request) -> web.Response:
+        tags, link = {
+            "": (["2", "latest"], "/v2/app/tags/list?last=latest"),
+            "latest": (["latest", "1"], "?last=1"),
+            "1": (None, "/v2/app/tags/list"),
+        }[request.query.get("last", "")]
+        return web.json_response({"name": "app", "tags": tags}, headers={"Link": f'<{link}>; rel="next"'})
+
+    registry.answer("GET /v2/app/tags/list", page)
+    assert await listed(registry) == ("2", "latest", "1")
+    assert registry.count("GET /v2/app/tags/list") == 3
+
+
+async def test_tags_of_other_hosts_are_not_asked_for(registry: FakeRegistry) -> None:
+    """Credentials go to the registry that they are for."""
+    link = {"Link": '<http://127.0.0.1:1/v2/app/tags/list?last=1>; rel="next"'}
+    registry.answer("GET /v2/app/tags/list", always(lambda: web.json_response({"tags": ["1"]}, headers=link)))
+    assert await listed(registry) == ("1",)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"tags": [1]}', b"\xff"])
+async def test_a_broken_list_of_tags_is_told(registry: FakeRegistry, body: bytes) -> None:
+    """Whatever a registry sends, the sentence names the repository."""
+    registry.answer("GET /v2/app/tags/list", always(lambda: web.Response(body=body)))
+    with pytest.raises(InvalidArgument, match=r"list of the tags of .*/app is broken"):
+        await listed(registry)
+
+
+async def test_no_repository_has_no_tags(registry: FakeRegistry) -> None:
+    """In Docker's words."""
+    with pytest.raises(NotFound, match="repository .*/nosuch not found: name unknown"):
+        await listed(registry, "nosuch")

@@ -44,13 +44,13 @@ def du(session: Session, options: Options) -> None:
 
 
 def _moment(text: str) -> float:
-    """Return an RFC 3339 time of the engine in seconds since the epoch; 0 when there is none."""
+    """Return an RFC 3339 time of the engine in seconds since the epoch; before it when there is none."""
     from datetime import datetime
 
     try:
         return datetime.fromisoformat(text[:19] + "+00:00").timestamp()
     except ValueError:
-        return 0.0
+        return -1.0
 
 
 def _row(entry: dict[str, Any], *, whole: bool) -> dict[str, object]:

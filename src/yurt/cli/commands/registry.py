@@ -23,20 +23,27 @@ if TYPE_CHECKING:
     example="yurt pull python:3.13",
 )
 def pull(session: Session, options: Options) -> None:
-    image = options.arguments[0]
-    if options.flag("all-tags"):
-        raise Failure("--all-tags is not supported", hint="name the tags one by one")
     from yurt.cli.credentials import header
+    from yurt.oci.reference import Reference
 
+    named, is_quiet = Reference.parse(options.arguments[0]), options.flag("quiet")
+    every_tag = options.flag("all-tags")
+    if every_tag and (named.tag or named.digest):
+        raise Failure(
+            f"--all-tags does not go with a tag: {named}",
+            hint=f"name the repository only: {named.familiar_name}",
+        )
+    if not every_tag and named != named.tagged() and not is_quiet:
+        session.print("Using default tag: latest")
     pull_image(
         session,
-        image,
+        str(named if every_tag else named.tagged()),
         platform=options.text("platform"),
-        quiet=options.flag("quiet"),
+        quiet=is_quiet,
+        every_tag=every_tag,
         auth=lambda name: header(session.environ, name),
     )
-    if options.flag("quiet"):
-        session.print(image)
+    session.print(named.canonical if every_tag else named.tagged().canonical)
 
 
 @command(

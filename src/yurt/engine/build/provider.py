@@ -100,6 +100,24 @@ class ImageProvider:
             image = await self._images.tag(image, name)
         return image
 
+    async def pull_all(
+        self,
+        reference: str,
+        *,
+        platform: str = "",
+        auth: Auth | None = None,
+        progress: ProgressSink = silent,
+    ) -> None:
+        """Afterwards every tag that the registry has of the repository *reference* is here.
+
+        When the registry cannot be reached, the catalog's image of that name, its default tag only: the others
+        are as many systems to install.
+        """
+        try:
+            await self._images.pull_all(reference, platform=platform, auth=auth, progress=progress)
+        except RegistryUnavailable:
+            await self.pull(reference, platform=platform, auth=auth, progress=progress)
+
     def _recipe(self, reference: str, platform: str, unavailable: RegistryUnavailable) -> Recipe:
         try:
             recipe = find(reference)

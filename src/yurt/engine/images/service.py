@@ -472,6 +472,39 @@ class ImageService:
         it; Unavailable when no registry can be reached. The first platform that suits is taken from an index.
         """
         name = Reference.parse(reference).tagged()
+        image, is_new = await self._pull(name, platform=platform, auth=auth, progress=progress)
+        progress(_pull_status(str(name), is_new=is_new))
+        return image
+
+    async def pull_all(
+        self,
+        reference: str,
+        *,
+        platform: str = "",
+        auth: Auth | None = None,
+        progress: ProgressSink = silent,
+    ) -> tuple[Image, ...]:
+        """Bring every tag of a repository, one after the other; afterwards each names its image here.
+
+        What came before a tag that cannot be pulled stays. NotFound when the registry has no such repository.
+        """
+        name = Reference.parse(reference)
+        if name.tag or name.digest:
+            raise InvalidArgument(f"cannot pull all tags of {name}: it names one of them")
+        images, any_new = [], False
+        for tag in await self._registries.tags(name, auth):
+            image, is_new = await self._pull(
+                name.with_tag(tag), platform=platform, auth=auth, progress=progress
+            )
+            images.append(image)
+            any_new |= is_new
+        progress(_pull_status(str(name), is_new=any_new))
+        return tuple(images)
+
+    async def _pull(
+        self, name: Reference, *, platform: str, auth: Auth | None, progress: ProgressSink
+    ) -> tuple[Image, bool]:
+        """Return the image that *name* stands for now, and whether it stood for another one, or none, before."""
         asked = Platform.parse(platform) if platform else None
         async with self._bringing() as lease, self._registries.pulling(name, auth) as (repository, resolved):
             progress(Progress(f"Pulling from {name.repository}", name.tag or str(name.digest)))
@@ -479,14 +512,13 @@ class ImageService:
                 repository, resolved, name, here=self.platform, asked=asked, lease=lease
             )
             before = [self._store.find(item) for item in found.references]
-            layers = await self._puller.fetch(repository, found, lease, progress)
+            if known := self._store.images.get(found.config_blob.digest):
+                layers: Sequence[Layer] = known.layers  # the image is whole, however its layers were packed
+            else:
+                layers = await self._puller.fetch(repository, found, lease, progress)
             image = await self._finish(found, layers, lease, action="pull")
-        known = all(item is not None and item.id == image.id for item in before)
         progress(Progress(f"Digest: {resolved.digest}"))
-        progress(
-            Progress(f"Status: {'Image is up to date' if known else 'Downloaded newer image'} for {name}")
-        )
-        return image
+        return image, any(item is None or item.id != image.id for item in before)
 
     async def push(
         self, reference: str, *, auth: Auth | None = None, progress: ProgressSink = silent
@@ -607,6 +639,10 @@ class ImageService:
         # What a name was taken from, and what an archive brought, is told by its id, as by Docker.
         name = image.id if action in {"untag", "load"} else str(reference)
         self._events.publish("image", action, actor, {**image.labels, "name": name})
+
+
+def _pull_status(name: str, *, is_new: bool) -> Progress:
+    return Progress(f"Status: {'Downloaded newer image' if is_new else 'Image is up to date'} for {name}")
 
 
 def _to_tag(text: str) -> Reference:

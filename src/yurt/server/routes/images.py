@@ -68,6 +68,9 @@ class Provider(Protocol):
     async def pull(
         self, reference: str, *, platform: str = "", auth: Auth | None = None, progress: ProgressSink = ...
     ) -> Image: ...
+    async def pull_all(
+        self, reference: str, *, platform: str = "", auth: Auth | None = None, progress: ProgressSink = ...
+    ) -> None: ...
 
 
 class Workshop(Protocol):
@@ -169,27 +172,36 @@ class ImageRoutes:
         raise InvalidArgument("nothing to create an image from", hint="set fromImage or fromSrc")
 
     async def _pull(self, call: Call, name: str) -> StreamResponse:
-        reference = Reference.parse(_joined(name, call.text("tag"))).tagged()
+        reference = Reference.parse(_joined(name, call.text("tag")))
+        if not reference.tag and not reference.digest:
+            return await self._pull_all(call, str(reference))
         auth = registry.auth(call.request.headers.get("X-Registry-Auth"))
         before = self._id(str(reference))
 
         async def work(emit: answers.Emit) -> None:
-            concluded = False
-
-            def sink(news: Progress) -> None:
-                nonlocal concluded
-                concluded |= news.status.startswith("Status: ")
-                emit(progress.to_wire(news))
-
+            sink = _Concluding(emit)
             provider = await self._workshop.provider()
             image = await provider.pull(
                 str(reference), platform=call.text("platform"), auth=auth, progress=sink
             )
-            if concluded:
+            if sink.has_concluded:
                 return  # a registry's image: its own digest was told
             word = "Image is up to date for" if before == image.id else "Downloaded newer image for"
             emit(StreamLine(status=f"Digest: {image.manifest}"))
             emit(StreamLine(status=f"Status: {word} {reference}"))
+
+        return await answers.lines(call, work)
+
+    async def _pull_all(self, call: Call, name: str) -> StreamResponse:
+        """A name without a tag means all of them, here: clients that want the latest say so."""
+        auth = registry.auth(call.request.headers.get("X-Registry-Auth"))
+
+        async def work(emit: answers.Emit) -> None:
+            sink = _Concluding(emit)
+            provider = await self._workshop.provider()
+            await provider.pull_all(name, platform=call.text("platform"), auth=auth, progress=sink)
+            if not sink.has_concluded:
+                emit(StreamLine(status=f"Status: Downloaded newer image for {name}"))
 
         return await answers.lines(call, work)
 
@@ -326,6 +338,18 @@ def _joined(name: str, tag: str) -> str:
 
 def _sink(emit: answers.Emit) -> ProgressSink:
     return lambda news: emit(progress.to_wire(news))
+
+
+class _Concluding:
+    """A sink of progress that knows whether the last word, Docker's ``Status:``, was said."""
+
+    def __init__(self, emit: answers.Emit) -> None:
+        self._emit = emit
+        self.has_concluded = False
+
+    def __call__(self, news: Progress) -> None:
+        self.has_concluded |= news.status.startswith("Status: ")
+        self._emit(progress.to_wire(news))
 
 
 def _removed(one: Removed) -> wire.Removed:
