@@ -570,5 +570,5 @@ async def test_a_broken_list_of_tags_is_told(registry: FakeRegistry, body: bytes
 
 async def test_no_repository_has_no_tags(registry: FakeRegistry) -> None:
     """In Docker's words."""
-    with pytest.raises(NotFound, match="repository .*/nosuch not found: name unknown"):
+    with pytest.raises(NotFound, match=r"repository .*/nosuch not found: name unknown"):
         await listed(registry, "nosuch")

@@ -10,6 +10,7 @@ from yurt.cli.progress import pull as pull_image
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from yurt.cli.session import Session
+    from yurt.oci.reference import Reference
 
 
 @command(
@@ -58,33 +59,26 @@ def pull(session: Session, options: Options) -> None:
 )
 def push(session: Session, options: Options) -> None:
     from yurt.cli.credentials import header
+    from yurt.oci.reference import Reference
 
-    image = options.arguments[0]
-    auth = header(session.environ, image) or {"X-Registry-Auth": "e30="}  # {}: nobody
-    for one in _every_tag(session, image) if options.flag("all-tags") else [image]:
-        name, tag = split_reference(one)
-        lines = session.client.lines("POST", f"/images/{name}/push", query={"tag": tag}, headers=auth)
-        Progress(session.out, quiet=options.flag("quiet")).follow(lines)
-    if options.flag("quiet"):
-        session.print(image)
+    named, is_quiet = Reference.parse(options.arguments[0]), options.flag("quiet")
+    every_tag = options.flag("all-tags")
+    if every_tag and (named.tag or named.digest):
+        raise _one_of_all(named)
+    if not every_tag and named != named.tagged() and not is_quiet:
+        session.print("Using default tag: latest")
+    name, tag = (str(named), None) if every_tag else split_reference(str(named))
+    headers = header(session.environ, str(named)) or {"X-Registry-Auth": "e30="}  # {}: nobody
+    lines = session.client.lines("POST", f"/images/{name}/push", query={"tag": tag}, headers=headers)
+    Progress(session.out, quiet=is_quiet).follow(lines)
+    if is_quiet:
+        session.print(named.canonical if every_tag else named.tagged().canonical)
 
 
-def _every_tag(session: Session, repository: str) -> list[str]:
-    """Return the references of *repository* that are here; raises Failure if there are none, or it has a tag."""
-    from yurt.api.filters import encode
-
-    if repository.rpartition("/")[2].count(":"):
-        raise Failure(
-            f"--all-tags does not go with a tag: {repository}",
-            hint=f"name the repository only: {repository.rpartition(':')[0]}",
-        )
-    entries = session.client.json(
-        "GET", "/images/json", query={"filters": encode({"reference": [repository]})}
+def _one_of_all(named: Reference) -> Failure:
+    return Failure(
+        f"--all-tags does not go with a tag: {named}", hint=f"name the repository only: {named.familiar_name}"
     )
-    found = sorted(name for entry in entries for name in entry.get("RepoTags") or ())
-    if not found:
-        raise Failure(f"no image of {repository} is here", hint="`yurt images` lists what is")
-    return found
 
 
 @command(

@@ -644,21 +644,31 @@ def _volumes_of(container: Container) -> tuple[MountPoint, ...]:
     return () if container.hidden else tuple(point for point in container.mounts if point.kind == "volume")
 
 
+NOT_A_FOLDER = (
+    ": Are you trying to mount a directory onto a file (or vice-versa)?"
+    " Check if the specified host path exists and is the expected type"
+)
+
+
 def start_error(text: str, doing: str) -> YurtError:
     """Return Docker's error for what the runtime said; the CLI derives its exit code from the words."""
     text = text.replace(" run failed", f" {doing} failed", 1)
+    lowered = text.lower()
     if doing == "create":
+        about = NOT_A_FOLDER if "not a directory" in lowered else ""
         message = (
             "failed to create task for container: failed to create shim task: "
-            f"OCI runtime create failed: {text}"
+            f"OCI runtime create failed: {text}{about}"
         )
     else:
         message = f"OCI runtime exec failed: {text}"
-    lowered = text.lower()
     if "error getting pipe fds" in lowered:
         return Internal(message)  # of a process that was gone when the runtime looked: no file is missing
-    if "permission denied" in lowered or "is a directory" in lowered or "exec format error" in lowered:
+    if any(words in lowered for words in ("permission denied", "is a directory", "exec format error")):
         return StartFailed(message, exit_code=126)
-    if "executable file not found" in lowered or "no such file or directory" in lowered:
+    if any(
+        words in lowered
+        for words in ("executable file not found", "no such file or directory", "not a directory")
+    ):
         return StartFailed(message, exit_code=127)
     return Internal(message)

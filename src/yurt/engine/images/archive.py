@@ -1,7 +1,7 @@
 """Archives of images: what `save` writes and `load` reads.
 
 An archive is at once an OCI image layout (``oci-layout``, ``index.json``, ``blobs/``) and Docker's own form
-(``manifest.json`` that names configurations, layers and tags), and so loads wherever either does. Docker's
+(``manifest.json`` that names configurations, layers and tags, and ``repositories``), and so loads wherever either does. Docker's
 older form, one folder a layer, is read as well.
 """
 
@@ -219,17 +219,31 @@ def write_archive(
         if not references:
             entries.append(descriptor_to(blob))
     index = {"schemaVersion": 2, "mediaType": MediaType.OCI_INDEX, "manifests": entries}
+    files = [
+        ("index.json", msgspec.json.encode(index)),
+        ("manifest.json", msgspec.json.encode(docker)),
+        ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
+    ]
+    if named := _repositories(images):
+        files.append(("repositories", msgspec.json.encode(named, order="sorted")))
     for folder in ("blobs/", "blobs/sha256/"):
         yield tar.header(tar.Entry(folder, tar.DIRECTORY, 0o755))
     for digest in sorted(blobs):
         yield from _file(_blob_path(digest), content.size(digest), content.chunks(digest))
-    for name, data in (
-        ("index.json", msgspec.json.encode(index)),
-        ("manifest.json", msgspec.json.encode(docker)),
-        ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
-    ):
+    for name, data in files:
         yield from _file(name, len(data), [data])
     yield tar.END
+
+
+def _repositories(images: Iterable[tuple[Image, Sequence[Reference]]]) -> dict[str, dict[str, str]]:
+    """Return the file of Docker's older form, which some tools still read: repository → tag → topmost layer."""
+    found: dict[str, dict[str, str]] = {}
+    for image, references in images:
+        for reference in references:
+            if image.layers:
+                top = image.layers[-1].descriptor.digest
+                found.setdefault(reference.familiar_name, {})[reference.tag] = top.hex
+    return found
 
 
 def _blob_path(digest: str) -> str:

@@ -55,7 +55,6 @@ class Pusher:
         """
         data = self._content.read(image.manifest)
         manifest = Manifest.from_bytes(data)
-        progress(Progress(f"The push refers to repository [{reference.canonical_name}]"))
         layers = await self.send_layers(
             repository, manifest.layers, sources=sources, lease=lease, progress=progress
         )

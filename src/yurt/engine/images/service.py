@@ -8,8 +8,8 @@ power cut took are unpacked again from their blobs.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -434,10 +434,10 @@ class ImageService:
     async def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
         """Yield an archive of the images that *refs* name; NotFound before the first byte when one is not here.
 
-        A name is saved with its image; an id saves the image without names.
+        A name is saved with its image, a repository with all of its tags; an id saves the image without names.
         """
         images: dict[Digest, tuple[Image, Sequence[Reference]]] = {}
-        for ref in refs:
+        for ref in (name for asked in refs for name in self.named(asked)):
             image = self.get(ref)
             asked = self._asked(ref, image, self._store.references_of(image.id))
             before = images.get(image.id, (image, []))[1]
@@ -451,6 +451,14 @@ class ImageService:
                 yield batch
         for image, _names in images.values():
             self._events.publish("image", "save", image.id, {"name": image.id})
+
+    def named(self, ref: str) -> Sequence[str]:
+        """Return what *ref* stands for where all tags of a repository are meant: those, or itself when it is none."""
+        with suppress(InvalidArgument):
+            name = Reference.parse(ref)
+            if not name.tag and not name.digest and (tags := self._store.tags_of(name)):
+                return [str(tag) for tag in tags]
+        return [ref]
 
     # Registries
 
@@ -525,6 +533,24 @@ class ImageService:
     ) -> Pushed:
         """Send an image to the registry in its name; afterwards the name is the image there too."""
         name = _to_tag(reference)
+        progress(_push_begins(name))
+        return await self._push(name, auth=auth, progress=progress)
+
+    async def push_all(
+        self,
+        reference: str,
+        *,
+        auth: Auth | None = None,
+        progress: ProgressSink = silent,
+        done: Callable[[Pushed], None] = lambda _pushed: None,
+    ) -> None:
+        """Send every tag of a repository that is here, one after the other; *done* hears of each."""
+        name = Reference.parse(reference)
+        progress(_push_begins(name))
+        for tag in self._store.tags_of(name) or [name]:
+            done(await self._push(tag, auth=auth, progress=progress))
+
+    async def _push(self, name: Reference, *, auth: Auth | None, progress: ProgressSink) -> Pushed:
         image = self._store.find(name)
         if image is None:
             raise NotFound(f"An image does not exist locally with the tag: {name.familiar_name}")
@@ -643,6 +669,10 @@ class ImageService:
 
 def _pull_status(name: str, *, is_new: bool) -> Progress:
     return Progress(f"Status: {'Downloaded newer image' if is_new else 'Image is up to date'} for {name}")
+
+
+def _push_begins(name: Reference) -> Progress:
+    return Progress(f"The push refers to repository [{name.canonical_name}]")
 
 
 def _to_tag(text: str) -> Reference:

@@ -130,6 +130,11 @@ class ImageStore:
             map(Reference.parse, names), key=lambda reference: (bool(reference.digest), str(reference))
         )
 
+    def tags_of(self, repository: Reference) -> list[Reference]:
+        """Return the references with a tag that images of *repository* have here, in the order of their names."""
+        prefix = f"{repository.canonical_name}:"
+        return [Reference.parse(name) for name in sorted(self.references) if name.startswith(prefix)]
+
     def layer(self, chain_id: Digest) -> Layer | None:
         """Return the layer that *chain_id* names, of an image or loose."""
         if chain_id in self.loose:

@@ -1,7 +1,5 @@
 """The networks that exist: durable, found by name, id or the beginning of an id."""
 
-import re
-
 import msgspec
 
 from yurt.engine.networks.model import Network
@@ -11,7 +9,6 @@ from yurt.errors import Conflict, Forbidden, InvalidArgument, NotFound
 KIND = "network"
 DEFAULT = "bridge"  # the network of containers that name none
 PREDEFINED = (DEFAULT, "host", "none")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
 class NetworkStore:
@@ -51,10 +48,10 @@ class NetworkStore:
         """Raise when no network may be made with this name."""
         if name in {*PREDEFINED, "default"}:
             raise Forbidden(f"operation is not permitted on predefined {name} network")
-        if not _NAME.fullmatch(name):
+        if not name.strip() or "/" in name or not name.isprintable():
             raise InvalidArgument(
                 f"invalid network name {name!r}",
-                hint="a name has letters, digits, _ . and -, and begins with a letter or digit",
+                hint="a name has something beside blanks, and no slash or control character",
             )
         if any(network.name == name for network in self._networks.values()):
             raise Conflict(f"network with name {name} already exists")

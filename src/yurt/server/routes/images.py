@@ -1,7 +1,7 @@
 """Images: list and inspection, names, removal, and their ways in and out: pull, import, load, push, save."""
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -41,8 +41,17 @@ class ImageBackend(Protocol):
     async def tag(self, image: Image, reference: str) -> Image: ...
     async def remove(self, ref: str, *, force: bool = False) -> Sequence[Removed]: ...
     async def push(self, reference: str, *, auth: Auth | None, progress: ProgressSink) -> Pushed: ...
+    async def push_all(
+        self,
+        reference: str,
+        *,
+        auth: Auth | None,
+        progress: ProgressSink,
+        done: Callable[[Pushed], None],
+    ) -> None: ...
     async def offered(self, reference: str, *, auth: Auth | None = None) -> Offered: ...
     async def load(self, chunks: AsyncIterator[bytes], *, progress: ProgressSink) -> Sequence[str]: ...
+    def named(self, ref: str) -> Sequence[str]: ...
     def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]: ...
     async def import_tar(
         self,
@@ -238,13 +247,19 @@ class ImageRoutes:
         return await answers.lines(call, work)
 
     async def push(self, call: Call) -> StreamResponse:
-        reference = Reference.parse(_joined(call.places["name"], call.text("tag"))).tagged()
-        _check_platform(self._images.get(str(reference)), str(reference), call.text("platform"))
+        reference = Reference.parse(_joined(call.places["name"], call.text("tag")))
+        if platform := call.text("platform"):
+            _check_platform(self._images.get(str(reference)), str(reference), platform)
         auth = registry.auth(call.request.headers.get("X-Registry-Auth"))
 
         async def work(emit: answers.Emit) -> None:
-            pushed = await self._images.push(str(reference), auth=auth, progress=_sink(emit))
-            emit(progress.pushed(pushed))
+            def done(pushed: Pushed) -> None:
+                emit(progress.pushed(pushed))
+
+            if reference.tag or reference.digest:
+                done(await self._images.push(str(reference), auth=auth, progress=_sink(emit)))
+            else:  # no tag means all of them, here
+                await self._images.push_all(str(reference), auth=auth, progress=_sink(emit), done=done)
 
         return await answers.lines(call, work)
 
@@ -258,7 +273,8 @@ class ImageRoutes:
         return await self._save(call, names)
 
     async def _save(self, call: Call, names: Sequence[str]) -> StreamResponse:
-        for name in names:  # a missing one is a status, not half a tar
+        for name in (each for asked in names for each in self._images.named(asked)):
+            # a missing one is a status, not half a tar
             _check_platform(self._images.get(name), name, call.text("platform"))
         return await answers.body(call, self._images.save(names), content_type=TAR)
 

@@ -132,6 +132,8 @@ class Lines:
 
     def of(self, event: BuildEvent) -> list[StreamLine]:
         told = [line for each in self._order.take(event) for line in lines(each, quiet=self._quiet)]
+        if isinstance(event, Failed) and event.step and self._quiet:
+            return [StreamLine(stream=failure(event))]  # what the step said is all there is to find out why
         if isinstance(event, Failed) and not self._has_begun:
             return []  # then the error is the answer's status
         self._has_begun = self._has_begun or bool(told)

@@ -452,6 +452,18 @@ async def test_an_archive_is_also_an_oci_layout(world: World) -> None:
     assert world.images.get("app:1").id == image.id
 
 
+async def test_a_repository_is_saved_with_all_of_its_tags(world: World) -> None:
+    """And the file of Docker's older form tells the topmost layer of each; an id alone is not in it."""
+    one, two = await world.image("one", "app:1"), await world.image("two", "app:2", "other:1")
+    with tarfile.open(fileobj=io.BytesIO(await saved(world, "app"))) as archive:
+        told = json.loads(archive.extractfile("repositories").read())  # type: ignore[union-attr]
+    assert told == {
+        "app": {"1": one.layers[-1].descriptor.digest.hex, "2": two.layers[-1].descriptor.digest.hex}
+    }
+    with tarfile.open(fileobj=io.BytesIO(await saved(world, one.id))) as archive:
+        assert "repositories" not in archive.getnames()
+
+
 async def test_an_image_saved_by_id_has_no_name(world: World) -> None:
     """The sentence tells the id."""
     image = await world.image("one", "app:1")

@@ -46,7 +46,8 @@ def test_a_network_is_found(tmp_path: Path) -> None:
         ("shop", Conflict),
         ("", InvalidArgument),
         ("a/b", InvalidArgument),
-        ("-a", InvalidArgument),
+        ("  ", InvalidArgument),
+        ("a\nb", InvalidArgument),
     ],
 )
 def test_names_that_cannot_be_had(tmp_path: Path, name: str, kind: type[Exception]) -> None:
@@ -56,5 +57,6 @@ def test_names_that_cannot_be_had(tmp_path: Path, name: str, kind: type[Exceptio
     store.add(SHOP)
     with pytest.raises(kind):
         store.check_new(name)
-    store.check_new("shop_default")
+    for free in ("shop_default", "two words", "-a", "été"):
+        store.check_new(free)
     documents.close()
