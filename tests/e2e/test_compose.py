@@ -157,6 +157,7 @@ def test_foreground(compose: Compose) -> None:
     _, told = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "b-1 exited with code 0" in told
+    assert told.count("a-1  Stopped\n") == 1
     assert compose("ps", "-q").out == ""
 
 

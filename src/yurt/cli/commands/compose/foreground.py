@@ -57,6 +57,7 @@ class _Foreground:
         self.events = threading.Lock()
         self.over = threading.Event()
         self.interrupts = 0
+        self.stops: list[threading.Thread] = []
 
     def run(self) -> int:
         self.watch.begin()
@@ -110,6 +111,8 @@ class _Foreground:
                     continue
                 sys.stdout.buffer.write(printer.render(item))
                 sys.stdout.buffer.flush()
+            while self.stops:  # the last line may be read before the last container is told to have stopped
+                self.stops.pop().join()
         finally:
             signal.signal(signal.SIGINT, before)
         if self.interrupts:
@@ -173,7 +176,7 @@ class _Foreground:
         if (self.aborts or (self.aborts_on_failure and code)) and not self.interrupts:
             self.code = self.code or code
             self.interrupts = 0
-            threading.Thread(target=self._stop, daemon=True).start()
+            self._begin_to_stop()
         elif not self.running:
             self._finish_soon()
 
@@ -196,11 +199,16 @@ class _Foreground:
         self.interrupts += 1
         if self.interrupts == 1:
             self.session.note("\nGracefully stopping… (Ctrl-C again kills)")
-            threading.Thread(target=self._stop, daemon=True).start()
+            self._begin_to_stop()
         elif self.interrupts == 2:
-            threading.Thread(target=self._stop, kwargs={"kill": True}, daemon=True).start()
+            self._begin_to_stop(kill=True)
         else:
             os._exit(INTERRUPTED)
+
+    def _begin_to_stop(self, *, kill: bool = False) -> None:
+        thread = threading.Thread(target=self._stop, kwargs={"kill": kill}, name="stop", daemon=True)
+        thread.start()
+        self.stops.append(thread)
 
     def _stop(self, *, kill: bool = False) -> None:
         client = self.session.client
@@ -208,7 +216,11 @@ class _Foreground:
         plan = plan_stop(observed, [s.name for s in self.project.services.values()], kill=kill)
         how = How(stop_timeout=begin.seconds(self.options, "timeout"))
         executor = Executor(
-            client, self.project, observed, progress=begin.progress(self.session, self.options), how=how
+            client,
+            self.project,
+            observed,
+            progress=begin.progress(self.session, self.options, in_place=False),  # logs come meanwhile
+            how=how,
         )
         try:
             executor.run(plan)

@@ -112,8 +112,8 @@ def at_once(session: Session, options: Options) -> int:
     return int(given)
 
 
-def progress(session: Session, options: Options) -> Progress:
-    """Return what shows progress on the terminal's error stream."""
+def progress(session: Session, options: Options, *, in_place: bool = True) -> Progress:
+    """Return what shows progress on the terminal's error stream; not *in_place* where other lines come between."""
     from yurt.compose.progress import Lines, Silent
     from yurt.compose.progress import chosen as fitting
 
@@ -123,7 +123,7 @@ def progress(session: Session, options: Options) -> Progress:
     if mode not in ("auto", "tty", "plain", "rawjson", "json"):
         raise options.invalid("progress", mode, "expected auto, tty, plain or quiet")
     ansi = options.text("ansi") or session.environ.get("COMPOSE_ANSI")
-    never = ansi == "never" or session.environ.get("TERM") == "dumb"
+    never = not in_place or ansi == "never" or session.environ.get("TERM") == "dumb"
     return Lines(session.err) if mode == "plain" or never else fitting(session.err)
 
 
