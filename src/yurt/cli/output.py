@@ -30,19 +30,31 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def listing(
-    rows: Sequence[Row], columns: Mapping[str, str], shown: Sequence[str], options: Options, key: str = "ID"
+    rows: Sequence[Row],
+    columns: Mapping[str, str],
+    shown: Sequence[str],
+    options: Options,
+    key: str = "ID",
+    *,
+    width: int | None = None,
 ) -> list[str]:
     """Return the lines of a list command.
 
     *columns* maps every field of a row to its title, *shown* names those of the plain table, *key* is what
-    ``--quiet`` prints. ``--format`` takes ``table``, ``json``, a template, or ``table`` and a template.
+    ``--quiet`` prints. ``--format`` takes ``table``, ``json``, a template, or ``table`` and a template. On a
+    terminal of *width* columns the plain table is made to fit, unless ``--no-trunc`` wants all.
     """
     template = options.text("format")
     if options.flag("quiet") and not template:
         return [str(row[key]) for row in rows]
     if not template or template == "table":
         cells = [[str(row[column]) for column in shown] for row in rows]
-        return table([[columns[column] for column in shown], *cells])
+        lines = table([[columns[column] for column in shown], *cells])
+        if width is None or options.flag("no-trunc") or max(map(len, lines)) <= width:
+            return lines
+        from yurt.cli.fitting import fitted
+
+        return fitted(rows, columns, shown, width)
     if template == "json":
         return [json_text(row) for row in rows]
     from yurt.cli.template import Template

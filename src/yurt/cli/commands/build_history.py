@@ -35,7 +35,7 @@ def ls(session: Session, options: Options) -> None:
     rows = [
         _row(entry, whole=options.flag("no-trunc")) for entry in session.client.json("GET", "/yurt/builds")
     ]
-    for line in output.listing(rows, COLUMNS, SHOWN, options, key="ID"):
+    for line in output.listing(rows, COLUMNS, SHOWN, options, key="ID", width=session.width()):
         session.print(line)
 
 

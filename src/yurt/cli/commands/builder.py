@@ -33,7 +33,7 @@ def du(session: Session, options: Options) -> None:
     entries: list[dict[str, Any]] = answer.get("BuildCache") or []
     entries.sort(key=lambda entry: entry.get("LastUsedAt") or "", reverse=True)
     rows = [_row(entry, whole=options.flag("no-trunc")) for entry in entries]
-    for line in output.listing(rows, DU, list(DU), options, key="ID"):
+    for line in output.listing(rows, DU, list(DU), options, key="ID", width=session.width()):
         session.print(line)
     if options.text("format", "table").startswith("table"):
         total = sum(entry.get("Size") or 0 for entry in entries)

@@ -30,5 +30,7 @@ def ls(session: Session, options: Options) -> None:
             f"the engine at {session.host} has no catalog",
             hint="only Yurt's own engine has one: unset YURT_HOST and DOCKER_HOST",
         ) from missing
-    for line in output.listing(entries, COLUMNS, list(COLUMNS), options, key="Reference"):
+    for line in output.listing(
+        entries, COLUMNS, list(COLUMNS), options, key="Reference", width=session.width()
+    ):
         session.print(line)

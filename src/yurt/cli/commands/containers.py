@@ -63,7 +63,7 @@ def ps(session: Session, options: Options) -> None:
     rows = [columns.container_row(entry, full=full) for entry in entries]
     shown = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"]
     shown += ["Size"] if options.flag("size") else []
-    for line in output.listing(rows, columns.CONTAINER, shown, options):
+    for line in output.listing(rows, columns.CONTAINER, shown, options, width=session.width()):
         session.print(line)
 
 
@@ -221,7 +221,7 @@ def stats(session: Session, options: Options) -> None:
             for name in names
         ]
         shown = ["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"]
-        lines = output.listing(rows, columns.STATS, shown, options)
+        lines = output.listing(rows, columns.STATS, shown, options, width=session.width())
         if moving and not options.flag("no-stream"):
             session.out.write("\x1b[H\x1b[J")
         for line in lines:

@@ -34,7 +34,7 @@ def images(session: Session, options: Options) -> None:
     shown = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
     if options.flag("digests"):
         shown.insert(2, "Digest")
-    for line in output.listing(rows, columns.IMAGE, shown, options):
+    for line in output.listing(rows, columns.IMAGE, shown, options, width=session.width()):
         session.print(line)
 
 
@@ -88,7 +88,7 @@ def history(session: Session, options: Options) -> None:
     in_words = options.flag("human", default=True)
     rows = [columns.history_row(entry, full=options.flag("no-trunc"), in_words=in_words) for entry in entries]
     shown = ["ID", "CreatedSince" if in_words else "CreatedAt", "CreatedBy", "Size", "Comment"]
-    for line in output.listing(rows, columns.HISTORY, shown, options):
+    for line in output.listing(rows, columns.HISTORY, shown, options, width=session.width()):
         session.print(line)
 
 

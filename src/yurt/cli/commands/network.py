@@ -29,7 +29,9 @@ def ls(session: Session, options: Options) -> None:
     entries = session.client.json("GET", "/networks", query={"filters": filters(options)})
     entries.sort(key=lambda entry: entry["Name"])
     rows = [columns.network_row(entry, full=options.flag("no-trunc")) for entry in entries]
-    for line in output.listing(rows, columns.NETWORK, ["ID", "Name", "Driver", "Scope"], options):
+    for line in output.listing(
+        rows, columns.NETWORK, ["ID", "Name", "Driver", "Scope"], options, width=session.width()
+    ):
         session.print(line)
 
 

@@ -103,7 +103,9 @@ def search(session: Session, options: Options) -> None:
     }
     entries = session.client.json("GET", "/images/search", query=query)
     rows = [columns.search_row(entry, full=options.flag("no-trunc")) for entry in entries]
-    for line in output.listing(rows, columns.SEARCH, list(columns.SEARCH), options, key="Name"):
+    for line in output.listing(
+        rows, columns.SEARCH, list(columns.SEARCH), options, key="Name", width=session.width()
+    ):
         session.print(line)
 
 

@@ -200,7 +200,7 @@ def df(session: Session, options: Options) -> None:
             ),
         ),
     ]
-    for line in output.listing(rows, DF, list(DF), options, key="Type"):
+    for line in output.listing(rows, DF, list(DF), options, key="Type", width=session.width()):
         session.print(line)
 
 
@@ -224,10 +224,12 @@ def _verbose(
 ) -> None:
     rows = [row for entry in images for row in columns.image_rows(entry, full=False)]
     shown = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
-    _titled(session, "Images", output.listing(rows, columns.IMAGE, shown, options))
+    _titled(session, "Images", output.listing(rows, columns.IMAGE, shown, options, width=session.width()))
     rows = [columns.container_row(entry, full=False) for entry in containers]
     shown = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"]
-    _titled(session, "Containers", output.listing(rows, columns.CONTAINER, shown, options))
+    _titled(
+        session, "Containers", output.listing(rows, columns.CONTAINER, shown, options, width=session.width())
+    )
     sizes = [
         {
             "Name": entry["Name"],
@@ -237,7 +239,9 @@ def _verbose(
         for entry in volumes
     ]
     titles = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
-    _titled(session, "Local Volumes", output.listing(sizes, titles, list(titles), options))
+    _titled(
+        session, "Local Volumes", output.listing(sizes, titles, list(titles), options, width=session.width())
+    )
 
 
 def _titled(session: Session, title: str, lines: list[str]) -> None:

@@ -26,7 +26,9 @@ def ls(session: Session, options: Options) -> None:
     answer = session.client.json("GET", "/volumes", query={"filters": filters(options)})
     entries = sorted(answer.get("Volumes") or (), key=lambda entry: entry["Name"])
     rows = [columns.volume_row(entry) for entry in entries]
-    for line in output.listing(rows, columns.VOLUME, ["Driver", "Name"], options, key="Name"):
+    for line in output.listing(
+        rows, columns.VOLUME, ["Driver", "Name"], options, key="Name", width=session.width()
+    ):
         session.print(line)
 
 

@@ -77,7 +77,7 @@ def ps(session: Session, options: Options) -> int:
         for row in rows:
             session.print(json.dumps(dict(sorted(row.items())), separators=(",", ":")))
         return 0
-    for line in output.listing(rows, PS_TITLES, PS_SHOWN, options):
+    for line in output.listing(rows, PS_TITLES, PS_SHOWN, options, width=session.width()):
         session.print(line.rstrip())
     return 0
 
@@ -176,9 +176,8 @@ def images(session: Session, options: Options) -> int:
         )
     titles = {key: key.upper() for key in ("Repository", "Tag", "Platform", "Size", "Created")}
     titles |= {"Container": "CONTAINER", "ID": "IMAGE ID"}
-    for line in output.listing(
-        rows, titles, ("Container", "Repository", "Tag", "Platform", "ID", "Size", "Created"), options
-    ):
+    shown = ("Container", "Repository", "Tag", "Platform", "ID", "Size", "Created")
+    for line in output.listing(rows, titles, shown, options, width=session.width()):
         session.print(line.rstrip())
     return 0
 
@@ -306,7 +305,9 @@ def ls(session: Session, options: Options) -> int:
         session.print(output.json_text(rows))
         return 0
     titles = {"Name": "NAME", "Status": "STATUS", "ConfigFiles": "CONFIG FILES"}
-    for line in output.listing(rows, titles, ("Name", "Status", "ConfigFiles"), options, key="Name"):
+    for line in output.listing(
+        rows, titles, ("Name", "Status", "ConfigFiles"), options, key="Name", width=session.width()
+    ):
         session.print(line.rstrip())
     return 0
 
@@ -346,6 +347,6 @@ def volumes(session: Session, options: Options) -> int:
         "Scope": "SCOPE",
         "Labels": "LABELS",
     }
-    for line in output.listing(rows, titles, ("Driver", "Name"), options, key="Name"):
+    for line in output.listing(rows, titles, ("Driver", "Name"), options, key="Name", width=session.width()):
         session.print(line.rstrip())
     return 0
