@@ -213,8 +213,13 @@ def _pax_record(key: str, value: bytes) -> bytes:
 
 
 def _parse_header(block: bytes) -> Entry:
-    if _number(block[148:156]) != sum(block) - sum(block[148:156]) + 256:
-        _broken("the checksum of a header is wrong")
+    checksum = block[148:156]
+    try:
+        said = int(checksum.partition(b"\0")[0], 8)
+    except ValueError:
+        said = -1
+    if said != sum(block) - sum(checksum) + 256:
+        _broken("what should be the header of a tar entry is none, or was changed")
     name = _text(block[0:100])
     if block[257:263] == b"ustar\0" and block[345]:
         name = f"{_text(block[345:500])}/{name}"

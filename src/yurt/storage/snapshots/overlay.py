@@ -192,16 +192,12 @@ class OverlaySnapshotter:
         folder = self._root / record.folder
         if (folder / "work").is_dir():
             return
+        # The root that processes see is `fs`, whatever the layers below say of theirs, as on Docker: an image made of a
+        # private temporary folder (0700) would let no user but root in.
         for path, mode in ((folder, 0o711), (folder / "fs", 0o755), (folder / "work", 0o700)):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path, mode)
-        mode = 0o755
-        if record.parent is not None:
-            # The top layer's root is the root that processes see: it must look like its parent's.
-            status = os.stat(self._fs(record.parent))
-            os.chown(folder / "fs", status.st_uid, status.st_gid)
-            mode = status.st_mode & 0o7777
-        os.chmod(folder / "fs", mode)  # whatever the umask is
+            os.chmod(path, mode)  # whatever the umask is
 
     def _child(self, name: str) -> str | None:
         return next((key for key, record in self._records.items() if record.parent == name), None)
