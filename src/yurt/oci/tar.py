@@ -79,9 +79,7 @@ class TarReader:
         while True:
             for _skipped in self.data():
                 pass
-            self._take(self._padding)
-            self._padding = 0
-            block = self._header()
+            block = self._header() if self._skip_padding() else None
             if block is None:
                 return None
             entry = _parse_header(block)
@@ -113,6 +111,20 @@ class TarReader:
             _broken("an entry has no name")
         self._left = entry.size
         self._padding = -entry.size % BLOCK
+
+    def _skip_padding(self) -> bool:
+        """Return whether anything may follow. The last entry's padding may be missing.
+
+        The docker CLI ends the context of a build so whose Dockerfile is elsewhere (`build -f`), and no content is
+        lost by it.
+        """
+        while self._padding:
+            if self._position == len(self._buffer) and not self._more():
+                return False
+            skipped = min(self._padding, len(self._buffer) - self._position)
+            self._position += skipped
+            self._padding -= skipped
+        return True
 
     def _header(self) -> bytes | None:
         """Return the next header block, or None at the end: a block of zeros, or the stream's end at a block."""
