@@ -174,6 +174,19 @@ async def test_paused_and_networked(root: Path) -> None:
         await clear(host)
 
 
+async def test_a_link_to_what_is_gone_takes_no_network(root: Path) -> None:
+    """The new engine knows the network of a container also when what it has a link to has stopped meanwhile."""
+    async with first(root) as host:
+        other = await host.create("sleep", "100", host=HostConfig())
+        await host.containers.start(other.id)
+        linked = await host.create("sleep", "100", host=HostConfig(links=(f"{other.name}:db",)))
+        await host.containers.start(linked.id)
+        await host.containers.stop(other.id, timeout=0)
+    async with running(root) as host:
+        assert host.networks.sandbox(linked.id).endpoints == host.containers.get(linked.id).networks
+        await clear(host)
+
+
 async def test_hidden_containers_go(root: Path) -> None:
     """A build step that an engine did not live to finish is removed by the next one."""
     async with first(root) as host:

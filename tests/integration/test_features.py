@@ -18,6 +18,7 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError
+from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool, Mount
 from tests.conftest import Needs
 from tests.integration.engine_host import IMAGE, EngineHost, _processes, busybox_image
@@ -83,6 +84,15 @@ class TestNamespaces:
             assert refused.value.status_code == 400
 
 
+def _address(container: Container) -> str:
+    container.reload()
+    return str(container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
+
+
+def hosts_of(container: Container) -> str:
+    return str(container.exec_run("cat /etc/hosts").output.decode())
+
+
 class TestLinks:
     def test_a_link_is_a_name(self, client: docker.DockerClient) -> None:
         """--link gives a name to the other's address, on the default network and on one's own."""
@@ -94,6 +104,20 @@ class TestLinks:
             hosts = said(client, "cat /etc/hosts", links={other.name: "db"}, **options)
             assert f"{settings['IPAddress']}\tdb {other.name} {other.short_id}" in hosts
             other.remove(force=True)
+
+    def test_a_link_follows_the_other_s_address(self, client: docker.DockerClient) -> None:
+        """Also with a restart of the other: its name never stands for an address that someone else may have."""
+        other = client.containers.run(IMAGE, SLEEP, name="feature-db", detach=True)
+        linked = client.containers.run(IMAGE, SLEEP, links={other.name: "db"}, detach=True)
+        first = _address(other)
+        assert f"{first}\tdb" in hosts_of(linked)
+        other.stop(timeout=0)
+        assert "db" not in hosts_of(linked)
+        other.start()
+        assert _address(other) != first, "or this proves nothing"
+        assert f"{_address(other)}\tdb" in hosts_of(linked)
+        other.remove(force=True)
+        assert "db" not in hosts_of(linked)
 
     def test_links_are_shown(self, client: docker.DockerClient) -> None:
         """As Docker spells them; a link to a stopped container keeps from starting."""

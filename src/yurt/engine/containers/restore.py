@@ -143,7 +143,9 @@ class Restorer:
             self._match_freezer(entry)
             try:
                 sandbox = await self._networks.adopt(
-                    self._runner.sandbox_request(container), container.networks, container.ports
+                    self._runner.sandbox_request(container),
+                    container.networks,
+                    container.ports,
                 )
             except YurtError as error:
                 log.error("container.network_lost", container=short(container.id), error=str(error))  # noqa: TRY400

@@ -115,6 +115,7 @@ class Runner:
             raise
         self.publish(entry, "start")
         self.supervise(entry, shim)
+        self._tell_linked(entry.container)
         await self._registry.sync(entry)
 
     def _started(self, entry: Entry, pid: int, time_ns: int) -> None:
@@ -300,7 +301,7 @@ class Runner:
             ),
         )
 
-    def sandbox_request(self, container: Container) -> SandboxRequest:
+    def sandbox_request(self, container: Container, *, is_start: bool = True) -> SandboxRequest:
         """Return what the container asks of the network."""
         host = container.host
         mode = host.network_mode
@@ -331,27 +332,57 @@ class Runner:
             dns=host.dns,
             dns_search=host.dns_search,
             dns_options=host.dns_options,
-            extra_hosts=(*host.extra_hosts, *self._linked(container)),
+            extra_hosts=self._extra_hosts(container, strict=is_start),
         )
 
-    def _linked(self, container: Container) -> Iterator[str]:
-        """Yield ``alias:address`` of each container that this one has a link to: the names, as it starts."""
+    def _extra_hosts(self, container: Container, *, strict: bool) -> tuple[str, ...]:
+        return (*container.host.extra_hosts, *self._linked(container, strict=strict))
+
+    def _linked(self, container: Container, *, strict: bool) -> Iterator[str]:
+        """Yield ``names:address`` of each container that this one has a link to.
+
+        One that does not run is a Conflict if *strict*, and otherwise has no address.
+        """
         if not container.host.links:
             return
         own = {self._networks.get(request.network).id for request in container.endpoints}
         own = own or {self._networks.get("bridge").id}
         for link in container.host.links:
             name, _colon, alias = link.partition(":")
-            other = self._registry.find(name)
+            try:
+                other = self._registry.find(name)
+            except NotFound:
+                if strict:
+                    raise
+                continue
             if not other.is_alive:
+                if not strict:
+                    continue
                 raise Conflict(
                     f"Cannot link to a non running container: /{name} AS /{container.name}/{alias}"
                 )
             shared = [one.ipv4 for one in other.container.networks if one.network_id in own and one.ipv4]
             if not shared:
+                if not strict:
+                    continue
                 raise Conflict(f"Cannot link to /{name}, as it does not belong to the same network")
             names = dict.fromkeys((alias, other.container.name, spec.hostname_of(other.container)))
             yield f"{' '.join(names)}:{shared[0]}"
+
+    def _tell_linked(self, other: Container) -> None:
+        """Have running containers with a link to *other* know its address as it is now, or that it has none."""
+        for entry in self._registry:
+            container = entry.container
+            names = [link.partition(":")[0] for link in container.host.links]
+            if (
+                not any(name == other.name or other.id.startswith(name) for name in names)
+                or not entry.is_alive
+            ):
+                continue
+            extra = self._extra_hosts(container, strict=False)
+            before = self._networks.set_extra_hosts(container.id, extra)
+            if before is not None:
+                self.renew_etc(container.id, before)
 
     def pid_of(self, ref: str) -> int:
         """Return the process number of a running container that another one joins."""
@@ -490,6 +521,7 @@ class Runner:
         if entry.stopping:
             self.publish(entry, "stop")
         self.publish(entry, "die", exitCode=str(exited.code), execDuration=str(lasted))
+        self._tell_linked(entry.container)
         entry.notify("next-exit", "not-running")
         if removes:
             self._background.start(self._remove(entry), name=f"remove {short(entry.container.id)}")

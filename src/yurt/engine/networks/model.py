@@ -103,6 +103,11 @@ class PortBinding:
 
     def validated(self) -> "PortBinding":
         """Return self; raise InvalidArgument when a number or the protocol is out of range."""
+        if self.protocol == "sctp":
+            raise InvalidArgument(
+                f"cannot publish {self}: ports of sctp are not led into containers, those of tcp and udp are",
+                hint="with --network host it has the host's own",
+            )
         if self.protocol not in {"tcp", "udp"}:
             raise InvalidArgument(f"cannot publish {self}: protocol {self.protocol!r} is not tcp or udp")
         if not (

@@ -265,6 +265,15 @@ class NetworkService:
         """Return what a running container has now: its hosts file changes with `connect` and `disconnect`."""
         return self._to_sandbox(self._sandboxes.get(container_id))
 
+    def set_extra_hosts(self, container_id: str, extra_hosts: tuple[str, ...]) -> Sandbox | None:
+        """Change the names in a running container's hosts file; return what it had before, None if it has no network."""
+        attached = self._sandboxes.find(container_id)
+        if attached is None:
+            return None
+        before = self._to_sandbox(attached)
+        attached.request = replace(attached.request, extra_hosts=extra_hosts)
+        return before
+
     # -- steps -----------------------------------------------------------------------------------------------
 
     def _to_sandbox(self, attached: Attached) -> Sandbox:
