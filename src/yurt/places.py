@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 SYSTEM_ROOT = "/var/lib/yurt"
 SYSTEM_RUN = "/run/yurt"
 SYSTEM_SOCKET = f"unix://{SYSTEM_RUN}/yurt.sock"
+OUTSIDE = "YURT_OUTSIDE_SOCKETS"  # its sockets in the host's network: JSON, TCP address → descriptors
 ENTERED = (
     "YURT_ENTERED_BY"  # the user whose engine this is, in the environment of one that is in its namespaces
 )

@@ -84,6 +84,8 @@ class EngineSettings:
     keeper: Path | None = None  # the folder of the keeper of a user's engine, which is in its namespaces
     listen: tuple[ListenAddress, ...] = ()  # where the Engine API does
     inherited_sockets: int = 0  # how many of them systemd passed on, from descriptor 3 on
+    outside_sockets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    # TCP address → descriptors of its sockets, made in the host's network by a user's engine before it went into its own
     tls: TlsFiles | None = None
     debug: bool = False
     require_isolation: Level | None = None  # the engine does not start below it

@@ -8,6 +8,7 @@ import socket
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -16,7 +17,8 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import APIError
+import trustme
+from docker.errors import APIError, DockerException
 from tests.conftest import Needs
 from tests.integration.engine_host import BUSYBOX, IMAGE
 from tests.integration.rootless_host import RootlessHost
@@ -339,6 +341,74 @@ def talk(client: docker.DockerClient) -> str:
 def test_what_is_sent_outside_arrives(client: docker.DockerClient) -> None:
     """In both directions: pasta's window updates belong to no connection, and must not end this one."""
     assert talk(client) == "ONE\nTWO\nTHREE"
+
+
+def test_names_of_the_world_are_asked_of_the_host(client: docker.DockerClient) -> None:
+    """On the default network and on one of the user's; what runs there asks the host's resolver through the way out."""
+    network = client.networks.create("mine")
+    for options in ({}, {"network": network.name}):
+        resolver = said(client, "sed -n 's/^nameserver //p' /etc/resolv.conf | head -1", **options)
+        # No name is asked for that needs the world: that somebody answers, and says what it makes of it, is enough.
+        answer = said(client, "nslookup no-such-name.invalid 2>&1 || true", **options)
+        assert f"Server:\t\t{resolver}" in answer
+        assert "timed out" not in answer
+
+
+def test_a_network_of_ipv6(client: docker.DockerClient) -> None:
+    """Addresses, names and a published port on the user's host."""
+    pool = docker.types.IPAMPool(subnet="fd5e:1::/64")
+    network = client.networks.create(
+        "six", enable_ipv6=True, ipam=docker.types.IPAMConfig(pool_configs=[pool])
+    )
+    web = client.containers.run(
+        IMAGE, ["sh", "-c", SERVER], name="web", network=network.name, ports={"80/tcp": None}, detach=True
+    )
+    assert said(client, "wget -qO- http://web", network=network.name) == "hello"
+    assert said(client, "ping -6 -c 1 web >/dev/null && echo yes", network=network.name) == "yes"
+    until(lambda: fetch(port_of(web), "::1") == "hello")
+
+
+def test_the_api_over_tcp(needs: Needs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With mutual TLS, at an address of the host's network; without it the engine does not start."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # which would outrank docker-py's own settings
+        monkeypatch.delenv(variable, raising=False)
+    ca = trustme.CA()
+    with ExitStack() as undo:
+        folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="yurt-papers-")))
+        folder.chmod(0o755)
+        ca.cert_pem.write_to_path(folder / "ca.pem")
+        for name, issued in (
+            ("engine", ca.issue_cert("127.0.0.1")),
+            ("client", ca.issue_cert("client.test")),
+        ):
+            issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
+            issued.private_key_pem.write_to_path(folder / f"{name}-key.pem")
+        for file in folder.iterdir():
+            file.chmod(0o644)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        host = RootlessHost(a_user(needs, undo))
+        told = ("--host", f"unix://{host.socket}", "--host", f"tcp://127.0.0.1:{port}")
+        ours = ("ca.pem", "engine.pem", "engine-key.pem")
+        flags = zip(
+            ("--tlscacert", "--tlscert", "--tlskey"), (str(folder / name) for name in ours), strict=True
+        )
+        refused = subprocess.run(host.command(*told), capture_output=True, text=True, timeout=60, check=False)
+        assert (refused.returncode, "mutual TLS only" in refused.stderr) == (1, True)
+        host.flags = (*told, "--tlsverify", *(word for pair in flags for word in pair))
+        host.start()
+        undo.callback(until, lambda: host.leftovers() == [])
+        undo.callback(host.dismantle)
+        host.load_busybox()
+        trust = docker.tls.TLSConfig(
+            client_cert=(str(folder / "client.pem"), str(folder / "client-key.pem")),
+            ca_cert=str(folder / "ca.pem"),
+            verify=True,
+        )
+        with closing(docker.DockerClient(f"https://127.0.0.1:{port}", tls=trust)) as far:
+            assert said(far, "ls /proc/self/fd | head -c 6 | tr '\n' ' '") == "0 1 2"
+        with pytest.raises(DockerException):
+            docker.DockerClient(f"https://127.0.0.1:{port}", tls=docker.tls.TLSConfig(verify=False))
 
 
 def test_what_kill_9_leaves(new_rootless: Callable[..., RootlessHost]) -> None:

@@ -97,7 +97,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         from yurt.linux.rootless.enter import enter
 
-        enter(settings.run, os.environ, required=settings.require_isolation)
+        along = {} if arguments.dismantle else _outside(settings)
+        enter(settings.run, os.environ, required=settings.require_isolation, along=along)
     _require(settings.require_isolation)
     os.umask(0o022)
     held = lock.RootLock(settings.root)
@@ -113,6 +114,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
         KeeperClient(settings.keeper).end()
     return 0
+
+
+def _outside(settings: EngineSettings) -> dict[str, str]:
+    """Listen on what the host's network is needed for; return the variable that tells the engine inside of it."""
+    if not any(address.scheme == "tcp" for address in settings.listen):
+        return {}
+    import json
+
+    from yurt import places
+    from yurt.server import listening
+
+    return {places.OUTSIDE: json.dumps(listening.made_outside(settings))}
 
 
 def _require(wanted: "Level | None") -> None:

@@ -90,6 +90,7 @@ def resolve(
         keeper=run if os.geteuid() == 0 and environ.get(places.ENTERED) else None,
         listen=tuple(dict.fromkeys(map(ListenAddress.parse, addresses))),
         inherited_sockets=_inherited_sockets(environ),
+        outside_sockets=_outside_sockets(environ),
         tls=_tls(
             tlsverify or file.tlsverify,
             tlscacert or file.tlscacert,
@@ -141,6 +142,12 @@ def _tls(verify: bool, ca: str | None, certificate: str | None, key: str | None)
             hint="mutual TLS needs --tlsverify, --tlscacert, --tlscert and --tlskey (or the keys in yurt.toml)",
         )
     return TlsFiles(Path(ca), Path(certificate), Path(key))
+
+
+def _outside_sockets(environ: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """Return what this process, as it was before it went into its namespaces, has left open for itself."""
+    text = environ.get(places.OUTSIDE, "") if environ.get(places.ENTERED) else ""
+    return msgspec.json.decode(text, type=dict[str, tuple[int, ...]]) if text else {}
 
 
 def _inherited_sockets(environ: Mapping[str, str]) -> int:

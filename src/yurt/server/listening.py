@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from yurt.errors import Conflict, InvalidArgument, Unavailable, Unimplemented, translated
+from yurt.errors import Conflict, InvalidArgument, Unavailable, translated
 from yurt.linux import isolation
 from yurt.server import tls
 from yurt.settings import EngineSettings, ListenAddress
@@ -41,34 +41,57 @@ def opened(settings: EngineSettings) -> Iterator[tuple[Listener, ...]]:
     Raises Conflict when another engine answers at an address, Unavailable when one cannot be had, InvalidArgument
     for TCP without TLS.
     """
-    tcp = next((address for address in settings.listen if address.scheme == "tcp"), None)
-    if tcp is not None and settings.keeper is not None:
-        raise Unimplemented(
-            f"cannot listen on {tcp}: a rootless engine is in a network of its own, which nobody outside reaches",
-            hint="listen on unix:///PATH, and reach that with ssh -L, or by fd:// on a TCP socket of systemd",
-        )
     context = tls.server_context(settings.tls) if settings.tls else None
     with contextlib.ExitStack() as undo:
         listeners = []
         for address in settings.listen:
-            for made in _sockets(address, settings.inherited_sockets, undo):
+            for made in _sockets(address, settings, undo):
                 if made.family != socket.AF_UNIX and context is None:
-                    raise InvalidArgument(
-                        f"cannot listen on {address}: whoever reaches the API is root here, "
-                        "so TCP is served with mutual TLS only",
-                        hint="add --tlsverify --tlscacert FILE --tlscert FILE --tlskey FILE, "
-                        "or listen on unix:///PATH",
-                    )
+                    raise _no_tls(address)
                 name = str(address) if address.scheme != "fd" else f"fd://{made.fileno()}"
                 listeners.append(Listener(name, made, None if made.family == socket.AF_UNIX else context))
         yield tuple(listeners)
 
 
-def _sockets(address: ListenAddress, inherited: int, undo: contextlib.ExitStack) -> list[socket.socket]:
+def made_outside(settings: EngineSettings) -> dict[str, tuple[int, ...]]:
+    """Listen on the TCP addresses of *settings*; return their descriptors, which stay open when this process executes.
+
+    For an engine that is about to go into a network of its own: its API is reached where it was started. It finds them
+    in `EngineSettings.outside_sockets`. Raises what `opened` raises.
+    """
+    made: dict[str, tuple[int, ...]] = {}
+    for address in settings.listen:
+        if address.scheme == "tcp":
+            if settings.tls is None:
+                raise _no_tls(address)
+            with contextlib.ExitStack() as undo:
+                sockets = _tcp(address, undo)
+                undo.pop_all()
+            for each in sockets:
+                each.set_inheritable(True)
+            made[str(address)] = tuple(each.detach() for each in sockets)
+    return made
+
+
+def _no_tls(address: ListenAddress) -> InvalidArgument:
+    return InvalidArgument(
+        f"cannot listen on {address}: whoever reaches the API is root here, so TCP is served with mutual TLS only",
+        hint="add --tlsverify --tlscacert FILE --tlscert FILE --tlskey FILE, or listen on unix:///PATH",
+    )
+
+
+def _sockets(
+    address: ListenAddress, settings: EngineSettings, undo: contextlib.ExitStack
+) -> list[socket.socket]:
     if address.scheme == "unix":
         return [_unix(address.path, undo)]
+    if numbers := settings.outside_sockets.get(str(address)):
+        for number in numbers:
+            os.set_inheritable(number, False)
+        return [undo.enter_context(socket.socket(fileno=number)) for number in numbers]
     if address.scheme == "tcp":
         return _tcp(address, undo)
+    inherited = settings.inherited_sockets
     if not inherited:
         raise InvalidArgument(
             "cannot listen on fd://: systemd passed no socket to this process",

@@ -118,6 +118,14 @@ def test_systemds_sockets_are_for_the_process_that_they_were_passed_to() -> None
     assert config.resolve(mine | {"LISTEN_PID": "1"}).inherited_sockets == 0
 
 
+def test_sockets_from_outside_are_those_of_an_engine_that_went_inside() -> None:
+    """The variable means nothing to another process that has inherited it."""
+    told = {"YURT_ROOT": "/r", "YURT_OUTSIDE_SOCKETS": '{"tcp://127.0.0.1:2376": [7, 8]}'}
+    assert config.resolve(told).outside_sockets == {}
+    inside = config.resolve(told | {"YURT_ENTERED_BY": "1000"})
+    assert inside.outside_sockets == {"tcp://127.0.0.1:2376": (7, 8)}
+
+
 def test_a_level_of_isolation_may_be_required(tmp_path: Path) -> None:
     """By a flag, else a variable, else the file; a word that names none is refused."""
     path = tmp_path / "yurt.toml"

@@ -4,6 +4,7 @@ import grp
 import os
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import trustme
 from tests.unit.server.conftest import opened_at
 
 from yurt.errors import Conflict, InvalidArgument, Unavailable
-from yurt.settings import TlsFiles
+from yurt.server import listening
+from yurt.settings import EngineSettings, ListenAddress, TlsFiles
 
 
 @pytest.fixture
@@ -130,3 +132,28 @@ def test_no_socket_was_inherited(tmp_path: Path) -> None:
     """fd:// means systemd's sockets; where it passed none, the sentence says so."""
     with pytest.raises(InvalidArgument, match="systemd passed no socket"), opened_at("fd://", tmp_path):
         pass
+
+
+def test_sockets_made_outside_are_taken_up(tmp_path: Path, certificates: TlsFiles) -> None:
+    """An engine that goes into a network of its own finds its sockets again, and nothing that it starts has them."""
+    address = ListenAddress.parse("tcp://127.0.0.1:0")
+    settings = EngineSettings(tmp_path, tmp_path, listen=(address,), tls=certificates)
+    outside = listening.made_outside(settings)
+    (number,) = outside[str(address)]
+    assert os.get_inheritable(number)
+    with listening.opened(replace(settings, outside_sockets=outside)) as (listener,):
+        assert listener.socket.fileno() == number
+        assert not os.get_inheritable(number)
+        assert listener.tls is not None
+        with socket.create_connection(listener.socket.getsockname()):
+            pass
+
+
+def test_nothing_is_made_outside_without_tls(tmp_path: Path) -> None:
+    """TCP needs it wherever it is listened to; a unix socket is made where the engine is."""
+    unix = ListenAddress.parse(f"unix://{tmp_path}/s")
+    assert listening.made_outside(EngineSettings(tmp_path, tmp_path, listen=(unix,))) == {}
+    with pytest.raises(InvalidArgument, match="mutual TLS only"):
+        listening.made_outside(
+            EngineSettings(tmp_path, tmp_path, listen=(ListenAddress.parse("tcp://127.0.0.1:0"),))
+        )

@@ -27,8 +27,16 @@ SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 PATIENCE = 20.0  # seconds for a keeper to be ready
 
 
-def enter(run: Path, environ: Mapping[str, str], *, required: Level | None = None) -> NoReturn:
+def enter(
+    run: Path,
+    environ: Mapping[str, str],
+    *,
+    required: Level | None = None,
+    along: Mapping[str, str] | None = None,
+) -> NoReturn:
     """Go into the namespaces kept in the folder *run*, which are made if need be, and begin anew there.
+
+    What begins anew has the variables *along*, too.
 
     Raises Unavailable when this host does not let the user have any, or none of the *required* level.
     """
@@ -50,7 +58,7 @@ def enter(run: Path, environ: Mapping[str, str], *, required: Level | None = Non
     with contextlib.suppress(OSError):  # a folder that only the host has: paths are found from the root then
         os.chdir(folder)
     again = [sys.executable, *sys.orig_argv[1:]]
-    os.execve(sys.executable, again, {**environ, places.ENTERED: str(uid)})  # noqa: S606
+    os.execve(sys.executable, again, {**environ, **(along or {}), places.ENTERED: str(uid)})  # noqa: S606
 
 
 def with_system_folders(search: str) -> str:
