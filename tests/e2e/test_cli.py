@@ -340,6 +340,10 @@ def test_about_the_engine(yurt):
         "SIZE",
         "RECLAIMABLE",
     ]
+    whole = json.loads(yurt("system", "df", "-v", "--format", "json").out)
+    assert list(whole) == ["Images", "Containers", "Volumes", "BuildCache"]
+    assert {"Containers", "SharedSize", "UniqueSize"} <= set(whole["Images"][0])
+    assert "Build cache usage: " in yurt("system", "df", "-v").out
 
 
 def test_a_reader_that_goes_away_is_no_traceback(yurt):

@@ -51,6 +51,15 @@ VOLUME = {
     "Size": "SIZE",
     "Status": "STATUS",
 }
+CACHE = {
+    "ID": "CACHE ID",
+    "CacheType": "CACHE TYPE",
+    "Size": "SIZE",
+    "CreatedSince": "CREATED",
+    "LastUsedSince": "LAST USED",
+    "UsageCount": "USAGE",
+    "Shared": "SHARED",
+}
 NETWORK = {
     "ID": "NETWORK ID",
     "Name": "NAME",
@@ -213,6 +222,28 @@ def volume_row(entry: Mapping[str, Any]) -> Row:
             "Scope": entry.get("Scope") or "local",
             "Labels": labels_text(entry.get("Labels")),
             **dict.fromkeys(("Availability", "Group", "Links", "Size", "Status"), UNKNOWN),
+        },
+    )
+
+
+def cache_row(entry: Mapping[str, Any], *, full: bool) -> Row:
+    """Return the fields of one part of the build cache."""
+    made, used = entry.get("CreatedAt") or "", entry.get("LastUsedAt") or ""
+    return Row(
+        None,
+        {
+            "ID": entry["ID"] if full else entry["ID"][:12],
+            "Parent": entry.get("Parent") or "",
+            "CacheType": entry["Type"],
+            "Description": entry.get("Description") or "",
+            "InUse": str(bool(entry.get("InUse"))).lower(),
+            "Shared": str(bool(entry.get("Shared"))).lower(),
+            "Size": output.size(entry.get("Size") or 0),
+            "CreatedAt": made,
+            "CreatedSince": output.age(output.moment(made)),
+            "LastUsedAt": used,
+            "LastUsedSince": output.age(output.moment(used)),
+            "UsageCount": str(entry.get("UsageCount") or 0),
         },
     )
 

@@ -15,7 +15,18 @@ GAP = 2
 # Identifiers and names are never touched: they are what people copy. First some columns are shortened, to so many
 # letters at least, then left out, one after the other, then shortened further.
 SHORTENED = (("Ports", 24), ("Command", 12), ("CreatedBy", 24), ("Description", 16), ("ConfigFiles", 20))
-LEFT_OUT = ("Comment", "Command", "RunningFor", "Shared", "UsageCount", "InUse", "PIDs", "BlockIO")
+LEFT_OUT = (
+    "Comment",
+    "Command",
+    "RunningFor",
+    "LocalVolumes",
+    "SharedSize",
+    "Shared",
+    "UsageCount",
+    "InUse",
+    "PIDs",
+    "BlockIO",
+)
 AT_LAST = (("Image", 16), ("Ports", 10))
 _EVERYWHERE = re.compile(r"(?<![^ ])(?:0\.0\.0\.0|\[::\]):")
 

@@ -103,6 +103,16 @@ def age(timestamp: float, now: float | None = None) -> str:
     return f"{duration((time.time() if now is None else now) - timestamp)} ago"
 
 
+def moment(text: str) -> float:
+    """Return an RFC 3339 time of the engine in seconds since the epoch; before it when there is none."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text[:19] + "+00:00").timestamp()
+    except ValueError:
+        return -1.0
+
+
 def local_time(timestamp: float) -> str:
     """Return a moment as tables show it: ``2026-11-24 06:58:43 +0000 UTC``."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(timestamp))

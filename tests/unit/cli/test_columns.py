@@ -3,6 +3,15 @@ import pytest
 from yurt.cli import columns
 
 
+def test_a_part_of_the_build_cache():
+    """With Docker's fields; what was never used was not used at a moment."""
+    entry = {"ID": "0123456789abcdef", "Type": "regular", "Size": 1500, "Shared": True, "UsageCount": 2}
+    row = columns.cache_row(entry, full=False)
+    assert (row["ID"], row["CacheType"], row["Size"]) == ("0123456789ab", "regular", "1.5kB")
+    assert (row["Shared"], row["InUse"], row["LastUsedSince"]) == ("true", "false", "N/A")
+    assert columns.cache_row(entry, full=True)["ID"] == entry["ID"]
+
+
 def port(private, public=0, address="", kind="tcp"):
     return {"PrivatePort": private, "Type": kind} | ({"PublicPort": public, "IP": address} if public else {})
 

@@ -43,23 +43,13 @@ def du(session: Session, options: Options) -> None:
         session.print(f"Total: {output.size(total)}, of which pruning frees {output.size(idle)}")
 
 
-def _moment(text: str) -> float:
-    """Return an RFC 3339 time of the engine in seconds since the epoch; before it when there is none."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text[:19] + "+00:00").timestamp()
-    except ValueError:
-        return -1.0
-
-
 def _row(entry: dict[str, Any], *, whole: bool) -> dict[str, object]:
     text = entry.get("Description") or ""
     return {
         "ID": entry["ID"],
         "Type": entry["Type"],
         "Size": output.size(entry.get("Size") or 0),
-        "LastUsedSince": output.age(_moment(entry.get("LastUsedAt") or "")),
+        "LastUsedSince": output.age(output.moment(entry.get("LastUsedAt") or "")),
         "UsageCount": str(entry.get("UsageCount") or 0),
         "InUse": str(bool(entry.get("InUse"))).lower(),
         "Shared": str(bool(entry.get("Shared"))).lower(),

@@ -167,7 +167,7 @@ def df(session: Session, options: Options) -> None:
     images, containers = found.get("Images") or [], found.get("Containers") or []
     volumes, caches = found.get("Volumes") or [], found.get("BuildCache") or []
     if options.flag("verbose"):
-        _verbose(session, options, images, containers, volumes)
+        _verbose(session, options, found)
         return
     running = [entry for entry in containers if entry["State"] in ("running", "paused", "restarting")]
     used = [entry for entry in images if (entry.get("Containers") or 0) > 0]
@@ -215,40 +215,47 @@ def _df_row(kind: str, count: int, active: int, size: int, reclaimable: int) -> 
     }
 
 
-def _verbose(
-    session: Session,
-    options: Options,
-    images: list[dict[str, Any]],
-    containers: list[dict[str, Any]],
-    volumes: list[dict[str, Any]],
-) -> None:
-    rows = [row for entry in images for row in columns.image_rows(entry, full=False)]
-    shown = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
-    _titled(session, "Images", output.listing(rows, columns.IMAGE, shown, options, width=session.width()))
-    rows = [columns.container_row(entry, full=False) for entry in containers]
-    shown = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"]
-    _titled(
-        session, "Containers", output.listing(rows, columns.CONTAINER, shown, options, width=session.width())
-    )
-    sizes = [
-        {
-            "Name": entry["Name"],
-            "Links": str((entry.get("UsageData") or {}).get("RefCount") or 0),
-            "Size": output.size(max(0, (entry.get("UsageData") or {}).get("Size") or 0)),
-        }
-        for entry in volumes
-    ]
-    titles = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
-    _titled(
-        session, "Local Volumes", output.listing(sizes, titles, list(titles), options, width=session.width())
-    )
+def _verbose(session: Session, options: Options, found: dict[str, Any]) -> None:
+    whole = options.text("format") == "json"
+    things: dict[str, list[Any]] = {
+        "Images": [row for entry in found.get("Images") or () for row in _image_rows(entry, full=whole)],
+        "Containers": [columns.container_row(entry, full=whole) for entry in found.get("Containers") or ()],
+        "Volumes": [_volume_row(entry) for entry in found.get("Volumes") or ()],
+        "BuildCache": [columns.cache_row(entry, full=whole) for entry in found.get("BuildCache") or ()],
+    }
+    if whole:
+        session.print(output.json_text(things))
+        return
+    image = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"]
+    container = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"]
+    cache = ["ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared"]
+    used = sum(entry.get("Size") or 0 for entry in found.get("BuildCache") or () if not entry.get("Shared"))
+    for headline, kind, titles, shown in (
+        ("Images space usage:", "Images", columns.IMAGE, image),
+        ("Containers space usage:", "Containers", columns.CONTAINER, container),
+        ("Local Volumes space usage:", "Volumes", columns.VOLUME, ["Name", "Links", "Size"]),
+        (f"Build cache usage: {output.size(used)}", "BuildCache", columns.CACHE, cache),
+    ):
+        session.print(f"{headline}\n")
+        for line in output.listing(things[kind], titles, shown, options, width=session.width()):
+            session.print(line)
+        session.print("")
 
 
-def _titled(session: Session, title: str, lines: list[str]) -> None:
-    session.print(f"{title} space usage:\n")
-    for line in lines:
-        session.print(line)
-    session.print("")
+def _image_rows(entry: dict[str, Any], *, full: bool) -> list[columns.Row]:
+    shared = max(0, entry.get("SharedSize") or 0)
+    rows = columns.image_rows(entry, full=full)
+    for row in rows:
+        row["SharedSize"] = output.size(shared)
+        row["UniqueSize"] = output.size(max(0, entry["Size"] - shared))
+    return rows
+
+
+def _volume_row(entry: dict[str, Any]) -> columns.Row:
+    usage = entry.get("UsageData") or {}
+    row = columns.volume_row(entry)
+    row["Links"], row["Size"] = str(usage.get("RefCount") or 0), output.size(max(0, usage.get("Size") or 0))
+    return row
 
 
 @command(

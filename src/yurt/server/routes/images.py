@@ -129,7 +129,7 @@ class ImageRoutes:
             [
                 translate.summary(
                     image,
-                    containers=users.get(image.id, 0),
+                    containers=users.get(image.id, 0) if call.version >= translate.WITH_CONTAINERS else -1,
                     shared=shared.get(image.id, -1),
                     version=call.version,
                 )

@@ -16,7 +16,7 @@ from yurt.server.wire import ports, times
 
 WITHOUT_VIRTUAL_SIZE = ApiVersion(1, 44)  # the first version that has no such field
 WITHOUT_CONTAINER_CONFIG = ApiVersion(1, 45)
-WITH_CONTAINERS = ApiVersion(1, 51)  # the first version that counts who uses an image
+WITH_CONTAINERS = ApiVersion(1, 51)  # the first version whose list counts who uses an image
 WITH_OWN_CONFIG = ApiVersion(1, 50)  # an image's configuration has no fields of a container's any more
 
 
@@ -25,7 +25,7 @@ def summary(
 ) -> wire.ImageSummary:
     """Return one entry of ``GET /images/json``; counts and sizes of -1 were not asked for."""
     return wire.ImageSummary(
-        containers=containers if version >= WITH_CONTAINERS else -1,
+        containers=containers,
         created=image.created_ns // times.SECOND,
         id=str(image.id),
         labels=dict(image.config.labels) or None,
