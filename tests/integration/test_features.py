@@ -410,6 +410,11 @@ class TestCreation:
         with pytest.raises(APIError, match="failed to set up container networking: network nope not found"):
             container.start()
 
+    def test_low_ports_and_ping_need_no_privilege(self, client: docker.DockerClient) -> None:
+        """Any user in a container may listen on port 80 and ping, as in Docker."""
+        settings = "ip_unprivileged_port_start ping_group_range"
+        assert said(client, f"cd /proc/sys/net/ipv4 && cat {settings}").split() == ["0", "0", "2147483647"]
+
     def test_no_descriptor_of_the_engine_gets_in(self, client: docker.DockerClient) -> None:
         """A program has its three streams and no more; a working folder cannot name one either."""
         assert said(client, "ls /proc/self/fd").split() == ["0", "1", "2", "3"]  # 3: ls reads the folder

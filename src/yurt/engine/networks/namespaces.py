@@ -15,19 +15,16 @@ from pathlib import Path
 from yurt.engine.networks.files import EMBEDDED_DNS
 from yurt.errors import InvalidArgument, translated
 from yurt.linux import netlink
-from yurt.linux.isolation import highest_group
 from yurt.linux.namespace import run_in_network, run_in_new_network
 from yurt.linux.netlink import Rtnetlink
 from yurt.linux.nftables import Nftables
 
 LOOPBACK = 1  # its index in every network namespace
 DNS_PORT = 53
-_SYSCTLS = (
-    # Docker's defaults: no privilege is needed for low ports and for ping.
-    ("ipv4/ip_unprivileged_port_start", "0"),
-    # Interfaces get IPv6 where their network has it; the loopback interface keeps ::1.
-    ("ipv6/conf/default/disable_ipv6", "1"),
-)
+# Interfaces get IPv6 where their network has it; the loopback interface keeps ::1. What else is set in a namespace
+# the runtime sets, by the container's specification: below the host's /proc the kernel goes through the settings of
+# all namespaces to find this one's.
+_NO_IPV6 = ("ipv6/conf/default/disable_ipv6", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +142,8 @@ def new_namespace() -> Inside:
         routes = Rtnetlink()
         try:
             routes.apply([netlink.set_up(LOOPBACK)])
-            for name, value in (*_SYSCTLS, ("ipv4/ping_group_range", f"0 {highest_group()}")):
-                with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
-                    write_sysctl(name, value)
+            with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+                write_sysctl(*_NO_IPV6)
             return routes, open_dns_sockets()
         except BaseException:
             routes.close()
