@@ -25,8 +25,8 @@ class Cleanup:
         self._directory = state_directory
         self._cgroups: dict[str, str] = {}  # controller, "" on cgroup v2 → folder
         # The state can be missing: the container was deleted by other means, and nothing is left to do.
-        if state := _document(os.path.join(state_directory, "state.json")):
-            self._cgroups = state.get("cgroup_paths") or {}
+        if (paths := _cgroup_paths(os.path.join(state_directory, "state.json"))) is not None:
+            self._cgroups = paths
         elif path := _document(os.path.join(state_directory, "status")).get("cgroup-path"):
             self._cgroups = _folders(mount, path)
 
@@ -56,6 +56,17 @@ class Cleanup:
             for name in os.listdir(self._directory):
                 _libc.umount2(os.fsencode(os.path.join(self._directory, name)), _MNT_DETACH)
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _cgroup_paths(path: str) -> dict[str, str] | None:
+    """Return the cgroups that runc's state names; None without such a state. The specification in it is passed over."""
+    with contextlib.suppress(FileNotFoundError, ValueError), open(path, "rb") as file:
+        # A quotation mark inside a string of JSON has a backslash before it: only a key ends so.
+        _before, key, after = file.read().rpartition(b'"cgroup_paths":')
+        if key:
+            found, _end = json.JSONDecoder().raw_decode(after.decode().lstrip())
+            return found if isinstance(found, dict) else {}
+    return None
 
 
 def _document(path: str) -> dict[str, Any]:

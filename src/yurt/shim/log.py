@@ -133,8 +133,10 @@ class LogFile:
         self._segments: list[_Segment] = []
         self._packs = packs
         base = start = 0
-        _remove_strays(path)
-        for number in segment_numbers(path) or [0]:
+        is_new = _is_new(path)  # as most are: then nothing is there to be put right
+        if not is_new:
+            _remove_strays(path)
+        for number in [0] if is_new else segment_numbers(path) or [0]:
             segment = _Segment(path, number, base, start)
             self._segments.append(segment)
             base, start = base + segment.count, start + segment.end
@@ -146,7 +148,7 @@ class LogFile:
         self.may_pack = packs and bool(
             self.closed
         )  # there is something to compress since this was last set to False
-        for number in segment_numbers(path, ".idx"):
+        for number in () if is_new else segment_numbers(path, ".idx"):
             if number < self._segments[0].number:  # a removal that was cut short
                 os.unlink(segment_path(path, number) + ".idx")
         self._remove_oldest()
@@ -321,6 +323,15 @@ class LogFile:
 
     def _raw(self, segment: _Segment, number: int) -> bytes:
         return os.pread(segment.index, RECORD.size, (number - segment.base) * RECORD.size)
+
+
+def _is_new(path: str) -> bool:
+    """Tell whether nothing of a log is there, whole or half removed."""
+    folder, name = os.path.split(path)
+    try:
+        return not any(entry.startswith(name) for entry in os.listdir(folder or "."))
+    except FileNotFoundError:
+        return True
 
 
 def _remove_strays(path: str) -> None:

@@ -45,6 +45,7 @@ RETRY = 0.5  # seconds until what a full disk did not take is tried again
 OWED_PATIENCE = 10.0  # seconds after the exit in which the log may still be completed
 FORWARDER_PAUSE = 1.0  # seconds before the successor of a forwarder that died begins
 _PR_SET_CHILD_SUBREAPER = 36
+_environ = dict(os.environb)  # of the zygote, for all runtimes: as text each shim would convert it twice
 _prctl = ctypes.CDLL(None).prctl  # looked up once, in the zygote, for all its shims
 _FRAME = struct.Struct(">BxxxI")  # Docker's header: stream, three zero bytes, length
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
@@ -389,7 +390,7 @@ class Shim:
         self.runtime_pid = os.posix_spawnp(
             argv[0] if self.program < 0 else f"/proc/self/fd/{self.program}",
             argv,
-            os.environ,
+            _environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, given[number], number) for number in range(3)],
             setsigdef=_RESTORED,
         )

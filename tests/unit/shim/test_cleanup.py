@@ -42,6 +42,25 @@ def test_out_of_memory_v2(tmp_path: Path) -> None:
     assert Cleanup(str(tmp_path)).out_of_memory()
 
 
+def test_only_the_states_own_word_counts(tmp_path: Path) -> None:
+    """What a container's specification says of cgroups, in its own words, leads nowhere."""
+    group = tmp_path / "group"
+    stranger = tmp_path / "stranger"
+    for folder in (group, stranger):
+        folder.mkdir()
+    said = json.dumps({"cgroup_paths": {"memory": str(stranger)}})
+    state = {
+        "config": {"labels": [f"a={said}"], "cgroup_paths": {"memory": str(stranger)}},
+        "cgroup_paths": {"memory": str(group)},
+        "namespace_paths": {"NEWNET": said},
+    }
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "state.json").write_text(json.dumps(state))
+    Cleanup(str(tmp_path / "state")).run()
+    assert stranger.exists()
+    assert not group.exists()
+
+
 def test_nothing_to_remove(tmp_path: Path) -> None:
     """A state that is gone already is no error."""
     Cleanup(str(tmp_path / "missing")).run()
