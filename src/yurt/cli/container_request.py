@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from yurt.cli import values
-from yurt.cli.env_files import from_files
 from yurt.errors import InvalidArgument
 
 TYPE_CHECKING = False  # `typing` alone would cost a fifth of the start-up
@@ -147,7 +146,7 @@ def container_body(options: Options, environ: Mapping[str, str], *, detached: bo
         body["StopTimeout"] = options.number("stop-timeout")
     if env := _environment(options, environ):
         body["Env"] = env
-    if labels := from_files(options.all("label-file"), {}) + options.all("label"):
+    if labels := _from_files(options.all("label-file"), {}) + options.all("label"):
         body["Labels"] = values.pairs(labels)
     if check := _healthcheck(options):
         body["Healthcheck"] = check
@@ -157,8 +156,16 @@ def container_body(options: Options, environ: Mapping[str, str], *, detached: bo
     return body
 
 
+def _from_files(paths: list[str], environ: Mapping[str, str]) -> list[str]:
+    if not paths:
+        return []
+    from yurt.cli.env_files import from_files
+
+    return from_files(paths, environ)
+
+
 def _environment(options: Options, environ: Mapping[str, str]) -> list[str]:
-    given = from_files(options.all("env-file"), environ)
+    given = _from_files(options.all("env-file"), environ)
     for text in options.all("env"):
         name, mark, _ = text.partition("=")
         if not name:

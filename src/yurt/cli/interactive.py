@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from yurt.api.keys import DEFAULT_DETACH_KEYS, parse_keys
 from yurt.cli import terminal
 from yurt.cli.failure import Failure, UsageError
 from yurt.cli.pump import Signals, pump
@@ -69,6 +68,8 @@ def attached(
     """
     keys = None
     if tty and stdin:
+        from yurt.api.keys import DEFAULT_DETACH_KEYS, parse_keys
+
         try:
             keys = terminal.DetachKeys(parse_keys(detach_keys or DEFAULT_DETACH_KEYS))
         except InvalidArgument as wrong:

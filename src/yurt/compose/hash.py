@@ -7,11 +7,18 @@ the number of replicas, how the image is built) recreates nothing.
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from typing import Any
 
 from yurt.compose import payload
 from yurt.compose.model import Network, Project, Service, Volume
+
+try:  # the interpreter's own: `hashlib` loads OpenSSL first, a tenth of an `up` that has nothing to do
+    from _sha2 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]  # before Python 3.12
+    except ImportError:
+        from hashlib import sha256
 
 
 def service_hash(project: Project, service: Service) -> str:
@@ -36,4 +43,4 @@ def volume_hash(project: Project, volume: Volume) -> str:
 
 
 def _hash(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return str(sha256(json.dumps(value, sort_keys=True).encode()).hexdigest())
