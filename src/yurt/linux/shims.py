@@ -89,7 +89,7 @@ class ShimConnection:
         self._buffer = b""
         self.started: asyncio.Future[Started | Failed] = loop.create_future()
         self.exited: asyncio.Future[Exited | None] = loop.create_future()
-        loop.add_reader(sock, self._readable)
+        loop.add_reader(sock.fileno(), self._readable)
 
     def kill(self, signal_number: int) -> None:
         """Send a signal to the process, if it still runs."""
@@ -102,7 +102,7 @@ class ShimConnection:
     def close(self) -> None:
         """Hang up; the shim goes on. Idempotent."""
         if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._sock.fileno())
             self._sock.close()
 
     def _order(self, order: dict[str, object]) -> None:

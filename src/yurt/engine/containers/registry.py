@@ -93,21 +93,22 @@ class Entry:
         self.pending.clear()
 
 
-@dataclass(frozen=True, slots=True)
 class Places:
     """Where a container's files are. *state* is durable; *bundle* does not outlive a boot."""
 
-    settings: EngineSettings
+    def __init__(self, settings: EngineSettings) -> None:
+        self.run = settings.run
+        self._states = settings.root / "containers"
+        self._bundles = settings.run / boot.CONTAINERS
 
-    @property
-    def run(self) -> Path:
-        return self.settings.run
+    def __repr__(self) -> str:
+        return f"<Places {self._states} {self._bundles}>"
 
     def state(self, container_id: str) -> Path:
-        return self.settings.root / "containers" / container_id
+        return self._states / container_id
 
     def bundle(self, container_id: str) -> Path:
-        return self.settings.run / boot.CONTAINERS / container_id
+        return self._bundles / container_id
 
     def rootfs(self, container_id: str) -> Path:
         return self.bundle(container_id) / "rootfs"
