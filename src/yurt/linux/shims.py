@@ -148,7 +148,7 @@ def exited_from(document: dict[str, object]) -> Exited:
 
 
 class Shims:
-    """The zygote, started when first needed, and again when it was lost.
+    """The zygote, started when first needed, and again when it was lost. For the event loop's thread.
 
     *environ* is what the runtime finds in its environment beside this process's own.
     """
@@ -182,6 +182,7 @@ class Shims:
                 ours.close()
                 raise Internal(f"cannot start the shims' parent: {reason_of(error)}") from error
         self._control = ours
+        asyncio.get_running_loop().add_reader(ours, self._lost)
 
     def spawn(self, request: monitor.Request, attach: Sequence[socket.socket] = ()) -> ShimConnection:
         """Start a shim that does *request*; *attach* are the sockets that ``request.attach`` describes.
@@ -210,14 +211,18 @@ class Shims:
                 raise
         return ShimConnection(control)
 
+    def _lost(self) -> None:
+        """It never says anything: it has ended, and stays a zombie until it is waited for."""
+        log.warning("the shims' parent was lost")
+        self.close()
+
     def _send(self, packet: bytes, descriptors: list[int]) -> None:
         self.warm()
         assert self._control is not None
         try:
             socket.send_fds(self._control, [packet], descriptors)
         except (BrokenPipeError, ConnectionResetError):
-            log.warning("the shims' parent was lost; starting another")
-            self.close()
+            self._lost()
             self.warm()
             socket.send_fds(self._control, [packet], descriptors)
 
@@ -230,6 +235,7 @@ class Shims:
     def close(self) -> None:
         """Let the zygote go; the shims stay. Idempotent."""
         if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
             self._control = None
         if self._zygote is not None:

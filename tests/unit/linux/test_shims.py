@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -127,6 +128,19 @@ async def test_shims_outlive_the_zygote(tmp_path: Path) -> None:
     assert again is not None
     again.kill(9)
     assert (await ended(again)).code == 137
+
+
+async def test_a_zygote_that_was_killed_is_waited_for(shims: Shims, tmp_path: Path) -> None:
+    """It does not stay a zombie until the next start, which has another one."""
+    shims.warm()
+    zygote = int(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1])
+    os.kill(zygote, signal.SIGKILL)
+    for _moment in range(2000):
+        if not Path(f"/proc/{zygote}").exists():
+            break
+        await asyncio.sleep(0.01)
+    assert not Path(f"/proc/{zygote}").exists()
+    assert (await ended(shims.spawn(request(tmp_path / "c", "exit 3")))).code == 3
 
 
 async def test_long_path(shims: Shims, tmp_path: Path) -> None:
