@@ -119,9 +119,10 @@ class Runner:
         await self._registry.sync(entry)
 
     def _started(self, entry: Entry, pid: int, time_ns: int) -> None:
+        """It runs: an engine that finds no record of that adopts it all the same."""
         check = entry.container.config.healthcheck
         has_healthcheck = check is not None and check.test[:1] != ("NONE",)
-        self._registry.update(
+        self._registry.note(
             entry,
             lambda current: replace(
                 current,
