@@ -143,7 +143,7 @@ class Restorer:
             self._match_freezer(entry)
             try:
                 sandbox = await self._networks.adopt(
-                    self._runner.sandbox_request(container),
+                    self._runner.sandbox_request(container, is_start=False),
                     container.networks,
                     container.ports,
                 )
