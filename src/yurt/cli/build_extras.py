@@ -6,6 +6,7 @@ import os
 
 from yurt.api.build_extras import MAX_SECRET, to_headers
 from yurt.cli.failure import Failure
+from yurt.client.yurt_only import refuse_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +20,14 @@ AGENT = "SSH_AUTH_SOCK"
 
 def headers(session: Session, options: Options) -> dict[str, str]:
     """Return the headers that bring what the flags ask for. Only Yurt's engine is told: another would ignore them."""
-    asked = [name for name in ("secret", "ssh", "allow", "no-cache-filter", "cache-to") if options.has(name)]
+    asked = [
+        name
+        for name in ("secret", "ssh", "allow", "no-cache-filter", "cache-to", "build-context")
+        if options.has(name)
+    ]
     if not asked:
         return {}
-    _refuse_others(session, asked[0])
+    refuse_others(session.client, f"--{asked[0]}")
     secrets = dict(secret(text, session.environ) for text in options.all("secret"))
     agents = dict(agent(text, session.environ) for text in options.all("ssh"))
     if agents and not session.host.startswith("unix://"):
@@ -75,16 +80,6 @@ def agent(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
             hint="add the key to an agent with ssh-add, and name that",
         )
     return name or "default", path
-
-
-def _refuse_others(session: Session, flag: str) -> None:
-    version = session.client.json("GET", "/version")
-    engine = ((version or {}).get("Platform") or {}).get("Name") or "this engine"
-    if not engine.startswith("Yurt"):
-        raise Failure(
-            f"--{flag} is not possible with {engine}: Docker's protocol for `yurt build` has no place for it",
-            hint="use `docker buildx build`",
-        )
 
 
 def _pairs(flag: str, text: str, known: set[str]) -> dict[str, str]:

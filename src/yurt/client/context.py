@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from yurt.dockerfile.ignore import IgnoreRules
@@ -30,6 +30,7 @@ class BuildContext:
     content: bytes | None  # of a Dockerfile that is not in the folder
     rules: IgnoreRules
     known_as: str = ""  # what the user calls a Dockerfile that is not in the folder
+    within: str = ""  # the folder of the stream that it is, ending with a slash; empty: all of it
 
     @classmethod
     def find(cls, directory: str, *, dockerfile: str = "", inline: str = "") -> BuildContext:
@@ -69,12 +70,20 @@ class BuildContext:
         """Return what the engine said with the user's name of the Dockerfile for the one it has in the stream."""
         return text.replace(self.dockerfile, self.known_as) if self.known_as else text
 
-    def stream(self) -> Iterator[bytes]:
-        """Yield the tar, piece by piece."""
+    @classmethod
+    def further(cls, directory: str, number: int) -> BuildContext:
+        """Return a further context: *directory*, which is the folder `further_folder` of the stream."""
+        if not os.path.isdir(directory):
+            raise NotFound(f"cannot take {directory} as a build context: no such folder")
+        rules = _rules(directory, "")
+        return cls(directory, "", None, rules, within=f"{further_folder(number)}/")
+
+    def stream(self, further: Sequence[BuildContext] = ()) -> Iterator[bytes]:
+        """Yield the tar, piece by piece; *further* contexts lie in it, too."""
         yield from self._folder(self.directory, "")
         if self.content is not None:
             yield from _whole(self.dockerfile, self.content)
-        yield bytes(2 * BLOCK)
+        yield from further_stream(further)
 
     def _is_left_out(self, path: str) -> bool:
         return path not in (self.dockerfile, ".dockerignore") and self.rules.ignores(path)
@@ -84,21 +93,22 @@ class BuildContext:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         for entry in entries:
             path = prefix + entry.name
+            name = self.within + path
             left_out = self._is_left_out(path)
             with translated({FileNotFoundError: Conflict}, f"{path} vanished while it was read"):
                 info = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(info.st_mode):
                 if not left_out:
-                    yield _member(path, mode=info.st_mode, mtime=info.st_mtime, kind=tarfile.DIRTYPE)
+                    yield _member(name, mode=info.st_mode, mtime=info.st_mtime, kind=tarfile.DIRTYPE)
                 if not (left_out and self._prunes(path)):
                     yield from self._folder(entry.path, f"{path}/")
             elif left_out:
                 continue
             elif stat.S_ISLNK(info.st_mode):
                 target = os.readlink(entry.path)
-                yield _member(path, mode=0o777, mtime=info.st_mtime, kind=tarfile.SYMTYPE, target=target)
+                yield _member(name, mode=0o777, mtime=info.st_mtime, kind=tarfile.SYMTYPE, target=target)
             elif stat.S_ISREG(info.st_mode):
-                yield from self._file(entry.path, path, info)
+                yield from self._file(entry.path, name, info)
 
     def _prunes(self, path: str) -> bool:
         return self.rules.prunes(path) and not self.dockerfile.startswith(f"{path}/")
@@ -117,6 +127,18 @@ class BuildContext:
                 yield data
             if padding := -info.st_size % BLOCK:
                 yield bytes(padding)
+
+
+def further_folder(number: int) -> str:
+    """Return the folder of the stream that the further context *number* has."""
+    return f".yurt-build-contexts/{number}"
+
+
+def further_stream(further: Sequence[BuildContext]) -> Iterator[bytes]:
+    """Yield the tar of *further* contexts alone, to its end."""
+    for context in further:
+        yield from context._folder(context.directory, "")
+    yield bytes(2 * BLOCK)
 
 
 def dockerfile_alone(content: bytes) -> Iterator[bytes]:

@@ -6,27 +6,34 @@ from collections.abc import Callable, Mapping
 
 from yurt.compose import fields
 from yurt.compose.fields import Fields
-from yurt.compose.model import Build
+from yurt.compose.limits import ulimits
+from yurt.compose.model import Build, Source
 from yurt.compose.nodes import MappingNode, ScalarNode, problem
+from yurt.dockerfile.remote import is_remote
 
-_SESSION = "it needs a BuildKit session, which the Engine API of `yurt compose` does not open"
 
-
-def build(at: Fields, path_of: Callable[[str], str], environ: Mapping[str, str]) -> Build | None:
+def build(
+    at: Fields,
+    path_of: Callable[[str], str],
+    environ: Mapping[str, str],
+    sources: Mapping[str, Source],
+) -> Build | None:
+    """Return what ``build`` says; *sources* are the project's secrets."""
     node = at.take("build")
     if node is None:
         return None
     if isinstance(node, ScalarNode):
-        return Build(path_of(at.text("build")))
+        return Build(_place(at.text("build"), path_of))
     found = Fields(node, at.of("build"), expected="a path or a mapping")
     found.ignored("provenance", "sbom")  # no attestations are made
-    found.ignored("ulimits", "isolation")
-    found.refused("ssh", "secrets", "additional_contexts", why=_SESSION, hint="build with `yurt build`")
-    found.refused("entitlements", "privileged", why="the steps of a build run as fenced as any container")
+    found.ignored("isolation")
+    found.refused(
+        "privileged",
+        why="the steps of a build run as fenced as any container",
+        hint="allow single steps more: `entitlements: [security.insecure]`, and RUN --security=insecure",
+    )
     platforms = found.texts("platforms")
     context = found.text("context", ".")
-    if "://" in context or context.startswith("git@"):
-        found.refused("context", why="only local folders are built", hint="clone it, and name the folder")
     inline = found.text("dockerfile_inline")
     if inline and found.take("dockerfile") is not None:
         raise problem(
@@ -38,7 +45,7 @@ def build(at: Fields, path_of: Callable[[str], str], environ: Mapping[str, str])
         if value is not None or name in environ
     }
     built = Build(
-        context=path_of(context),
+        context=_place(context, path_of),
         dockerfile=found.text("dockerfile", "Dockerfile"),
         dockerfile_inline=inline,
         args=args,
@@ -50,12 +57,67 @@ def build(at: Fields, path_of: Callable[[str], str], environ: Mapping[str, str])
         shm_size=found.size("shm_size"),
         cache_from=found.texts("cache_from"),
         cache_to=found.texts("cache_to"),
+        additional_contexts=_contexts(found, path_of),
+        secrets=_secrets(found, sources),
+        ssh=_agents(found),
+        ssh_agent=environ.get("SSH_AUTH_SOCK", ""),
+        ulimits=ulimits(found),
+        entitlements=found.texts("entitlements"),
         tags=found.texts("tags"),
         no_cache=found.flag("no_cache"),
         pull=found.flag("pull"),
     )
     found.close()
     return built
+
+
+def _place(text: str, path_of: Callable[[str], str]) -> str:
+    """Return a context's folder as a path; an address stays as it is."""
+    return text if is_remote(text) or "://" in text else path_of(text)
+
+
+def _contexts(found: Fields, path_of: Callable[[str], str]) -> dict[str, str]:
+    """Return the further contexts by name, their folders as paths."""
+    node = found.node.entries.get("additional_contexts")
+    contexts = {}
+    for name, value in found.pairs("additional_contexts").items():
+        if not value:
+            raise problem(node or found.node, found.of("additional_contexts"), f"{name} names no context")
+        if value.startswith("service:"):
+            raise problem(
+                node or found.node,
+                found.of("additional_contexts"),
+                f"{name}={value} cannot be used: `yurt compose` builds services side by side",
+                expected="docker-image://NAME of an image that is built before",
+            )
+        contexts[name] = _place(value, path_of)
+    return contexts
+
+
+def _secrets(found: Fields, sources: Mapping[str, Source]) -> dict[str, Source]:
+    secrets: dict[str, Source] = {}
+    for path, item in found.each("secrets"):
+        if isinstance(item, MappingNode):
+            entry = Fields(item, path)
+            key, name = entry.text("source"), entry.text("target")
+            entry.ignored("uid", "gid", "mode")  # a step says how it sees a secret
+            entry.close()
+        else:
+            key = name = fields.text(item, path)
+        if key not in sources:
+            raise problem(
+                item, path, f"there is no secret {key!r}", expected="one of the project's `secrets:`"
+            )
+        secrets[name or key] = sources[key]
+    return secrets
+
+
+def _agents(found: Fields) -> tuple[str, ...]:
+    """Return ``ID`` or ``ID=SOCKET`` of each; a mapping is written so, too."""
+    node = found.node.entries.get("ssh")
+    if isinstance(node, ScalarNode):
+        return (found.text("ssh"),)
+    return tuple(name if value is None else f"{name}={value}" for name, value in found.pairs("ssh").items())
 
 
 def extra_hosts(at: Fields) -> tuple[str, ...]:

@@ -160,7 +160,10 @@ class Rollover(Value):
 
 
 class Build(Value):
-    """How to make the image; ``dockerfile`` is relative to ``context`` or absolute."""
+    """How to make the image; ``dockerfile`` is relative to ``context`` or absolute, ``context`` a folder or an address.
+
+    ``secrets`` are by the ids that RUN --mount has, ``ssh`` is ID or ID=SOCKET.
+    """
 
     context: str
     dockerfile: str = "Dockerfile"
@@ -174,6 +177,12 @@ class Build(Value):
     shm_size: int | None = None
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
+    additional_contexts: Mapping[str, str] = made(factory=dict)
+    secrets: Mapping[str, Source] = made(factory=dict)
+    ssh: tuple[str, ...] = ()
+    ssh_agent: str = ""  # the user's own socket
+    ulimits: tuple[Ulimit, ...] = ()
+    entitlements: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     no_cache: bool = False
     pull: bool = False

@@ -45,7 +45,7 @@ def service(name: str, node: Node, project: str, around: Surroundings) -> Servic
     at.ignored("pull_refresh_after")  # no version of Docker Compose reads it
     _refuse(at)
     deploy = limits.deploy(at)
-    built = building.build(at, around.path, around.environ)
+    built = building.build(at, around.path, around.environ, around.sources["secrets"])
     image = at.text("image")
     if not image and built is None:
         raise problem(at.node, at.path, "has neither an image nor a build", expected="`image:` or `build:`")

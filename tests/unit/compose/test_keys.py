@@ -35,6 +35,7 @@ BESIDE: list[tuple[str, Any]] = [
     ("services.*.blkio_config.weight_device[]", {"path": "/dev/sda", "weight": 300}),
     ("services.*.build", {"context": "."}),
     ("services.*.build.ulimits.*", {"soft": 1, "hard": 9}),
+    ("services.*.build.secrets[]", {"source": "token"}),
     ("services.*.configs[]", {"source": "made"}),
     ("services.*.secrets[]", {"source": "file"}),
     ("services.*.deploy.resources.reservations.devices[]", {"capabilities": ["gpu"]}),

@@ -14,7 +14,7 @@ from yurt.errors import YurtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TextIO
 
     from yurt.cli.build_view import BuildProgress
@@ -31,6 +31,7 @@ EPOCH = "SOURCE_DATE_EPOCH"
     -t, --tag NAME…             Name of the image
     -f, --file FILE             The Dockerfile (default: CONTEXT/Dockerfile; -: stdin; or a URL)
     --build-arg NAME=VALUE…     Value of an ARG; NAME alone takes yours
+    --build-context NAME=WHERE…  A further context: a folder, docker-image://IMAGE, oci-layout://FOLDER, an address
     --target STAGE              Build up to this stage
     --no-cache                  Do not use what was built before
     --cache-from CACHE…         Take steps from IMAGE, type=registry,ref=NAME or type=local,src=FOLDER
@@ -70,6 +71,7 @@ def build(session: Session, options: Options) -> None:
     from yurt.cli import build_extras
     from yurt.cli.build_output import Output, deliver
     from yurt.cli.credentials import header_of_all
+    from yurt.client.named_contexts import named_contexts
 
     if options.flag("check"):
         _check(session, options)
@@ -81,12 +83,16 @@ def build(session: Session, options: Options) -> None:
                 "the result is not written to a terminal", hint="add dest=FILE, or redirect the output"
             )
     extras = build_extras.headers(session, options)
-    context = _context(options.arguments[0], options.text("file"))
+    is_near = session.host.startswith("unix://")
+    named = named_contexts(pairs(options.all("build-context")), is_near=is_near)
+    context = _context(options.arguments[0], options.text("file"), named.folders)
     to_stdout = any(each.to_terminal for each in outputs)
     progress = _progress(session, options, session.err if to_stdout else session.out)
     quiet = progress.kept is not None
     query = _query(options, session.environ, context) | ({"trace": "1"} if progress.is_traced else {})
-    query |= _caches(options, is_near=session.host.startswith("unix://"))
+    query |= _caches(options, is_near=is_near)
+    if named.told:
+        query["contexts"] = json.dumps(named.told)
     try:
         with progress:
             progress.follow(
@@ -197,7 +203,8 @@ class _Context:
         return excerpt(self.local.dockerfile_text(), line, file=self.local.known_as or self.dockerfile)
 
 
-def _context(path: str, dockerfile: str) -> _Context:
+def _context(path: str, dockerfile: str, further: Sequence[BuildContext] = ()) -> _Context:
+    from yurt.client.context import further_stream
     from yurt.dockerfile.remote import is_remote
 
     if is_remote(path):
@@ -206,13 +213,17 @@ def _context(path: str, dockerfile: str) -> _Context:
                 f"cannot take the Dockerfile from {dockerfile} and the context from {path}",
                 hint="name a Dockerfile that lies in the context, or fetch it and build the folder",
             )
-        return _Context(None, dockerfile, path)
+        return _Context(further_stream(further) if further else None, dockerfile, path)
     if path == "-":
         if dockerfile == "-":
             raise Failure("context and Dockerfile cannot both come from stdin")
+        if further:
+            raise Failure(
+                "a context from stdin cannot have further folders", hint="unpack it, and build the folder"
+            )
         return _Context(_standard_input(), dockerfile)
     context = _local_context(path, dockerfile)
-    return _Context(context.stream(), context.dockerfile, title=_name_of(path), local=context)
+    return _Context(context.stream(further), context.dockerfile, title=_name_of(path), local=context)
 
 
 def _name_of(path: str) -> str:

@@ -9,7 +9,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yurt.dockerfile.glob import Matcher, compiled, has_wildcards
 from yurt.engine.build.rootfs import MAX_LINKS, resolve
@@ -92,6 +92,13 @@ class ContextTree:
                 kept[folder] = self._entries[folder]
                 folder = posixpath.dirname(folder)
         return ContextTree(self._root, kept)
+
+    def below(self, folder: str) -> "ContextTree":
+        """Return the tree that *folder* is, empty when there is none."""
+        start = f"{folder}/"
+        found = (entry for path, entry in self._entries.items() if path.startswith(start))
+        entries = (replace(entry, path=entry.path.removeprefix(start)) for entry in found)
+        return ContextTree(f"{self._root}/{folder}", {entry.path: entry for entry in entries})
 
     def read(self, path: str, *, limit: int) -> bytes | None:
         """Return the content of a file; None when there is none of that name. More than *limit* bytes are refused."""

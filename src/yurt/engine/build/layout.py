@@ -1,6 +1,6 @@
 """What a target needs, before its base images are known: stages, and what each starts and copies from. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yurt.dockerfile.instructions import Copy, Dockerfile, Instruction, Run, Stage
@@ -64,8 +64,23 @@ def _origins(instruction: Instruction) -> list[str]:
     return []
 
 
-def lay_out(dockerfile: Dockerfile, *, target: str, given: Mapping[str, str | None], platform: str) -> Layout:
-    """Return which stages *target* needs and what they start from."""
+def lay_out(
+    dockerfile: Dockerfile,
+    *,
+    target: str,
+    given: Mapping[str, str | None],
+    platform: str,
+    contexts: Collection[str] = (),
+) -> Layout:
+    """Return which stages *target* needs and what they start from; a stage that is named as one of *contexts* is not meant."""
+    hidden = set(contexts) - {target}
+    dockerfile = replace(
+        dockerfile,
+        stages=tuple(
+            replace(stage, base=replace(stage.base, name="")) if stage.name in hidden else stage
+            for stage in dockerfile.stages
+        ),
+    )
     scope = Scope(given=given, outer={}, escape=dockerfile.escape)
     scope = replace(scope, arguments=platform_arguments(platform, stage=target))
     for arg in dockerfile.arguments:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from yurt.dockerfile.checks.findings import Finding
 from yurt.engine.build.cache_places import CachePlace
+from yurt.engine.build.named_contexts import LayoutPlace
 from yurt.engine.progress import Progress
 from yurt.oci.descriptor import Descriptor
 
@@ -18,8 +19,9 @@ class BuildRequest:
     *dockerfile* is a path inside the context. *build_args* maps a name to its value; None means that the
     client named the argument without a value. *network_mode* is Docker's word (bridge, host, none, a network's
     name); empty: the default network. *contexts* gives names of images in the Dockerfile another meaning: the
-    reference (or id) of the image to take instead; *folders* likewise, folders of the origin's. *remote* is the address of the
-    context, *subdir* the folder of that repository; empty: the origin has it. *ulimits* are name, soft and hard limit.
+    reference (or id) of the image to take instead; *folders* likewise, folders of the origin's; *addresses*, of files or
+    repositories; *layouts*, images in folders. *remote* is the address of the context, *subdir* the folder of that
+    repository; empty: the origin has it. *ulimits* are name, soft and hard limit.
     """
 
     tags: tuple[str, ...] = ()
@@ -38,6 +40,8 @@ class BuildRequest:
     ulimits: tuple[tuple[str, int, int], ...] = ()
     contexts: Mapping[str, str] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    layouts: Mapping[str, LayoutPlace] = field(default_factory=dict)
     remote: str = ""
     subdir: str = ""
     entitlements: frozenset[str] = frozenset()  # what steps may have that ask for it: INSECURE, HOST_NETWORK

@@ -6,25 +6,18 @@ from pathlib import Path
 from typing import Protocol
 
 from yurt.distribution.auth import Auth
-from yurt.distribution.repository import Resolved
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.engine.build.agents import through
 from yurt.engine.build.context import receive
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
-from yurt.engine.images.blobs import BlobSource, BlobTarget
+from yurt.engine.images.blobs import LayoutStore
 from yurt.errors import InvalidArgument
 from yurt.oci.reference import HUB
 
 MAX_DOCKERFILE = 4 << 20  # bytes
 IGNORE_FILE = ".dockerignore"
 HUB_LOGIN = "https://index.docker.io/v1/"
-
-
-class LayoutStore(BlobSource, BlobTarget, Protocol):
-    """An OCI image layout that a client has."""
-
-    async def resolve(self, tag: str, digest: str = "") -> Resolved: ...
 
 
 class Origin(Protocol):
@@ -90,7 +83,8 @@ def own_rules(tree: ContextTree, dockerfile: str) -> IgnoreRules:
 class Archive:
     """The whole context in one archive, as the classic builder's clients send it; *auths* by registry.
 
-    *secrets* and *agents* (paths of sockets on this machine) are by their ids; only Yurt's own client brings some.
+    *secrets* and *agents* (paths of sockets on this machine) are by their ids; *contexts* are folders of the archive, below
+    one that has nothing else, by the names of the further contexts that they are. Only Yurt's own client brings some.
     """
 
     def __init__(
@@ -100,15 +94,22 @@ class Archive:
         auths: Mapping[str, Auth] | None = None,
         secrets: Mapping[str, bytes] | None = None,
         agents: Mapping[str, str] | None = None,
+        contexts: Mapping[str, str] | None = None,
     ) -> None:
         self._chunks = chunks
+        self._contexts = contexts or {}
+        self._further: ContextTree | None = None
         self._auths = auths or {}
         self._secrets = secrets or {}
         self._agents = agents or {}
         self._tree = ContextTree("", {})
 
     async def dockerfile(self, name: str, folder: Path) -> bytes | None:
-        self._tree = await receive(self._chunks, str(folder))
+        self._further = await receive(self._chunks, str(folder))
+        apart = tuple(f"{path.partition('/')[0]}/" for path in self._contexts.values())
+        self._tree = (
+            self._further.without(lambda path: f"{path}/".startswith(apart)) if apart else self._further
+        )
         return self._tree.read(name, limit=MAX_DOCKERFILE)
 
     async def files(
@@ -125,8 +126,12 @@ class Archive:
         return own_rules(self._tree, name)
 
     async def folder(self, name: str, folder: Path, kept: KeptContents) -> ContextTree:  # noqa: ARG002
-        """An archive has no other folders; none can be asked for."""
-        raise InvalidArgument(f"there is no build context {name}")
+        """The client left out what .dockerignore names. Where the context lies elsewhere, the archive has only these."""
+        if name not in self._contexts:
+            raise InvalidArgument(f"there is no build context {name}")
+        if self._further is None:
+            self._further = await receive(self._chunks, str(folder))
+        return self._further.below(self._contexts[name])
 
     async def store(self, name: str) -> LayoutStore:
         """An archive has no stores, either."""

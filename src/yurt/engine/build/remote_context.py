@@ -12,8 +12,9 @@ from yurt.engine.build.context import receive
 from yurt.engine.build.copying import is_archive
 from yurt.engine.build.files import ContextTree
 from yurt.engine.build.kept import KeptContents
-from yurt.engine.build.origin import MAX_DOCKERFILE, LayoutStore, Origin, own_rules, own_rules_applied
+from yurt.engine.build.origin import MAX_DOCKERFILE, Origin, own_rules, own_rules_applied
 from yurt.engine.build.remote import RemoteSources
+from yurt.engine.images.blobs import LayoutStore
 from yurt.engine.images.threads import in_thread
 from yurt.errors import InvalidArgument
 

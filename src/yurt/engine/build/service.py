@@ -17,7 +17,7 @@ from yurt.dockerfile.excerpt import excerpt, line_of
 from yurt.dockerfile.ignore import IgnoreRules
 from yurt.dockerfile.location import Location
 from yurt.dockerfile.parser import parse
-from yurt.dockerfile.remote import RemoteSource
+from yurt.dockerfile.remote import RemoteSource, parse_remote
 from yurt.engine.build.activities import activities, key_of, named, working_steps
 from yurt.engine.build.cache import BuildCache
 from yurt.engine.build.cache_document import INLINE as INLINE_KEY
@@ -47,6 +47,7 @@ from yurt.engine.build.model import (
     Pulling,
     Warned,
 )
+from yurt.engine.build.named_contexts import LayoutPlace, meant
 from yurt.engine.build.needs import context_needs
 from yurt.engine.build.origin import Origin
 from yurt.engine.build.plan import Planner
@@ -57,6 +58,7 @@ from yurt.engine.build.remote_context import RemoteContext
 from yurt.engine.build.running import Runner
 from yurt.engine.build.steps import BuildPlan, chained
 from yurt.engine.events import Events
+from yurt.engine.images.layout_folder import LayoutFolder
 from yurt.engine.images.model import Image, Pruned, Removed
 from yurt.engine.images.service import ImageService
 from yurt.engine.images.threads import in_thread
@@ -276,19 +278,27 @@ class BuildService:
         job.text = data
         dockerfile = parse(data, file=request.dockerfile)
         platform = request.platform or str(self._images.platform)
-        layout = lay_out(dockerfile, target=request.target, given=request.build_args, platform=platform)
+        contexts = {*request.contexts, *request.folders, *request.addresses, *request.layouts}
+        layout = lay_out(
+            dockerfile,
+            target=request.target,
+            given=request.build_args,
+            platform=platform,
+            contexts=contexts,
+        )
         images: dict[str, Base] = {}
         folders: dict[str, ContextTree] = {}
         bases = {layout.bases[stage.index] for stage in layout.stages}
         for reference, where in layout.images().items():
-            if reference not in request.folders:
-                images[reference] = await self._base(job, reference, where)
+            name = meant(reference, contexts)
+            if name not in {*request.folders, *request.addresses}:
+                images[reference] = await self._base(job, reference, name, where)
             elif reference in bases:
                 raise Unimplemented(
                     f"{where}: FROM a folder is not supported", hint="FROM scratch, then COPY --from"
                 )
             else:
-                folders[reference] = await self._folder(job, reference)
+                folders[reference] = await self._folder(job, str(name))
         findings = warned(layout, images, request, platform)
         for finding in findings:
             job.emit(Warned(finding))
@@ -312,21 +322,31 @@ class BuildService:
 
     async def _fetched(self, job: _Job, source: RemoteSource, where: Location) -> ContextTree:
         """Return the files behind an address that ADD names, in a folder of this build's."""
+        news = Activity(f"remote {source.url}", f"[internal] fetch {source.url}")
+        return await self._fetch(job, source, news, f"{where}: ADD")
+
+    async def _fetch(self, job: _Job, source: RemoteSource, news: Activity, who: str) -> ContextTree:
         place = job.folder / f"remote-{new_id()[:12]}"
         place.mkdir()
-        news = Activity(f"remote {source.url}", f"[internal] fetch {source.url}")
         job.emit(Announced((news,)))
         job.emit(Begun(news.key))
         try:
             fetched = await self._remotes.fetch(source, place)
         except YurtError as error:
             job.emit(Ended(news.key, error=error.message))
-            raise error.at(f"{where}: ADD") from error
+            raise error.at(who) from error
         job.emit(Ended(news.key))
         return fetched.tree
 
     async def _folder(self, job: _Job, name: str) -> ContextTree:
         """Return the files of a further context, in a folder of this build's."""
+        if (address := job.request.addresses.get(name)) is not None:
+            try:
+                source = parse_remote(address)
+            except ValueError as bad:
+                raise InvalidArgument(f"the build context {name}: {bad}") from bad
+            news = Activity(f"context {name}", f"[context {name}] {source.url}")
+            return await self._fetch(job, source, news, f"the build context {name}")
         place = job.folder / f"context-{new_id()[:12]}"
         place.mkdir()
         return await job.origin.folder(name, place, self._kept)
@@ -429,16 +449,37 @@ class BuildService:
         self._cache.put_image(plan.key, image)
         return image, whole
 
-    async def _base(self, job: _Job, reference: str, where: Location) -> Base:
-        """Return the image that *reference* names, pulled when it is not here; this build holds it."""
-        meant = job.request.contexts.get(reference, reference)
-        if meant.startswith("sha256:"):
-            image = self._images.get(meant)
+    async def _base(self, job: _Job, reference: str, context: str | None, where: Location) -> Base:
+        """Return the image that *reference* names, pulled when it is not here; this build holds it.
+
+        *context* is the named context that it means.
+        """
+        request = job.request
+        image_name = request.contexts.get(context, reference) if context else reference
+        if context in request.layouts:
+            image = await self._taken(job, str(context), request.layouts[str(context)])
+        elif image_name.startswith("sha256:"):
+            image = self._images.get(image_name)
         else:
-            image = self._here(job, meant) or await self._pulled(job, meant, where)
+            image = self._here(job, image_name) or await self._pulled(job, image_name, where)
         self._images.hold(image.id, job.name)
         job.held.append(str(image.id))
         return Base(str(image.id), str(image.chain_id or ""), image.config)
+
+    async def _taken(self, job: _Job, name: str, place: LayoutPlace) -> Image:
+        """Return the image in a layout, brought into this engine without a name."""
+        news = Activity(f"context {name}", f"[context {name}] load from {place.name}")
+        job.emit(Announced((news,)))
+        job.emit(Begun(news.key))
+        try:
+            store = await job.origin.store(place.name) if place.in_origin else LayoutFolder(Path(place.name))
+            resolved = await store.resolve(place.tag, place.digest)
+            image = await self._images.take(store, resolved, platform=job.request.platform)
+        except YurtError as error:
+            job.emit(Ended(news.key, error=error.message))
+            raise error.at(f"the build context {name}") from error
+        job.emit(Ended(news.key))
+        return image
 
     def _here(self, job: _Job, reference: str) -> Image | None:
         if job.request.pull:

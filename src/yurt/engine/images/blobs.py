@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from yurt.distribution.repository import Sink
+from yurt.distribution.repository import Resolved, Sink
 from yurt.oci.descriptor import Descriptor
 from yurt.oci.digest import Digest
+from yurt.oci.reference import Reference
 
 
 class BlobSource(Protocol):
@@ -22,6 +23,12 @@ class BlobSource(Protocol):
     ) -> None: ...
 
 
+class ManifestSource(BlobSource, Protocol):
+    """Also manifests, by references with a digest."""
+
+    async def resolve(self, reference: Reference) -> Resolved: ...
+
+
 class BlobTarget(Protocol):
     """Blobs and manifests are put here; a manifest names what is here already."""
 
@@ -35,3 +42,9 @@ class BlobTarget(Protocol):
         retrying: Callable[[int], None] = ...,
     ) -> None: ...
     async def put_manifest(self, tag: str, media_type: str, data: bytes) -> Digest: ...
+
+
+class LayoutStore(BlobSource, BlobTarget, Protocol):
+    """An OCI image layout: blobs in and out, and manifests by tag or digest."""
+
+    async def resolve(self, tag: str, digest: str = "") -> Resolved: ...

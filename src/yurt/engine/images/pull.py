@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from weakref import WeakValueDictionary
 
-from yurt.distribution.repository import Repository, Resolved
+from yurt.distribution.repository import Resolved
 from yurt.engine.images.archive import Found
-from yurt.engine.images.blobs import BlobSource
+from yurt.engine.images.blobs import BlobSource, ManifestSource
 from yurt.engine.images.layers import Layers
 from yurt.engine.images.model import Layer
 from yurt.engine.images.reports import LayerReport
@@ -44,7 +44,7 @@ class Puller:
 
     async def find(
         self,
-        repository: Repository,
+        repository: ManifestSource,
         resolved: Resolved,
         reference: Reference,
         *,
@@ -84,7 +84,7 @@ class Puller:
         )
 
     async def fetch(
-        self, repository: Repository, found: Found, lease: Lease, progress: ProgressSink
+        self, repository: BlobSource, found: Found, lease: Lease, progress: ProgressSink
     ) -> Sequence[Layer]:
         """Return the image's layers, each in the store and unpacked."""
         blobs = found.manifest.layers

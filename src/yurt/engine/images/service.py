@@ -21,7 +21,7 @@ from yurt.distribution.registries import Registries
 from yurt.distribution.repository import Repository, Resolved
 from yurt.engine.events import Events
 from yurt.engine.images.archive import Found, images_of, read_archive, write_archive
-from yurt.engine.images.blobs import BlobSource, BlobTarget
+from yurt.engine.images.blobs import BlobSource, BlobTarget, LayoutStore
 from yurt.engine.images.distribution import Offered, offered
 from yurt.engine.images.layers import UNPACKING, Layers
 from yurt.engine.images.model import HistoryEntry, Image, Layer, Pruned, Removed
@@ -528,6 +528,20 @@ class ImageService:
         progress(Progress(f"Digest: {resolved.digest}"))
         return image, any(item is None or item.id != image.id for item in before)
 
+    async def take(self, store: LayoutStore, resolved: Resolved, *, platform: str = "") -> Image:
+        """Bring the image *resolved* of an image layout; it gets no name here."""
+        asked = Platform.parse(platform) if platform else None
+        reference = Reference.parse("layout").with_digest(resolved.digest)
+        async with self._bringing() as lease:
+            found = await self._puller.find(
+                _ByDigest(store), resolved, reference, here=self.platform, asked=asked, lease=lease
+            )
+            found = replace(found, references=())
+            if known := self._store.images.get(found.config_blob.digest):
+                return known
+            layers = await self._puller.fetch(store, found, lease, silent)
+            return await self._finish(found, layers, lease, action="load")
+
     async def push(
         self, reference: str, *, auth: Auth | None = None, progress: ProgressSink = silent
     ) -> Pushed:
@@ -673,6 +687,18 @@ def _pull_status(name: str, *, is_new: bool) -> Progress:
 
 def _push_begins(name: Reference) -> Progress:
     return Progress(f"The push refers to repository [{name.canonical_name}]")
+
+
+class _ByDigest:
+    """An image layout, asked as a repository is: only digests count."""
+
+    def __init__(self, store: LayoutStore) -> None:
+        self._store = store
+        self.read_blob = store.read_blob
+        self.fetch = store.fetch
+
+    async def resolve(self, reference: Reference) -> Resolved:
+        return await self._store.resolve("", reference.digest or "")
 
 
 def _to_tag(text: str) -> Reference:

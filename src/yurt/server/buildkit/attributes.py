@@ -4,14 +4,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from yurt.dockerfile.remote import is_remote
 from yurt.engine.build.cache_places import CLIENT, FOLDER, REGISTRY, CachePlace
 from yurt.engine.build.model import BuildRequest
+from yurt.engine.build.named_contexts import IMAGE, LAYOUT, LayoutPlace
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.buildkit.messages import CacheEntry, CacheOptions, Exporter, SolveRequest
 
 FRONTEND = "dockerfile.v0"
 BUILD_ARG, LABEL, CONTEXT, SESSION = "build-arg:", "label:", "context:", "local-sessionid:"
-IMAGE = "docker-image://"
 INPUT, LOCAL = "input:", "local:"
 UPLOAD = "http://buildkit-session"  # an address that only the client's session answers
 _SILENT = frozenset({
@@ -59,7 +60,15 @@ def asked(
             if name.startswith(prefix):
                 found[name.removeprefix(prefix)] = value
     _check(options)
-    contexts = _images(prefixed[CONTEXT], inputs or {})
+    elsewhere = prefixed[CONTEXT]
+    addresses = {name: value for name, value in elsewhere.items() if is_remote(value)}
+    layouts = {
+        name: _store(LayoutPlace.parse(value.removeprefix(LAYOUT), in_origin=True))
+        for name, value in elsewhere.items()
+        if value.startswith(LAYOUT)
+    }
+    rest = {name: value for name, value in elsewhere.items() if name not in {*addresses, *layouts}}
+    contexts = _images(rest, inputs or {})
     network = options.get("force-network-mode", "")
     context = options.get("context", "")
     is_upload = context.startswith(f"{UPLOAD}/")
@@ -79,7 +88,9 @@ def asked(
             shm_size=_number("shm-size", options.get("shm-size", "")) or BuildRequest().shm_size,
             ulimits=tuple(_ulimit(text) for text in listed(options.get("ulimit", ""))),
             contexts=contexts,
-            folders=frozenset(prefixed[CONTEXT]) - frozenset(contexts),
+            folders=frozenset(prefixed[CONTEXT]) - {*contexts, *addresses, *layouts},
+            addresses=addresses,
+            layouts=layouts,
             remote="" if is_upload else context,
             subdir=options.get("contextsubdir", ""),
         ),
@@ -114,6 +125,10 @@ def _in_session(place: CachePlace) -> CachePlace:
     return replace(place, name=f"{LOCAL}{place.name}") if place.kind == CLIENT else place
 
 
+def _store(place: LayoutPlace) -> LayoutPlace:
+    return replace(place, name=f"oci:{place.name}")  # what the client's session calls it
+
+
 def _imports(text: str) -> tuple[CacheEntry, ...]:
     """Return the sources in the option ``cache-imports``."""
     try:
@@ -133,7 +148,7 @@ def _images(contexts: Mapping[str, str], inputs: Mapping[str, str]) -> dict[str,
             found[name] = inputs[value.removeprefix(INPUT)]
         elif value != f"{LOCAL}{name}":
             raise Unimplemented(
-                f"the build context {name}={value} is not supported: use a folder or an image"
+                f"the build context {name}={value} is not supported: use a folder, an image, an address or a layout"
             )
     return found
 

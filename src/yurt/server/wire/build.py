@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from yurt.api import build_extras
 from yurt.api.types.containers import Ulimit
 from yurt.api.types.stream import StreamLine
+from yurt.dockerfile.remote import is_remote
 from yurt.engine.build.cache_places import CachePlace, words_of
 from yurt.engine.build.model import (
     BuildEvent,
@@ -17,6 +18,7 @@ from yurt.engine.build.model import (
     Pulling,
     Warned,
 )
+from yurt.engine.build.named_contexts import IMAGE, LAYOUT, LayoutPlace
 from yurt.engine.build.order import InOrder
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.call import Call, decode
@@ -36,6 +38,7 @@ WITHOUT_EFFECT = (
     "cgroupparent",
 )
 NOT_ASKED = frozenset({"", "0", "null", "[]"})  # what clients send for what nobody asked for
+FOLDER = "folder:"  # begins the folder of the archive that a further context is
 TAIL = 20  # lines of a failed step's output that are told again
 DEFAULT_SHM = 64 * 1024 * 1024
 
@@ -59,6 +62,7 @@ def request(call: Call) -> BuildRequest:
             "this endpoint builds images only", hint="leave --output out, or build with BuildKit's client"
         )
     network, remote = call.text("networkmode"), call.text("remote")
+    contexts = call.json_of("contexts", dict[str, str]) or {}
     return BuildRequest(
         tags=tuple(tag for tag in call.texts("t") if tag),
         dockerfile=call.text("dockerfile") or "Dockerfile",
@@ -79,10 +83,19 @@ def request(call: Call) -> BuildRequest:
         entitlements=frozenset(call.texts("allow")),
         no_cache_stages=frozenset(call.texts("nocachefilter")),
         remote="" if remote == "client-session" else remote,
+        contexts=_starting(contexts, IMAGE),
+        folders=frozenset(_starting(contexts, FOLDER)),
+        layouts={name: LayoutPlace.parse(text) for name, text in _starting(contexts, LAYOUT).items()},
+        addresses={name: text for name, text in contexts.items() if is_remote(text)},
         cache_from=_places(call, "cachefrom", CachePlace.source),
         cache_to=_places(call, "cacheto", CachePlace.target),
         title=call.text("title"),
     )
+
+
+def _starting(contexts: dict[str, str], mark: str) -> dict[str, str]:
+    """Return the contexts that begin with *mark*, without it."""
+    return {name: text.removeprefix(mark) for name, text in contexts.items() if text.startswith(mark)}
 
 
 def _places(
@@ -104,7 +117,8 @@ def origin(call: Call) -> "Archive":
     headers = call.request.headers
     secrets, agents = build_extras.from_headers(headers)
     auths = registry.auths(headers.get("X-Registry-Config"))
-    return Archive(call.chunks(), auths=auths, secrets=secrets, agents=agents)
+    contexts = _starting(call.json_of("contexts", dict[str, str]) or {}, FOLDER)
+    return Archive(call.chunks(), auths=auths, secrets=secrets, agents=agents, contexts=contexts)
 
 
 def _hosts(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from yurt.engine.build.named_contexts import LayoutPlace
 from yurt.errors import InvalidArgument, Unimplemented
 from yurt.server.buildkit.attributes import Export, asked, exports
 from yurt.server.buildkit.control import definition_of, image_of
@@ -77,21 +78,26 @@ def test_what_is_not_offered_is_refused(frontend: str, options: dict[str, str]) 
 
 
 def test_named_contexts_are_images_inputs_or_folders() -> None:
-    """--build-context name=docker-image://…, another target of a bake file, or a folder."""
+    """--build-context name=docker-image://…, another target of a bake file, a folder, a layout, or an address."""
     request = asked(
         "dockerfile.v0",
         {
             "context:a": "docker-image://bb:1",
             "context:b": "input:0-x",
             "context:c": "local:c",
+            "context:d": f"oci-layout://store@sha256:{'0' * 64}",
+            "context:e": "https://example.org/x.git#v1",
             "input-metadata:0-x": "{}",
         },
         {"0-x": "sha256:1"},
     ).request
     assert request.contexts == {"a": "bb:1", "b": "sha256:1"}
     assert request.folders == {"c"}
-    with pytest.raises(Unimplemented, match="oci-layout"):
-        asked("dockerfile.v0", {"context:a": "oci-layout://x"})
+    layout = LayoutPlace("oci:store", digest=f"sha256:{'0' * 64}", in_origin=True)
+    assert request.layouts == {"d": layout}
+    assert request.addresses == {"e": "https://example.org/x.git#v1"}
+    with pytest.raises(Unimplemented, match="elsewhere:x"):
+        asked("dockerfile.v0", {"context:a": "elsewhere:x"})
 
 
 def test_a_result_comes_back_as_the_input_that_it_was() -> None:
