@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -236,7 +237,7 @@ def test_options_reach_the_build(run: Docker, folder: Path) -> None:
 def test_what_is_not_offered_says_so(run: Docker, folder: Path) -> None:
     """One sentence instead of a wrong image."""
     for options, sentence in [
-        (("--output", "type=tar,dest=x.tar"), "a build cannot be exported as tar"),
+        (("--output", "type=oci,tar=false,dest=x"), "type=oci,tar=false is not supported"),
         (("--call", "nonsense"), "frontend.nonsense cannot be asked"),
         (("--platform", "linux/amd64,linux/arm64"), ""),
     ]:
@@ -435,3 +436,34 @@ def test_a_cache_goes_to_a_folder_of_the_client_and_comes_back(
     for blob in (folder / "cache/blobs/sha256").iterdir():
         blob.write_bytes(blob.read_bytes()[:-1])
     assert "RUN echo out" in again("1")
+
+
+def test_results_go_to_the_client(
+    run: Docker, folder: Path, engine: EngineHost, client: docker.DockerClient
+) -> None:
+    """As files, their modes, links and times kept; as an archive of them; as an image in an archive, by its name."""
+    (folder / "Dockerfile").write_text(
+        f"FROM {IMAGE} AS made\nRUN mkdir -m 1777 /r /r/d; echo one > /r/d/a; ln /r/d/a /r/d/same; ln -s d/a /r/link;"
+        " touch -d @1000000000 /r/empty; chmod 4711 /r/empty; head -c 3000000 /dev/zero > /r/large\n"
+        "FROM scratch\nCOPY --from=made /r /\n"
+    )
+    run("buildx", "build", "-o", "out", ".")
+    out = folder / "out"
+    assert sorted(path.name for path in out.rglob("*")) == ["a", "d", "empty", "large", "link", "same"]
+    assert (out / "link").readlink() == Path("d/a")
+    assert (out / "d/a").samefile(out / "d/same")
+    assert (out / "d/same").read_text() == "one\n"
+    assert (out / "large").read_bytes() == bytes(3_000_000)
+    assert (out / "empty").stat().st_mode & 0o7777 == 0o4711
+    assert int((out / "empty").stat().st_mtime) == 1_000_000_000
+    run("buildx", "build", "-o", "type=tar,dest=out.tar", ".")
+    with tarfile.open(folder / "out.tar") as archive:
+        names = [name.strip("/") for name in archive.getnames()]
+        assert sorted(names) == ["d", "d/a", "d/same", "empty", "large", "link"]
+    for kind in ("oci", "docker"):
+        run("buildx", "build", "-t", f"bk/{kind}:1", "-o", f"type={kind},dest={kind}.tar", ".")
+        assert client.images.list(f"bk/{kind}") == []
+        (loaded,) = client.images.load((folder / f"{kind}.tar").read_bytes())
+        assert loaded.tags == [f"bk/{kind}:1"]
+        loaded.remove(force=True)
+    assert work(engine) == []

@@ -7,6 +7,7 @@ leaves nothing but the cache of the steps before it.
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,6 +79,7 @@ from yurt.oci.config import ImageConfig
 from yurt.oci.reference import Reference
 from yurt.settings import EngineSettings
 from yurt.storage.metadata import Documents
+from yurt.storage.pack import pack
 from yurt.storage.snapshots.base import Snapshotter
 
 log = structlog.get_logger(__name__)
@@ -217,6 +219,28 @@ class BuildService:
             return self._images.get(reference).config
         except (NotFound, InvalidArgument):
             return None
+
+    @asynccontextmanager
+    async def files_of(self, image: Image) -> AsyncIterator[Path]:
+        """Show the files of *image*, read-only, in a folder of this service's until the block ends."""
+        name = new_id()
+        folder = self._work / short(name)
+        with translated({OSError: Unavailable}, "cannot make a folder for the files of the image"):
+            (folder / "files").mkdir(parents=True)
+        self._images.hold(image.id, name)
+        try:
+            if image.chain_id:
+                await in_thread(self._snapshots.mount_spec(image.chain_id).mount, folder / "files")
+            yield folder / "files"
+        finally:
+            await in_thread(_discard, folder)
+            self._images.release(image.id, name)
+
+    async def packed(self, folder: Path) -> AsyncIterator[bytes]:
+        """Yield an archive of the files in *folder*."""
+        chunks = pack(folder)
+        while chunk := await in_thread(next, chunks, b""):
+            yield chunk
 
     async def cache_entries(self) -> tuple[CacheEntry, ...]:
         """Return what the build cache keeps: steps, and the folders of ``RUN --mount=type=cache``."""

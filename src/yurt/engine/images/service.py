@@ -443,12 +443,8 @@ class ImageService:
             before = images.get(image.id, (image, []))[1]
             names = [*before, asked] if asked is not None and asked.tag else before
             images[image.id] = (image, list(dict.fromkeys(names)))
-        with self._leases.lease() as lease:
-            for image, _names in images.values():
-                lease.add(*names_of(image))
-            chunks = write_archive(list(images.values()), self._content)
-            while batch := await in_thread(_batch, chunks):
-                yield batch
+        async for batch in self._archived(list(images.values())):
+            yield batch
         for image, _names in images.values():
             self._events.publish("image", "save", image.id, {"name": image.id})
 
@@ -459,6 +455,18 @@ class ImageService:
             if not name.tag and not name.digest and (tags := self._store.tags_of(name)):
                 return [str(tag) for tag in tags]
         return [ref]
+
+    def archive(self, image: Image, references: Sequence[Reference]) -> AsyncIterator[bytes]:
+        """Return an archive of *image* that calls it *references*, whatever it is called here."""
+        return self._archived([(image, references)])
+
+    async def _archived(self, images: Sequence[tuple[Image, Sequence[Reference]]]) -> AsyncIterator[bytes]:
+        with self._leases.lease() as lease:
+            for image, _names in images:
+                lease.add(*names_of(image))
+            chunks = write_archive(images, self._content)
+            while batch := await in_thread(_batch, chunks):
+                yield batch
 
     # Registries
 

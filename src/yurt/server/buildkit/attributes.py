@@ -23,6 +23,8 @@ _SILENT_PREFIXES = ("vcs:", "input-metadata:", SESSION)
 _REFUSED = {
     "cgroup-parent": "--cgroup-parent",
 }
+KEPT, FILES, TAR = "image", "local", "tar"  # kinds of exports
+ARCHIVES = ("oci", "docker")
 _IMAGE_EXPORTERS = frozenset({"moby", "image"})
 
 
@@ -174,9 +176,14 @@ def _check(options: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What becomes of the image: it stays here under *names*."""
+    """What becomes of the image: by *kind* it stays here (IMAGE), or goes to the client, as files or in an archive.
 
+    *names* are the image's there; *number* is what the client knows this export by.
+    """
+
+    kind: str
     names: tuple[str, ...] = ()
+    number: int = 0
 
 
 def exports(request: SolveRequest) -> tuple[Export, ...]:
@@ -185,12 +192,17 @@ def exports(request: SolveRequest) -> tuple[Export, ...]:
     if not exporters and request.exporter:
         exporters = (Exporter(request.exporter, request.exporter_attrs),)
     found = []
-    for exporter in exporters:
-        if exporter.type not in _IMAGE_EXPORTERS:
+    for number, exporter in enumerate(exporters):
+        kind = KEPT if exporter.type in _IMAGE_EXPORTERS else exporter.type
+        if kind not in {KEPT, FILES, TAR, *ARCHIVES}:
             raise Unimplemented(
-                f"a build cannot be exported as {exporter.type}: build an image, then use `docker save` or `docker cp`"
+                f"a build cannot be exported as {exporter.type}: take local, tar, oci, docker or image"
             )
-        found.append(Export(listed(exporter.attrs.get("name", ""))))
+        if kind in ARCHIVES and exporter.attrs.get("tar") == "false":
+            raise Unimplemented(
+                f"type={kind},tar=false is not supported: leave tar out, and unpack the archive"
+            )
+        found.append(Export(kind, listed(exporter.attrs.get("name", "")), number))
     return tuple(found)
 
 

@@ -9,8 +9,10 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import yurt
@@ -24,12 +26,23 @@ from yurt.oci.descriptor import Descriptor
 from yurt.oci.platform import Platform as OciPlatform
 from yurt.oci.reference import Reference
 from yurt.server.buildkit import messages as wire
-from yurt.server.buildkit.attributes import Asked, asked, cached, exports, listed
+from yurt.server.buildkit.attributes import (
+    ARCHIVES,
+    FILES,
+    KEPT,
+    Asked,
+    Export,
+    asked,
+    cached,
+    exports,
+    listed,
+)
+from yurt.server.buildkit.delivery import send_archive, send_files
 from yurt.server.buildkit.failures import failure
 from yurt.server.buildkit.grpc import Exchange, GrpcError, Handler
 from yurt.server.buildkit.jobs import Job, Jobs
 from yurt.server.buildkit.origin import LOAD_DEFINITION, SessionOrigin
-from yurt.server.buildkit.progress import Narrator
+from yurt.server.buildkit.progress import ImageExport, Narrator
 from yurt.server.buildkit.protobuf import decode, encode
 from yurt.server.buildkit.questions import answer
 from yurt.server.buildkit.sessions import Sessions
@@ -50,7 +63,7 @@ LLB_CAPS = (
     "source.local.sharedkeyhint",
 )  # fmt: skip
 VERSION = wire.BuildkitVersion("yurt", f"v{yurt.__version__}", "")
-EXPORT = "export"
+DELIVERY = "delivery"
 WORKER = {
     "org.mobyproject.buildkit.worker.hostname": "yurt",
     # Buildx asks the docker driver for exports of caches and archives only where images are containerd's.
@@ -66,6 +79,8 @@ class Builds(Protocol):
     async def examine(self, request: BuildRequest, origin: Origin) -> Examined: ...
     async def cache_entries(self) -> tuple[CacheEntry, ...]: ...
     async def prune(self, limits: PruneLimits | None = None) -> Pruned: ...
+    def files_of(self, image: Image) -> AbstractAsyncContextManager[Path]: ...
+    def packed(self, folder: Path) -> AsyncIterator[bytes]: ...
 
 
 class Workshop(Protocol):
@@ -81,6 +96,7 @@ class Images(Protocol):
     def platform(self) -> OciPlatform: ...
     def get(self, ref: str) -> Image: ...
     async def tag(self, image: Image, reference: str) -> Image: ...
+    def archive(self, image: Image, references: Sequence[Reference]) -> AsyncIterator[bytes]: ...
 
 
 class Control:
@@ -130,8 +146,11 @@ class Control:
             else:
                 image_id = await self._returned(job)
             response: dict[str, str] = {}
-            if image_id and wanted:
-                names = [name for each in wanted for name in each.names]
+            for each in wanted:
+                if image_id and each.kind != KEPT:
+                    await self._deliver(job, self._images.get(image_id), each)
+            if image_id and any(each.kind == KEPT for each in wanted):
+                names = [name for each in wanted if each.kind == KEPT for name in each.names]
                 response = await self._export(self._images.get(image_id), names, narrator)
         await exchange.send(wire.SolveResponse(response | job.response))
 
@@ -280,20 +299,40 @@ class Control:
                 raise failed from error
         raise Internal("the build ended without an image")
 
+    async def _deliver(self, job: Job, image: Image, wanted: Export) -> None:
+        """Send the image, or its files, to the client."""
+        narrator = Narrator(f"{job.request.ref} export {wanted.number}", job.publish)
+        narrator.announce(Activity(DELIVERY, _delivering(wanted.kind)))
+        narrator.begin(DELIVERY)
+        builds = await self._workshop.builds()
+        try:
+            session = await self._sessions.find(job.request.session)
+            if wanted.kind in ARCHIVES:
+                names = [Reference.parse(name).tagged() for name in wanted.names]
+                await send_archive(session, wanted.number, self._images.archive(image, names))
+            else:
+                async with builds.files_of(image) as folder:
+                    if wanted.kind == FILES:
+                        await send_files(session, wanted.number, folder)
+                    else:
+                        await send_archive(session, wanted.number, builds.packed(folder))
+        except YurtError as error:
+            narrator.end(DELIVERY, error=error.message)
+            raise
+        narrator.end(DELIVERY)
+
     async def _export(self, image: Image, names: list[str], narrator: Narrator) -> dict[str, str]:
         """Name the image; return what the client is told of it."""
-        narrator.announce(Activity(EXPORT, "exporting to image"))
-        narrator.begin(EXPORT)
-        narrator.status(EXPORT, f"writing image {image.id}", is_done=True)
+        export = ImageExport(narrator, image.id)
         named = [Reference.parse(name).tagged() for name in names]
         try:
             for reference in named:
                 await self._images.tag(image, str(reference))
-                narrator.status(EXPORT, f"naming to {reference.canonical}", is_done=True)
+                export.named(reference)
         except YurtError as error:
-            narrator.end(EXPORT, error=error.message)
+            export.end(error=error.message)
             raise
-        narrator.end(EXPORT)
+        export.end()
         response = {"containerimage.digest": str(image.id), "containerimage.config.digest": str(image.id)}
         if named:
             response["image.name"] = ",".join(reference.canonical for reference in named)
@@ -307,6 +346,13 @@ class Control:
             (wire.Platform(platform.architecture, "linux", platform.variant),),
             VERSION,
         )
+
+
+def _delivering(kind: str) -> str:
+    """Return what BuildKit calls it."""
+    if kind in ARCHIVES:
+        return f"exporting to {kind} image format"
+    return f"exporting to client {'directory' if kind == FILES else 'tarball'}"
 
 
 def _title(job: Job, request: BuildRequest) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from yurt.dockerfile.checks.findings import RULES, Finding
 from yurt.engine.build.model import Activity, Announced, Begun, BuildEvent, Ended, Output, Pulling
 from yurt.engine.progress import Progress
+from yurt.oci.reference import Reference
 from yurt.server.buildkit.messages import (
     Position,
     Range,
@@ -135,3 +136,22 @@ class Narrator:
 
     def _now(self) -> Timestamp:
         return Timestamp.of(self._clock())
+
+
+EXPORT = "export"
+
+
+class ImageExport:
+    """An image on its way to be one of the engine's, as it is told: first its id, then its names, then the end."""
+
+    def __init__(self, narrator: Narrator, image: str) -> None:
+        self._narrator = narrator
+        narrator.announce(Activity(EXPORT, "exporting to image"))
+        narrator.begin(EXPORT)
+        narrator.status(EXPORT, f"writing image {image}", is_done=True)
+
+    def named(self, reference: Reference) -> None:
+        self._narrator.status(EXPORT, f"naming to {reference.canonical}", is_done=True)
+
+    def end(self, *, error: str = "") -> None:
+        self._narrator.end(EXPORT, error=error)

@@ -22,11 +22,11 @@ from yurt.server.buildkit.messages import (
     VertexStatus,
     VertexWarning,
 )
-from yurt.server.buildkit.progress import Narrator
+from yurt.server.buildkit.progress import ImageExport, Narrator
 from yurt.server.wire.build import failure
 
 TRACE = "yurt.build.trace"
-CONTEXT, EXPORT = "context", "export"
+CONTEXT = "context"
 
 
 class Traced:
@@ -62,13 +62,10 @@ class Traced:
         return self._taken()
 
     def _exported(self, image: str) -> None:
-        self._narrator.announce(Activity(EXPORT, "exporting to image"))
-        self._narrator.begin(EXPORT)
-        self._narrator.status(EXPORT, f"writing image {image}", is_done=True)
+        export = ImageExport(self._narrator, image)
         for tag in self._tags:
-            name = Reference.parse(tag).tagged().canonical
-            self._narrator.status(EXPORT, f"naming to {name}", is_done=True)
-        self._narrator.end(EXPORT)
+            export.named(Reference.parse(tag).tagged())
+        export.end()
 
     def _taken(self) -> list[StreamLine]:
         told = [StreamLine(id=TRACE, aux=to_json(each)) for each in self._told]

@@ -125,12 +125,19 @@ def test_malformed_numbers_are_refused() -> None:
             asked("dockerfile.v0", options)
 
 
-def test_exporters_name_the_image() -> None:
+def test_exporters_say_what_becomes_of_the_image() -> None:
     """Newer clients list exporters, older ones name one; none is a build for the cache."""
-    newer = SolveRequest(exporters=(Exporter("moby", {"name": "a:1,b", "push": "true"}),))
+    newer = SolveRequest(
+        exporters=(
+            Exporter("moby", {"name": "a:1,b", "push": "true"}),
+            Exporter("oci", {"name": "c"}),
+            Exporter("local"),
+        )
+    )
     older = SolveRequest(exporter="image", exporter_attrs={"name": "a:1"})
-    assert exports(newer) == (Export(("a:1", "b")),)
-    assert exports(older) == (Export(("a:1",)),)
+    assert exports(newer) == (Export("image", ("a:1", "b")), Export("oci", ("c",), 1), Export("local", (), 2))
+    assert exports(older) == (Export("image", ("a:1",)),)
     assert exports(SolveRequest()) == ()
-    with pytest.raises(Unimplemented, match="docker save"):
-        exports(SolveRequest(exporters=(Exporter("oci"),)))
+    for exporter in (Exporter("cacheonly"), Exporter("oci", {"tar": "false"})):
+        with pytest.raises(Unimplemented):
+            exports(SolveRequest(exporters=(exporter,)))
