@@ -199,6 +199,10 @@ def test_the_history_outlives_the_engine(new_engine: Callable[[], EngineHost]) -
     for line in client.api.build(fileobj=io.BytesIO(context), custom_context=True, decode=True):
         if "begun\n" in line.get("stream", ""):
             break
+    end = time.monotonic() + 30  # a moment of a log may be lost at a kill
+    while not any('"begun\\n"' in log.read_text() for log in (engine.root / "build/history").glob("*.jsonl")):
+        assert time.monotonic() < end, "it was not written"
+        time.sleep(0.02)
     engine.kill()
     engine.start()
     listed = ask("/yurt/builds").json()

@@ -1,13 +1,17 @@
 """Past builds: what each was, how it ended, and its log. Bounded in number and in bytes; never a reason to fail.
 
 A record is a document, written when a build begins and again when it ends; its log is a file of events, one JSON
-document in each line, written as they come. So whatever ends the engine, what was known until then is there: a
-record that still says running is that of a build that was cut short.
+document in each line. A thread writes what gathered in a moment, so that a build never waits for its history; whatever
+ends the engine, all but the last moment is there, and a record that still says running is that of a build that was
+cut short.
 """
 
 import re
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,6 +40,7 @@ KIND = "build-record"
 MAX_BUILDS = 100
 MAX_LOG = 1 << 20  # bytes of one build's output
 MAX_BYTES = 32 << 20  # of all logs
+MOMENT = 0.05  # seconds in which lines gather before they are written: as much is lost at a kill
 RUNNING, COMPLETED, FAILED, CANCELED, CUT_SHORT = "running", "completed", "error", "canceled", "cut short"
 _CREDENTIALS = re.compile(r"""(?<=://)[^/@\s"'\\]+@""")
 _KINDS = {kind.__name__: kind for kind in (Announced, Begun, Ended, Output, Warned, Failed, Built)}
@@ -80,11 +85,19 @@ class Recording:
     """One build that is being recorded. `take` every event, then `end` it; both never raise."""
 
     def __init__(
-        self, record: BuildRecord, file: BinaryIO | None, save: Callable[[BuildRecord], None]
+        self,
+        record: BuildRecord,
+        file: BinaryIO | None,
+        save: Callable[[BuildRecord], None],
+        writer: Executor | None = None,
     ) -> None:
         self.record = record
         self._file = file
         self._save = save
+        self._writer = writer
+        self._lines: deque[bytes] = deque()  # not written yet
+        self._is_due = False  # the writer will come for them
+        self._writing = threading.Lock()
         self._size = 0
         self._steps: set[str] = set()
 
@@ -114,9 +127,28 @@ class Recording:
         record = self.record
         status = CANCELED if record.status == RUNNING else record.status
         self.record = replace(record, status=status, ended_ns=time.time_ns(), log_size=self._size)
+        self.flush()
         if self._file is not None:
             self._file.close()
         self._save(self.record)
+
+    def flush(self) -> None:
+        """Afterwards everything that was taken is in the file. From any thread."""
+        with self._writing:
+            self._is_due = False
+            lines = b"".join(self._lines.popleft() for _ in range(len(self._lines)))
+            if self._file is None or not lines:
+                return
+            try:
+                self._file.write(lines)
+            except OSError as full:  # the build matters, its history does not
+                log.warning("build.history.lost", build=self.record.id, error=str(full))
+                self._file.close()
+                self._file = None
+
+    def _flush_soon(self) -> None:
+        time.sleep(MOMENT)
+        self.flush()
 
     def _write(self, event: BuildEvent) -> None:
         kind = type(event).__name__
@@ -125,12 +157,11 @@ class Recording:
         line = (
             _redacted(_encode({"at": time.time_ns(), "kind": kind, "event": event}).decode()).encode() + b"\n"
         )
-        try:
-            self._size += self._file.write(line)
-        except OSError as full:  # the build matters, its history does not
-            log.warning("build.history.lost", build=self.record.id, error=str(full))
-            self._file.close()
-            self._file = None
+        self._size += len(line)
+        self._lines.append(line)
+        if self._writer is not None and not self._is_due:
+            self._is_due = True
+            self._writer.submit(self._flush_soon)
 
 
 class BuildHistory:
@@ -140,6 +171,7 @@ class BuildHistory:
         self._folder = folder
         self._documents = documents
         self._running: set[str] = set()
+        self._writer = ThreadPoolExecutor(1, "build-history")  # its thread begins with the first build
 
     def __repr__(self) -> str:
         return f"<BuildHistory, {len(self._running)} running>"
@@ -181,7 +213,7 @@ class BuildHistory:
         except (OSError, YurtError) as failed:
             log.warning("build.history.lost", build=record.id, error=str(failed))
         self._save(record)
-        return Recording(record, file, self._ended)
+        return Recording(record, file, self._ended, self._writer)
 
     def records(self) -> list[BuildRecord]:
         """Return every build that is remembered."""

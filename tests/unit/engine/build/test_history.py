@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ def test_how_builds_end(history: BuildHistory, tmp_path: Path, documents: Docume
     failed, canceled = a_build(history, Failed("no")), a_build(history, STEPS)
     lost = history.begin(BuildRequest(tags=("lost",)))
     lost.take(Begun("step 1"))
+    lost.flush()
     with pytest.raises(Conflict, match="is running"):
         history.remove("")
     (tmp_path / "history/stray.jsonl").write_text("{}")
@@ -113,3 +115,20 @@ def test_credentials_in_addresses_are_left_out(history: BuildHistory, tmp_path: 
         "fetching 'https://git.example.com/a.git'\n", "step 1"
     )
     assert b"pa55" not in (tmp_path / "history" / f"{record.id}.jsonl").read_bytes()
+
+
+def test_a_build_does_not_wait_for_its_log(history: BuildHistory, tmp_path: Path) -> None:
+    """What is taken is written soon, all of it in its order, by another thread; while a disk hangs, it only gathers."""
+    recording = history.begin(BuildRequest(tags=("shop",)))
+    (file,) = (tmp_path / "history").glob("*.jsonl")
+    recording.take(Begun("step 1"))
+    end = time.monotonic() + 30
+    while not file.stat().st_size:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    with recording._writing:  # as long as the disk hangs
+        for number in range(1000):
+            recording.take(Output(f"{number}\n", "step 1"))
+    recording.end()
+    events = [event for _, event in history.events(history.get(""))]
+    assert events == [Begun("step 1"), *(Output(f"{number}\n", "step 1") for number in range(1000))]
