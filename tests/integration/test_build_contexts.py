@@ -119,6 +119,10 @@ def test_compose_brings_contexts_and_secrets(
         "secrets": {"token": {"environment": "TOKEN"}, "file": {"file": "./own"}},
     }
     (folder / "compose.yaml").write_text(json.dumps(project))
+    assert "Dockerfile: no findings" in yurt(engine, folder, "compose", "build", "--check", "one")
+    said = yurt(engine, folder, "compose", "build", "--check", "--build-arg", "X=1", code=1)
+    assert f"two: cannot check {repository}#v1: it is not here" in said
+    assert client.images.list("named-one") == []
     yurt(engine, folder, "compose", "build")
     assert shown(client, "named-one") == [*EXPECTED[:7], "compose.yaml", *EXPECTED[7:]]
     assert run(client, "named-one", "cat", "/seen").split() == ["10", "77"]

@@ -54,10 +54,8 @@ FLAGS: dict[str, dict[str, tuple[str, str]]] = {
         "squash": ("layers are shared, and squashed ones could not be", "use stages: COPY --from"),
     },
     "compose build": {
-        "check": ("the checks run with the build, as its warnings", "`yurt build` shows them"),
         "print": ("a bake file is Buildx's, which is not used", "`yurt compose config` shows what is built"),
         **dict.fromkeys(("provenance", "sbom"), ("no attestations are made", "leave the flag out")),
-        "ssh": ("the Engine API's build has no agent forwarding", "`docker compose build` with Buildx has"),
     },
     "volume create": dict.fromkeys(
         (

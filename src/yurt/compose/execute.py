@@ -31,6 +31,7 @@ class How(Value):
     no_cache: bool = False
     pull_bases: bool = False
     build_args: Mapping[str, str] = made(factory=dict)
+    build_ssh: tuple[str, ...] = ()  # further agents for builds
     build_memory: int | None = None  # bytes that a step of a build may use
     quiet: frozenset[Verb] = frozenset()  # whose details are not told
     at_once: int = AT_ONCE  # requests under way; waits are not counted
@@ -171,6 +172,7 @@ class Executor:
             no_cache=service.build.no_cache or self.how.no_cache,
             pull=service.build.pull or self.how.pull_bases,
             args={**service.build.args, **self.how.build_args},
+            ssh=(*service.build.ssh, *self.how.build_ssh),
         )
         images.build(
             self.client,

@@ -33,7 +33,8 @@ Engine API, so all of this holds on Yurt's engine and on Docker's; the end-to-en
   starts. A container with a read-only root can't be given it so, and says that.
 - `up --rollover` and `rollback` are Yurt's own: a changed service is replaced without downtime (docs/adr/0018). On an
   engine that is not Yurt's a published port is closed for a moment, and `up` says so.
-- Secrets, ssh and named contexts of a `build:` need a BuildKit session, which is not part of the Engine API.
+- Secrets, ssh, entitlements, further contexts and `cache_to` of a `build:` go to Yurt's engine only: with Docker's they
+  need a BuildKit session, which is not part of the Engine API, and are refused.
 - `deploy.update_config`: `monitor` is how long a new container without a health check must run, `delay` how long the
   old one may end its requests, `order: stop-first` recreates, `start-first` says that two may write to one volume.
 - Menu keys are left out, and so are Docker's `alpha` commands.

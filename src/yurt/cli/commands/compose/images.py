@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     --build-arg NAME=VALUE…     Over the file's build arguments
     --with-dependencies         Those too that the services depend on
     --push                      Send the images to their registries, too
+    --check                     Check the Dockerfiles for likely mistakes, and build nothing
+    --ssh AGENT…                Shown to RUN --mount=type=ssh: default, or ID=SOCKET
     --builder NAME              Accepted for Docker Compose's sake: the engine has one builder
     -q, --quiet                 No output but errors
     -m, --memory SIZE           Limit of memory of RUN
@@ -37,6 +39,10 @@ def build(session: Session, options: Options) -> int:
     services = project.selection(
         options.arguments, dependencies=not options.arguments or options.flag("with-dependencies")
     )
+    if options.flag("check"):
+        from yurt.cli.commands.compose.checking import check
+
+        return check(session, services, begin.assigned(options, "build-arg", dict(session.environ)))
     draft, seen = Draft(), set[str]()
     for service in services:
         if service.build and service.image not in seen:
@@ -46,6 +52,7 @@ def build(session: Session, options: Options) -> int:
         no_cache=options.flag("no-cache"),
         pull_bases=options.flag("pull"),
         build_args=begin.assigned(options, "build-arg", dict(session.environ)),
+        build_ssh=tuple(options.all("ssh")),
         build_memory=_memory(options),
         at_once=begin.at_once(session, options),
     )
