@@ -196,9 +196,9 @@ def test_the_history_outlives_the_engine(new_engine: Callable[[], EngineHost]) -
     build(client, f"FROM {IMAGE}\nRUN echo well\n", tag="history/well:1")
     build(client, f"FROM {IMAGE}\nRUN echo well\nRUN echo ill; exit 3\n")
     context = an_archive({"Dockerfile": f"FROM {IMAGE}\nRUN echo begun; sleep 600\n"})
-    for line in client.api.build(fileobj=io.BytesIO(context), custom_context=True, decode=True):
-        if "begun\n" in line.get("stream", ""):
-            break
+    lines = client.api.build(fileobj=io.BytesIO(context), custom_context=True, decode=True)
+    while "begun\n" not in next(lines).get("stream", ""):
+        pass  # and keep the build: it ends with its client
     end = time.monotonic() + 30  # a moment of a log may be lost at a kill
     while not any('"begun\\n"' in log.read_text() for log in (engine.root / "build/history").glob("*.jsonl")):
         assert time.monotonic() < end, "it was not written"
