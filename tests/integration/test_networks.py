@@ -86,7 +86,7 @@ def address_of(sandbox: Sandbox) -> str:
     return str(sandbox.endpoints[0].ipv4)
 
 
-def read(address: str, port: int, *, timeout: float = 3) -> bytes:
+def read(address: str, port: int, *, timeout: float = 10) -> bytes:
     with socket.create_connection((address, port), timeout=timeout) as connection:
         return b"".join(iter(lambda: connection.recv(100), b""))
 
