@@ -374,16 +374,18 @@ class Runner:
         """Have running containers with a link to *other* know its address as it is now, or that it has none."""
         for entry in self._registry:
             container = entry.container
-            names = [link.partition(":")[0] for link in container.host.links]
-            if (
-                not any(name == other.name or other.id.startswith(name) for name in names)
-                or not entry.is_alive
-            ):
+            if not container.host.links or not entry.is_alive:  # nearly always
                 continue
-            extra = self._extra_hosts(container, strict=False)
-            before = self._networks.set_extra_hosts(container.id, extra)
-            if before is not None:
-                self.renew_etc(container.id, before)
+            names = [link.partition(":")[0] for link in container.host.links]
+            if not any(name == other.name or other.id.startswith(name) for name in names):
+                continue
+            try:
+                extra = self._extra_hosts(container, strict=False)
+                before = self._networks.set_extra_hosts(container.id, extra)
+                if before is not None:
+                    self.renew_etc(container.id, before)
+            except YurtError as error:  # nothing that *other* is waited for with depends on it
+                log.error("container.link_not_renewed", container=short(container.id), error=str(error))  # noqa: TRY400
 
     def pid_of(self, ref: str) -> int:
         """Return the process number of a running container that another one joins."""
