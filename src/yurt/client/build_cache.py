@@ -9,8 +9,8 @@ from yurt.errors import InvalidArgument
 _FOLDERS = ("src", "dest")
 
 
-def sent(text: str, *, flag: str, folder: str = "", is_near: bool = True) -> str:
-    """Return *text* with its folder absolute, seen from *folder*; raise InvalidArgument when the engine is far away."""
+def sent(text: str, *, flag: str, is_near: bool) -> str:
+    """Return *text* with its folder absolute; raise InvalidArgument when the engine is far away."""
     parts = text.split(",")
     if "type=local" not in parts:
         return text
@@ -19,11 +19,11 @@ def sent(text: str, *, flag: str, folder: str = "", is_near: bool = True) -> str
             f"{flag} type=local needs an engine on this machine, which reads and writes the folder",
             hint="take type=registry,ref=NAME",
         )
-    return ",".join(_absolute(part, folder) for part in parts)
+    return ",".join(_absolute(part) for part in parts)
 
 
-def _absolute(part: str, folder: str) -> str:
+def _absolute(part: str) -> str:
     name, mark, value = part.partition("=")
     if name not in _FOLDERS or not value:
         return part
-    return f"{name}{mark}{os.path.abspath(os.path.join(folder, os.path.expanduser(value)))}"
+    return f"{name}{mark}{os.path.abspath(os.path.expanduser(value))}"

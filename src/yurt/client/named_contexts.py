@@ -25,8 +25,8 @@ class NamedContexts:
     folders: tuple[BuildContext, ...] = ()
 
 
-def named_contexts(given: Mapping[str, str], *, base: str = "", is_near: bool = True) -> NamedContexts:
-    """Return what *given*, by name, become; paths are seen from *base*. InvalidArgument or NotFound for what is none.
+def named_contexts(given: Mapping[str, str], *, is_near: bool) -> NamedContexts:
+    """Return what *given*, by name, become. InvalidArgument or NotFound for what is none.
 
     *is_near*: the engine is on this machine, and reads layouts where they are.
     """
@@ -44,11 +44,11 @@ def named_contexts(given: Mapping[str, str], *, base: str = "", is_near: bool = 
                     f"the build context {name} is a layout on this machine, and the engine is on another",
                     hint="load it there with `yurt load`, and name the image",
                 )
-            path = os.path.abspath(os.path.join(base, value.removeprefix(_LAYOUT)))
+            path = os.path.abspath(value.removeprefix(_LAYOUT))
             told[name.lower()] = f"{_LAYOUT}{path}"
         elif value.startswith(_IMAGE) or is_remote(value):
             told[name.lower()] = value
         else:
             told[name.lower()] = f"{FOLDER}{further_folder(len(folders))}"
-            folders.append(BuildContext.further(os.path.join(base, os.path.expanduser(value)), len(folders)))
+            folders.append(BuildContext.further(os.path.expanduser(value), len(folders)))
     return NamedContexts(told, tuple(folders))

@@ -129,11 +129,7 @@ class Repository:
 
     async def read_blob(self, blob: Descriptor, *, limit: int) -> bytes:
         """Return a small blob, verified."""
-        if blob.size > limit:
-            raise InvalidArgument(f"blob {blob.digest.short} has {blob.size} bytes where {limit} are allowed")
-        sink = MemorySink()
-        await self.fetch(blob, sink)
-        return bytes(sink.data)
+        return await read_whole(self.fetch, blob, limit=limit)
 
     async def fetch(
         self,
@@ -346,6 +342,17 @@ class MemorySink:
     @property
     def digest(self) -> Digest:
         return Digest.of(bytes(self.data))
+
+
+async def read_whole(
+    fetch: Callable[[Descriptor, Sink], Awaitable[None]], blob: Descriptor, *, limit: int
+) -> bytes:
+    """Return a small blob, as *fetch* brings and verifies it; InvalidArgument when it has more than *limit* bytes."""
+    if blob.size > limit:
+        raise InvalidArgument(f"blob {blob.digest.short} has {blob.size} bytes where {limit} are allowed")
+    sink = MemorySink()
+    await fetch(blob, sink)
+    return bytes(sink.data)
 
 
 def _tags(data: bytes, reference: Reference) -> Sequence[str]:

@@ -15,6 +15,8 @@ from yurt.oci.descriptor import Descriptor, MediaType
 from yurt.oci.digest import Digest
 from yurt.oci.platform import Platform
 
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'  # the file oci-layout of an image layout
+REF_NAME = "org.opencontainers.image.ref.name"  # the annotation with the tag, in a layout's index
 MAX_BYTES = 4 << 20  # what registries accept; guards memory against a hostile one
 
 MANIFEST_TYPES = frozenset({MediaType.OCI_MANIFEST, MediaType.DOCKER_MANIFEST})

@@ -18,7 +18,7 @@ from yurt.errors import InvalidArgument, NotFound, Unavailable, YurtError, is_fu
 from yurt.linux.disk import sync_folder
 from yurt.oci.descriptor import Descriptor
 from yurt.oci.digest import Digest
-from yurt.oci.manifest import descriptor_to
+from yurt.oci.manifest import LAYOUT, REF_NAME, descriptor_to
 from yurt.storage.reclaim import Reclaimer
 
 CHUNK = 1 << 20
@@ -37,7 +37,7 @@ class ContentStore:
         self._reclaimer = Reclaimer(root / "trash")
         layout = root / "oci-layout"
         if not layout.exists() or not layout.stat().st_size:  # a power cut may leave it empty
-            layout.write_text('{"imageLayoutVersion":"1.0.0"}')
+            layout.write_bytes(LAYOUT)
             self.write_index(())
 
     def exists(self, digest: Digest) -> bool:
@@ -98,7 +98,7 @@ class ContentStore:
         document = {
             "schemaVersion": 2,
             "manifests": [
-                descriptor_to(descriptor) | {"annotations": {"org.opencontainers.image.ref.name": name}}
+                descriptor_to(descriptor) | {"annotations": {REF_NAME: name}}
                 for descriptor, name in manifests
             ],
         }

@@ -30,10 +30,7 @@ def pull(session: Session, options: Options) -> None:
     named, is_quiet = Reference.parse(options.arguments[0]), options.flag("quiet")
     every_tag = options.flag("all-tags")
     if every_tag and (named.tag or named.digest):
-        raise Failure(
-            f"--all-tags does not go with a tag: {named}",
-            hint=f"name the repository only: {named.familiar_name}",
-        )
+        raise _one_of_all(named)
     if not every_tag and named != named.tagged() and not is_quiet:
         session.print("Using default tag: latest")
     pull_image(

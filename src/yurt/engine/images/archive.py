@@ -19,14 +19,13 @@ from yurt.oci.config import ImageConfig
 from yurt.oci.descriptor import Descriptor, MediaType
 from yurt.oci.digest import Digest
 from yurt.oci.layer import path_parts
-from yurt.oci.manifest import MAX_BYTES, Index, Manifest, descriptor_to, is_index
+from yurt.oci.manifest import LAYOUT, MAX_BYTES, REF_NAME, Index, Manifest, descriptor_to, is_index
 from yurt.oci.platform import Platform
 from yurt.oci.reference import Reference
 from yurt.storage.compression import decompress, kind_of
 from yurt.storage.content import ContentStore
 from yurt.storage.gc import Lease
 
-REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
 _LAYER_TYPES = {
     "plain": MediaType.OCI_LAYER,
@@ -222,7 +221,7 @@ def write_archive(
     files = [
         ("index.json", msgspec.json.encode(index)),
         ("manifest.json", msgspec.json.encode(docker)),
-        ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
+        ("oci-layout", LAYOUT),
     ]
     if named := _repositories(images):
         files.append(("repositories", msgspec.json.encode(named, order="sorted")))

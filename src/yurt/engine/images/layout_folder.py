@@ -11,17 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from yurt.distribution.repository import MemorySink, Resolved, Sink
+from yurt.distribution.repository import Resolved, Sink, read_whole
 from yurt.engine.images.threads import BATCH, in_thread
 from yurt.errors import InvalidArgument, NotFound, YurtError
 from yurt.ids import new_id
 from yurt.oci.descriptor import Descriptor, MediaType
 from yurt.oci.digest import Digest
-from yurt.oci.manifest import MAX_BYTES, Index, IndexEntry
+from yurt.oci.manifest import LAYOUT, MAX_BYTES, REF_NAME, Index, IndexEntry
 from yurt.storage.content import disk_error
-
-REF_NAME = "org.opencontainers.image.ref.name"
-LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 class LayoutFolder:
@@ -64,11 +61,7 @@ class LayoutFolder:
 
     async def read_blob(self, blob: Descriptor, *, limit: int) -> bytes:
         """Return a small blob, verified."""
-        if blob.size > limit:
-            raise InvalidArgument(f"blob {blob.digest.short} has {blob.size} bytes where {limit} are allowed")
-        sink = MemorySink()
-        await self.fetch(blob, sink)
-        return bytes(sink.data)
+        return await read_whole(self.fetch, blob, limit=limit)
 
     async def fetch(
         self,

@@ -6,7 +6,7 @@ The client keeps the folder's index itself: it says which manifest is meant, and
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
-from yurt.distribution.repository import MemorySink, Resolved, Sink
+from yurt.distribution.repository import MemorySink, Resolved, Sink, read_whole
 from yurt.errors import InvalidArgument, NotFound, Unavailable, Unimplemented
 from yurt.ids import new_id
 from yurt.oci.descriptor import Descriptor
@@ -59,11 +59,7 @@ class SessionStore:
 
     async def read_blob(self, blob: Descriptor, *, limit: int) -> bytes:
         """Return a small blob, verified."""
-        if blob.size > limit:
-            raise InvalidArgument(f"blob {blob.digest.short} has {blob.size} bytes where {limit} are allowed")
-        sink = MemorySink()
-        await self.fetch(blob, sink)
-        return bytes(sink.data)
+        return await read_whole(self.fetch, blob, limit=limit)
 
     async def fetch(
         self,
